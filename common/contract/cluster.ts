@@ -1,0 +1,108 @@
+/** Clusters and their nodes as the engine tells of them. */
+import * as z from "zod";
+import { Failure } from "./failure.ts";
+
+/** RFC 1123 label, at most 40 characters: node names are `${cluster}-master-1`. */
+export const ClusterName = z
+  .string()
+  .regex(
+    /^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/,
+    "must be a DNS label: lower-case letters, digits and '-', beginning and ending with a letter or digit",
+  )
+  .max(40, "must be at most 40 characters");
+
+export const Driver = z.enum(["qemu", "simulated"]);
+export const AcceleratorChoice = z.enum(["auto", "kvm", "hvf", "tcg"]);
+
+/** What the user asks for. Defaults are the one-click cluster. */
+export const ClusterPlan = z.object({
+  name: ClusterName.default("drydock"),
+  masters: z.int().min(1).max(5).default(1),
+  workers: z.int().min(0).max(50).default(2),
+  /** Per node. */
+  cpus: z.int().min(1).max(32).default(2),
+  memoryMiB: z.int().min(512).max(262144).default(1024),
+  diskGiB: z.int().min(4).max(1024).default(20),
+  driver: Driver.default("qemu"),
+  accelerator: AcceleratorChoice.default("auto"),
+});
+export type ClusterPlan = z.infer<typeof ClusterPlan>;
+/** As sent by clients: every field may be left out. */
+export type ClusterPlanInput = z.input<typeof ClusterPlan>;
+
+/** One remark of the live check beside the choices. */
+export const Finding = z.object({
+  severity: z.enum(["ok", "warning", "error"]),
+  field: z.enum([
+    "name",
+    "masters",
+    "workers",
+    "cpus",
+    "memoryMiB",
+    "diskGiB",
+    "driver",
+    "accelerator",
+    "image",
+    "host",
+  ]),
+  /** e.g. "3 nodes need 6 GiB of memory; 4.1 GiB are free" */
+  message: z.string(),
+  advice: z.string().optional(),
+});
+export type Finding = z.infer<typeof Finding>;
+
+export const ClusterState = z.enum([
+  "creating",
+  "starting",
+  "running",
+  "degraded",
+  "stopping",
+  "stopped",
+  "deleting",
+  "failed",
+]);
+export type ClusterState = z.infer<typeof ClusterState>;
+
+/** The machine under a node; whether Kubernetes calls the Node Ready is in `ready`. */
+export const NodeSummary = z.object({
+  name: z.string(),
+  role: z.enum(["master", "worker"]),
+  machine: z.enum(["absent", "stopped", "starting", "running", "suspended", "stopping", "failed"]),
+  /** undefined: not registered yet. */
+  ready: z.boolean().optional(),
+  /** The agent's stage while it comes up, e.g. "certificate". */
+  stage: z.string().optional(),
+  address: z.string(),
+  cpus: z.int(),
+  memoryMiB: z.int(),
+  /** Private bytes of the machine's process on the host. */
+  hostMemoryBytes: z.number().optional(),
+  pid: z.int().optional(),
+  failure: Failure.optional(),
+});
+export type NodeSummary = z.infer<typeof NodeSummary>;
+
+export const ClusterSummary = z.object({
+  name: z.string(),
+  state: ClusterState,
+  plan: ClusterPlan,
+  createdAt: z.string(),
+  accelerator: z.enum(["kvm", "hvf", "tcg", "none"]),
+  /** https://127.0.0.1:PORT while the control plane runs. */
+  apiServer: z.string().optional(),
+  controlPlane: z.enum(["running", "starting", "stopped", "failed"]),
+  kubeconfig: z.string(),
+  nodes: z.array(NodeSummary),
+  /** Loopback ports of this computer that lead to node ports. */
+  nodePorts: z.array(
+    z.object({
+      namespace: z.string(),
+      service: z.string(),
+      nodePort: z.int(),
+      hostPort: z.int(),
+      protocol: z.string(),
+    }),
+  ),
+  failure: Failure.optional(),
+});
+export type ClusterSummary = z.infer<typeof ClusterSummary>;

@@ -1,0 +1,184 @@
+/**
+ * The contract between windows or the command line and the engine: every call, its input, its output
+ * and its errors. Implemented in main/engine; nobody reaches the engine otherwise.
+ *
+ * Streams are event iterators: they begin with the present state, so a client that reconnects needs
+ * nothing else. Ending the iteration ends the work behind it.
+ */
+import { eventIterator, oc } from "@orpc/contract";
+import * as z from "zod";
+import { ClusterName, ClusterPlan, ClusterSummary, Finding } from "./cluster.ts";
+import { Failure } from "./failure.ts";
+import { Operation } from "./progress.ts";
+import { Settings, SystemInfo } from "./system.ts";
+
+/** Every procedure may fail with FAILED, whose data is the whole typed failure. */
+const base = oc.errors({ FAILED: { data: Failure } });
+const cluster = z.object({ cluster: ClusterName });
+const node = cluster.extend({ node: z.string().min(1) });
+
+export const contract = {
+  system: {
+    info: base.output(SystemInfo),
+    /** Findings for a plan against this computer; cheap enough for each keystroke. */
+    check: base.input(z.looseObject({})).output(z.array(Finding)),
+    settings: base.output(Settings),
+    updateSettings: base.input(Settings.partial()).output(Settings),
+    /** Lines of the engine's own log, the last ones first sent, then live when `follow`. */
+    logs: base
+      .input(z.object({ lines: z.int().min(0).max(10000).default(200), follow: z.boolean().default(false) }))
+      .output(eventIterator(z.string())),
+    stopEngine: base.input(z.object({ stopClusters: z.boolean().default(true) })).output(z.void()),
+  },
+  clusters: {
+    /** All clusters now, then again after each change (at most about ten times a second). */
+    watch: base.output(eventIterator(z.array(ClusterSummary))),
+    list: base.output(z.array(ClusterSummary)),
+    get: base.input(cluster).output(ClusterSummary),
+    /** Begins creating; follow it with operations.watch. */
+    create: base.input(ClusterPlan).output(Operation),
+    start: base.input(cluster).output(Operation),
+    stop: base.input(cluster).output(Operation),
+    delete: base.input(cluster).output(Operation),
+    kubeconfig: base
+      .input(cluster.extend({ merge: z.boolean().default(false) }))
+      .output(z.object({ path: z.string(), context: z.string() })),
+  },
+  nodes: {
+    start: base.input(node).output(Operation),
+    stop: base.input(node.extend({ force: z.boolean().default(false) })).output(Operation),
+    /** The machine's console (source "console") or the agent's log (source "agent"). */
+    logs: base
+      .input(
+        node.extend({
+          source: z.enum(["console", "agent"]).default("agent"),
+          lines: z.int().min(0).max(10000).default(200),
+          follow: z.boolean().default(false),
+        }),
+      )
+      .output(eventIterator(z.string())),
+  },
+  operations: {
+    list: base.output(z.array(Operation)),
+    /** The operation now, then after each change, until it has ended. */
+    watch: base.input(z.object({ id: z.string() })).output(eventIterator(Operation)),
+    cancel: base.input(z.object({ id: z.string() })).output(z.void()),
+    /** A step's log so far, then live until the step has ended. */
+    stepLog: base.input(z.object({ id: z.string(), step: z.string() })).output(eventIterator(z.string())),
+  },
+  kube: {
+    /** One request to the cluster's API server as its administrator. Status errors come back as status and body, not as FAILED. */
+    request: base
+      .input(
+        cluster.extend({
+          method: z.enum(["GET", "POST", "PUT", "PATCH", "DELETE"]),
+          /** Path and query, e.g. /api/v1/namespaces/default/pods?limit=500 */
+          path: z.string().startsWith("/"),
+          headers: z.record(z.string(), z.string()).default({}),
+          body: z.string().optional(),
+        }),
+      )
+      .output(z.object({ status: z.int(), headers: z.record(z.string(), z.string()), body: z.string() })),
+    /** The same for endless answers (watch, logs?follow): the head first, then the body in pieces of text. */
+    stream: base
+      .input(
+        cluster.extend({ path: z.string().startsWith("/"), headers: z.record(z.string(), z.string()).default({}) }),
+      )
+      .output(
+        eventIterator(
+          z.union([
+            z.object({ status: z.int(), headers: z.record(z.string(), z.string()) }),
+            z.object({ chunk: z.string() }),
+          ]),
+        ),
+      ),
+  },
+  terminals: {
+    /** Opens a terminal; the first event names it, then data (text) until exit. Ending the iteration closes it. */
+    open: base
+      .input(
+        cluster.extend({
+          target: z.union([
+            z.object({
+              kind: z.literal("container"),
+              namespace: z.string(),
+              pod: z.string(),
+              container: z.string(),
+              command: z.array(z.string()).min(1),
+            }),
+            z.object({ kind: z.literal("node"), node: z.string() }),
+            /** A shell of this computer with KUBECONFIG set to the cluster. */
+            z.object({ kind: z.literal("host") }),
+          ]),
+          columns: z.int().min(1).max(1000),
+          rows: z.int().min(1).max(1000),
+        }),
+      )
+      .output(
+        eventIterator(
+          z.discriminatedUnion("type", [
+            z.object({ type: z.literal("opened"), terminal: z.string() }),
+            z.object({ type: z.literal("data"), data: z.string() }),
+            z.object({ type: z.literal("exit"), code: z.int(), message: z.string().optional() }),
+          ]),
+        ),
+      ),
+    write: base.input(z.object({ terminal: z.string(), data: z.string() })).output(z.void()),
+    resize: base
+      .input(z.object({ terminal: z.string(), columns: z.int().min(1).max(1000), rows: z.int().min(1).max(1000) }))
+      .output(z.void()),
+    close: base.input(z.object({ terminal: z.string() })).output(z.void()),
+  },
+  tunnels: {
+    list: base.output(
+      z.array(
+        z.object({
+          id: z.string(),
+          cluster: z.string(),
+          namespace: z.string(),
+          service: z.string(),
+          port: z.int(),
+          url: z.string(),
+        }),
+      ),
+    ),
+    open: base
+      .input(
+        cluster.extend({
+          namespace: z.string().default("default"),
+          service: z.string(),
+          port: z.union([z.int(), z.string()]).optional(),
+          hostPort: z.int().min(0).max(65535).default(0),
+        }),
+      )
+      .output(z.object({ id: z.string(), url: z.string(), hostPort: z.int() })),
+    close: base.input(z.object({ id: z.string() })).output(z.void()),
+  },
+  images: {
+    /** Builds the node image when it is missing (or again, when `rebuild`). */
+    build: base.input(z.object({ rebuild: z.boolean().default(false) })).output(Operation),
+    list: base
+      .input(cluster)
+      .output(z.array(z.object({ node: z.string(), names: z.array(z.string()), bytes: z.number() }))),
+    /** Loads an archive made by `docker save` from this computer into every node. */
+    load: base
+      .input(cluster.extend({ file: z.string() }))
+      .output(z.array(z.object({ node: z.string(), loaded: z.array(z.string()) }))),
+  },
+};
+
+export type Contract = typeof contract;
+export {
+  ClusterName,
+  ClusterPlan,
+  ClusterSummary,
+  ClusterState,
+  NodeSummary,
+  Finding,
+  Driver,
+  AcceleratorChoice,
+} from "./cluster.ts";
+export type { ClusterPlanInput } from "./cluster.ts";
+export { Failure } from "./failure.ts";
+export { Operation, Step } from "./progress.ts";
+export { Settings, SystemInfo } from "./system.ts";

@@ -1,0 +1,64 @@
+/**
+ * What passes between the host and a node's agent over the virtio-serial port `drydock.agent`:
+ * one JSON object per line, in both directions. The host side may connect, vanish and connect again
+ * at any time (a restarted engine); the agent answers `hello` to every `ping`.
+ */
+
+/** Who a machine is to become. Sent once to a fresh clone, and again (the same) after every cold boot. */
+export interface NodeIdentity {
+  clusterName: string;
+  nodeName: string;
+  role: "master" | "worker";
+  /** The node's address on the cluster's own network, e.g. "10.240.0.11". */
+  address: string;
+  prefixLength: number;
+  /** e.g. "https://10.0.2.2:40123": where the guest reaches the API server. */
+  apiServer: string;
+  /** PEM. */
+  caCertificate: string;
+  /** "id.secret" (bootstrap.kubernetes.io/token): good for one CSR. Absent when the node has its certificate already. */
+  bootstrapToken?: string;
+  clusterCIDR: string;
+  serviceCIDR: string;
+  clusterDNS: string;
+  clusterDomain: string;
+  labels: Record<string, string>;
+  taints: { key: string; value?: string; effect: "NoSchedule" | "PreferNoSchedule" | "NoExecute" }[];
+  /** The host's clock, Unix milliseconds: clones wake with the template's. */
+  unixMillis: number;
+  /** Base64, 64 bytes of the host's randomness to stir into the clone's pool. */
+  entropy: string;
+}
+
+export type HostMessage =
+  | { type: "ping" }
+  | { type: "identity"; identity: NodeIdentity }
+  /** After the host slept or a node resumed. */
+  | { type: "clock"; unixMillis: number }
+  /** Stop Pods in order, then power off. */
+  | { type: "shutdown"; gracePeriodSeconds: number }
+  | { type: "log"; lines: number };
+
+export type AgentMessage =
+  | { type: "hello"; agentVersion: string; imageVersion: string; stage: AgentStage; nodeName?: string }
+  /** Progress after the identity came: each stage once, in order. */
+  | { type: "stage"; stage: AgentStage; message?: string }
+  | { type: "failure"; code: string; message: string; detail?: string }
+  | { type: "log"; lines: string[] };
+
+/** A node's way from boot to Ready. "awaiting-identity" is when the template may be frozen. */
+export type AgentStage =
+  | "booting"
+  | "docker"
+  | "images"
+  | "awaiting-identity"
+  | "identity"
+  | "network"
+  | "certificate"
+  | "registering"
+  | "ready"
+  | "stopping";
+
+export const AGENT_PORT = "drydock.agent";
+/** The kubelet API's port inside the guest. */
+export const KUBELET_PORT = 10250;

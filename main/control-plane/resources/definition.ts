@@ -1,0 +1,126 @@
+/**
+ * What a kind is to the API server: one definition, from which the generic registry
+ * (`api/registry`) does everything else. Built-in and custom resources go the same way.
+ */
+import type { KubeObject } from "../../../common/kube/object.ts";
+import type { StatusCause } from "../../../common/kube/status.ts";
+
+export type Verb = "create" | "delete" | "deletecollection" | "get" | "list" | "patch" | "update" | "watch";
+
+/** Who asks. Groups include system:authenticated or system:unauthenticated. */
+export interface User {
+  name: string;
+  uid?: string;
+  groups: string[];
+  extra?: Record<string, string[]>;
+}
+
+/** What strategies and validators may know of the request. */
+export interface RequestContext {
+  user: User;
+  verb: "create" | "update" | "delete" | "patch" | "get";
+  subresource?: string;
+  dryRun: boolean;
+  /** Adds a `Warning: 299` header to the answer. */
+  warn(message: string): void;
+  now(): Date;
+}
+
+export interface Column {
+  name: string;
+  /** OpenAPI type: string, integer, number, boolean, date */
+  type: string;
+  format?: string;
+  description: string;
+  /** 0 is shown by default; 1 only with -o wide. */
+  priority: number;
+}
+
+export type Cell = string | number | boolean | null;
+
+export interface TableDefinition {
+  /** The columns after Name (which every table begins with); Age is added by the kind itself where it has one. */
+  columns: Column[];
+  /** The cells in the columns' order, the name first. */
+  cells(object: KubeObject, now: Date): Cell[];
+}
+
+/**
+ * The life of an object of this kind, in the order the registry calls it. All are pure with respect to
+ * the store; they may change `object` in place. Defaults come from the schema facts before any of them.
+ */
+export interface Strategy {
+  /** Conditional or computed defaults that data cannot say (facts give the constant ones). */
+  defaults?(object: KubeObject): void;
+  /** Clears what clients may not set (status), sets what the server owns. */
+  prepareForCreate?(object: KubeObject, context: RequestContext): void;
+  /** Reset fields that this write may not touch; raises nothing: generation is the registry's. */
+  prepareForUpdate?(object: KubeObject, old: KubeObject, context: RequestContext): void;
+  validate?(object: KubeObject, context: RequestContext): StatusCause[];
+  validateUpdate?(object: KubeObject, old: KubeObject, context: RequestContext): StatusCause[];
+  /** `Warning` headers for legal but doubtful input. */
+  warnings?(object: KubeObject): string[];
+  /** An update without resourceVersion is allowed (most kinds: yes). Default true. */
+  allowUnconditionalUpdate?: boolean;
+  /** PUT to a name that does not exist creates it (Lease, Event, Endpoints…). Default false. */
+  allowCreateOnUpdate?: boolean;
+  /** The seconds a graceful delete may take; undefined or 0 deletes at once. Pods only, today. */
+  gracePeriodSeconds?(object: KubeObject, requested: number | undefined): number | undefined;
+  /** Where the kind's default when a delete names no propagationPolicy is not Background. */
+  defaultPropagation?: "Orphan" | "Background";
+}
+
+export interface SubresourceDefinition {
+  name:
+    | "status"
+    | "scale"
+    | "eviction"
+    | "binding"
+    | "log"
+    | "exec"
+    | "attach"
+    | "portforward"
+    | "proxy"
+    | "token"
+    | "approval"
+    | "finalize"
+    | "ephemeralcontainers"
+    | "resize"
+    | (string & {});
+  /** GVK of its body where it is not the parent's (Scale, Eviction, Binding, TokenRequest). */
+  kind?: { group: string; version: string; kind: string };
+  verbs: Verb[];
+  /**
+   * For subresources that are a partial write of the parent (status, finalize, approval, ephemeralcontainers,
+   * resize): takes only its own part from `object` onto a copy of `old`.
+   */
+  prepareForUpdate?(object: KubeObject, old: KubeObject, context: RequestContext): KubeObject;
+  validateUpdate?(object: KubeObject, old: KubeObject, context: RequestContext): StatusCause[];
+}
+
+export interface ResourceDefinition {
+  group: string;
+  version: string;
+  /** Plural: "pods" */
+  resource: string;
+  singular: string;
+  kind: string;
+  /** Default `${kind}List` */
+  listKind?: string;
+  shortNames?: string[];
+  categories?: string[];
+  namespaced: boolean;
+  verbs: Verb[];
+  /** True where spec changes raise metadata.generation. */
+  hasGeneration: boolean;
+  strategy: Strategy;
+  table?: TableDefinition;
+  /**
+   * Selectable fields beyond metadata.name and metadata.namespace, e.g.
+   * { "spec.nodeName": (pod) => pod.spec.nodeName ?? "" }.
+   */
+  selectableFields?: Record<string, (object: KubeObject) => string>;
+  subresources?: SubresourceDefinition[];
+  /** Never stored: POST only, answered by a handler (SubjectAccessReview, TokenReview…). */
+  virtual?: boolean;
+}

@@ -1,0 +1,97 @@
+/**
+ * The store: a key-value space with history, in the manner of etcd v3, holding a cluster's
+ * configuration and state. Everything above it depends on this interface alone.
+ *
+ * Promises:
+ *  - Revisions rise by one with each successful write and are never reused, across restarts too.
+ *  - A write that was acknowledged survives kill -9 and power loss.
+ *  - A watch from revision R delivers every event with revision > R exactly once, in order, or ends
+ *    with `CompactedError`. No event is delivered before it is durable.
+ */
+
+/** A key's current value. `modRevision` is the revision of the write that made it. */
+export interface KeyValue {
+  key: string;
+  value: Uint8Array;
+  createRevision: number;
+  modRevision: number;
+}
+
+export interface StoreEvent {
+  type: "put" | "delete";
+  key: string;
+  /** The revision of this write. */
+  revision: number;
+  /** For put: the new value. For delete: undefined. */
+  value?: Uint8Array;
+  /** The value before this write; undefined when the key was created. */
+  previous?: KeyValue;
+}
+
+export interface ListResult {
+  items: KeyValue[];
+  /** The revision of the snapshot this page shows. */
+  revision: number;
+  /** True when keys after the last item exist. */
+  more: boolean;
+}
+
+/** What a compare-and-swap write did. */
+export type WriteResult =
+  | { ok: true; revision: number }
+  /** The key was not at the expected revision; `current` is what is there now. */
+  | { ok: false; current: KeyValue | undefined };
+
+export class CompactedError extends Error {
+  readonly compactRevision: number;
+  constructor(compactRevision: number) {
+    super(`the requested revision is older than the compaction at ${compactRevision}`);
+    this.name = "CompactedError";
+    this.compactRevision = compactRevision;
+  }
+}
+
+export class FutureRevisionError extends Error {
+  readonly currentRevision: number;
+  constructor(requested: number, currentRevision: number) {
+    super(`revision ${requested} is in the future: the store is at ${currentRevision}`);
+    this.name = "FutureRevisionError";
+    this.currentRevision = currentRevision;
+  }
+}
+
+export interface WatchSubscription {
+  /** Idempotent. No callback runs after it returns. */
+  close(): void;
+}
+
+export interface WatchHandlers {
+  /** Events in revision order; a batch holds one or more whole revisions. Must not throw. */
+  events(batch: StoreEvent[]): void;
+  /** The store has nothing older to send: all revisions up to this one were delivered (for bookmarks). Optional. */
+  progress?(revision: number): void;
+  /** Terminal: CompactedError, or the store closed. */
+  end(error?: Error): void;
+}
+
+export interface Store {
+  /** The newest durable revision. */
+  revision(): number;
+  compactRevision(): number;
+  get(key: string, atRevision?: number): Promise<KeyValue | undefined>;
+  /**
+   * Keys with `prefix`, in byte order, starting after `startAfter` (exclusive), at `atRevision` (default: now).
+   * Throws CompactedError / FutureRevisionError.
+   */
+  list(prefix: string, options?: { startAfter?: string; limit?: number; atRevision?: number }): Promise<ListResult>;
+  count(prefix: string): Promise<number>;
+  /** expectedRevision 0 means "must not exist". Resolves once durable. */
+  put(key: string, value: Uint8Array, expectedRevision: number): Promise<WriteResult>;
+  /** Resolves once durable. A missing key gives { ok: false, current: undefined }. */
+  delete(key: string, expectedRevision: number): Promise<WriteResult>;
+  /** Delivers every event under `prefix` with revision > fromRevision, history first, then live. */
+  watch(prefix: string, fromRevision: number, handlers: WatchHandlers): WatchSubscription;
+  /** Forgets history up to and including `revision`; current values stay. */
+  compact(revision: number): Promise<void>;
+  close(): Promise<void>;
+}
