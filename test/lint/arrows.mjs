@@ -11,10 +11,10 @@ const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
 /** Folder → folders it may import, itself included. The longest matching folder speaks for a file. */
 const arrows = {
   common: ["common"],
-  renderer: ["renderer", "common"],
+  renderer: ["renderer", "preload", "common"],
   preload: ["preload", "common"],
   "main/desktop": ["main/desktop", "main/engine", "common"],
-  "main/cli": ["main/cli", "main/engine", "main/clusters", "main/control-plane/main.ts", "common"],
+  "main/cli": ["main/cli", "main/setup", "main/engine", "main/clusters", "main/control-plane/main.ts", "common"],
   "main/engine": ["main/engine", "main/clusters", "main/machines", "main/control-plane", "common"],
   "main/clusters": ["main/clusters", "main/machines", "main/control-plane", "common"],
   "main/machines": ["main/machines", "common"],
