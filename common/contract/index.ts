@@ -28,6 +28,8 @@ export const contract = {
     logs: base
       .input(z.object({ lines: z.int().min(0).max(10000).default(200), follow: z.boolean().default(false) }))
       .output(eventIterator(z.string())),
+    /** A link that opens the windows in a browser of this computer; it works once. */
+    openUi: base.output(z.object({ url: z.string() })),
     stopEngine: base.input(z.object({ stopClusters: z.boolean().default(true) })).output(z.void()),
   },
   clusters: {

@@ -1,0 +1,318 @@
+/**
+ * One cluster while the engine lives: its record on disk, its control plane, its nodes, and what is
+ * watched of it. How it is created, started, stopped and deleted stands in lifecycle.ts.
+ */
+import { createHash } from "node:crypto";
+import path from "node:path";
+import type { ClusterState, ClusterSummary } from "../../common/contract/cluster.ts";
+import type { Failure } from "../../common/contract/failure.ts";
+import type { Node, Service } from "../../common/kube/types.ts";
+import { KUBELET_PORT } from "../../common/node/identity.ts";
+import type { NodeIdentity } from "../../common/node/identity.ts";
+import type { MachineDriver, MachineSpec } from "../machines/driver.ts";
+import { createBootstrapToken, deleteBootstrapToken } from "./bootstrap-token.ts";
+import { ClusterNode } from "./cluster-node.ts";
+import { writeClusterFile } from "./cluster-file.ts";
+import type { ClusterRecord, NodeRecord } from "./cluster-file.ts";
+import { ControlPlaneProcess } from "./control-plane-process.ts";
+import { Egress } from "./egress.ts";
+import { fail } from "./failure.ts";
+import { KubeApi, readCredentials } from "./kube-api.ts";
+import type { KubeletTarget } from "./kubelet-api.ts";
+import { writeKubeconfig } from "./kubeconfig.ts";
+import { NodePorts } from "./node-ports.ts";
+import { follow } from "./watch.ts";
+
+export interface ClusterEnvironment {
+  /** The cluster's folder in the data folder. */
+  folder: string;
+  /** Short folder for sockets. */
+  run: string;
+  driver: MachineDriver;
+  log(line: string): void;
+  changed(): void;
+}
+
+const CLUSTER_CIDR = "10.244.0.0/16";
+const SERVICE_CIDR = "10.96.0.0/16";
+const CLUSTER_DNS = "10.96.0.10";
+/** How QEMU user networking shows the host to a guest. */
+const HOST_ADDRESS = "10.0.2.2";
+
+export class Cluster {
+  readonly record: ClusterRecord;
+  readonly nodes: ClusterNode[];
+  readonly controlPlane: ControlPlaneProcess;
+  readonly driver: MachineDriver;
+  readonly folder: string;
+  /** While an operation works on it. */
+  activity: ClusterState | undefined;
+  failure: Failure | undefined;
+  api: KubeApi | undefined;
+  private readonly environment: ClusterEnvironment;
+  private readonly egress: Egress;
+  private readonly tokens = new Map<string, string>();
+  private readonly nodePorts: NodePorts;
+  private watching: AbortController | undefined;
+  private egressOpen = false;
+  private saving: Promise<void> = Promise.resolve();
+
+  constructor(record: ClusterRecord, environment: ClusterEnvironment) {
+    this.record = record;
+    this.environment = environment;
+    this.driver = environment.driver;
+    this.folder = environment.folder;
+    const home = {
+      spec: (node: NodeRecord) => this.spec(node),
+      identity: (node: NodeRecord, withToken: boolean) => this.identity(node, withToken),
+      log: environment.log,
+      changed: environment.changed,
+    };
+    this.nodes = record.nodes.map((node) => new ClusterNode(node, home));
+    const socket = path.join(
+      environment.run,
+      `egress-${createHash("sha256").update(record.name).digest("hex").slice(0, 10)}.sock`,
+    );
+    this.egress = new Egress(socket, (address, port) => this.route(address, port));
+    const containers = this.driver.features().containers;
+    this.controlPlane = new ControlPlaneProcess({
+      data: path.join(this.folder, "control-plane"),
+      port: record.apiServerPort,
+      kubeconfig: this.adminKubeconfig,
+      log: path.join(this.folder, "control-plane.log"),
+      ...(containers ? { kubeletEgress: socket } : { simulatedNodes: record.nodes.map((node) => node.name) }),
+    });
+    this.controlPlane.topic.onChange(() => environment.changed());
+    this.nodePorts = new NodePorts(environment.changed, (error) =>
+      environment.log(`${this.name}: node ports: ${String(error)}`),
+    );
+  }
+
+  get name(): string {
+    return this.record.name;
+  }
+
+  /** The cluster's own kubeconfig, for people. */
+  get kubeconfig(): string {
+    return path.join(this.folder, "kubeconfig");
+  }
+
+  private get adminKubeconfig(): string {
+    return path.join(this.folder, "control-plane", "admin.kubeconfig");
+  }
+
+  node(name: string): ClusterNode {
+    const node = this.nodes.find((candidate) => candidate.name === name);
+    if (!node)
+      throw fail("NODE_UNKNOWN", `cluster ${this.name} has no node ${name}`, {
+        lastLines: this.nodes.map((known) => known.name),
+      });
+    return node;
+  }
+
+  /** The API of a running cluster; throws CLUSTER_STOPPED. */
+  running(): KubeApi {
+    if (!this.api || this.controlPlane.state() === "stopped")
+      throw fail("CLUSTER_STOPPED", `cluster ${this.name} is not running`);
+    return this.api;
+  }
+
+  /** Writes one after another. */
+  save(): Promise<void> {
+    this.saving = this.saving.then(() => writeClusterFile(this.folder, this.record));
+    return this.saving;
+  }
+
+  async startControlPlane(log: (line: string) => void, signal?: AbortSignal): Promise<void> {
+    if (this.driver.features().containers && !this.egressOpen) {
+      await this.egress.listen();
+      this.egressOpen = true;
+    }
+    await this.controlPlane.start(log, signal);
+    this.api?.close();
+    this.api = new KubeApi(await readCredentials(this.adminKubeconfig));
+    await writeKubeconfig(this.kubeconfig, this.name, this.api.credentials);
+    this.watch(this.api);
+  }
+
+  async stopControlPlane(): Promise<void> {
+    this.watching?.abort();
+    this.watching = undefined;
+    await this.nodePorts.set([], undefined);
+    await this.controlPlane.stop();
+    this.api?.close();
+    this.api = undefined;
+    if (this.egressOpen) await this.egress.close();
+    this.egressOpen = false;
+    for (const node of this.nodes) node.setReady(undefined);
+  }
+
+  /** Lets go of everything without stopping a machine: an engine that ends and leaves the cluster to its successor. */
+  async release(): Promise<void> {
+    for (const node of this.nodes) node.release();
+    await this.stopControlPlane();
+  }
+
+  /** A node's machine has come or gone: node ports may have to move to another. */
+  machinesChanged(): void {
+    void this.nodePorts.set(undefined, this.carrier());
+  }
+
+  /** How to reach a node's kubelet; throws KUBELET_UNREACHABLE. */
+  kubelet(node: ClusterNode): KubeletTarget {
+    const hostPort = node.kubeletPort();
+    if (!this.driver.features().containers)
+      throw fail("UNSUPPORTED", `${node.name} only pretends: it runs no containers`);
+    if (hostPort === undefined) throw fail("KUBELET_UNREACHABLE", `${node.name} does not run`);
+    return { node: node.name, address: node.record.address, hostPort, credentials: this.running().credentials };
+  }
+
+  async measure(): Promise<void> {
+    for (const node of this.nodes) {
+      const machine = node.machine;
+      if (machine?.state() === "running") node.hostMemoryBytes = (await machine.memory()).privateBytes;
+    }
+  }
+
+  /** Tells every agent the time. */
+  async setClocks(): Promise<void> {
+    const results = await Promise.allSettled(
+      this.nodes.filter((node) => node.running()).map((node) => node.setClock()),
+    );
+    for (const result of results)
+      if (result.status === "rejected") this.environment.log(`${this.name}: clock: ${String(result.reason)}`);
+  }
+
+  async dropToken(node: ClusterNode): Promise<void> {
+    const id = this.tokens.get(node.name);
+    if (id === undefined || !this.api) return;
+    await deleteBootstrapToken(this.api, id);
+    this.tokens.delete(node.name);
+  }
+
+  state(): ClusterState {
+    if (this.activity) return this.activity;
+    switch (this.record.phase) {
+      case "creating":
+        return "creating";
+      case "deleting":
+        return "deleting";
+      case "stopped":
+        return this.failure ? "failed" : "stopped";
+      case "running": {
+        const whole =
+          this.controlPlane.state() === "running" && this.nodes.every((node) => node.running() && node.ready === true);
+        return whole ? "running" : "degraded";
+      }
+    }
+  }
+
+  summary(): ClusterSummary {
+    const { record } = this;
+    const serving = this.controlPlane.state() === "running";
+    return {
+      name: record.name,
+      state: this.state(),
+      plan: record.plan,
+      createdAt: record.createdAt,
+      accelerator: record.accelerator,
+      ...(serving ? { apiServer: `https://127.0.0.1:${record.apiServerPort}` } : {}),
+      controlPlane: this.controlPlane.state(),
+      kubeconfig: this.kubeconfig,
+      nodes: this.nodes.map((node) => node.summary()),
+      nodePorts: this.nodePorts.list(),
+      ...(this.failure ? { failure: this.failure } : {}),
+    };
+  }
+
+  private spec(node: NodeRecord): MachineSpec {
+    const { plan, accelerator } = this.record;
+    return {
+      id: `${this.name}-${node.name}`,
+      folder: path.join(this.folder, "nodes", node.name),
+      cpus: plan.cpus,
+      memoryMiB: plan.memoryMiB,
+      diskGiB: plan.diskGiB,
+      mac: node.mac,
+      accelerator: accelerator === "none" ? "tcg" : accelerator,
+      networkId: this.name,
+      forwards: [{ name: "kubelet", hostPort: 0, guestPort: KUBELET_PORT }],
+    };
+  }
+
+  private async identity(node: NodeRecord, withToken: boolean): Promise<Omit<NodeIdentity, "unixMillis" | "entropy">> {
+    const api = this.running();
+    const old = this.tokens.get(node.name);
+    if (old !== undefined) await deleteBootstrapToken(api, old);
+    const token = withToken ? await createBootstrapToken(api, node.name) : undefined;
+    if (token) this.tokens.set(node.name, token.id);
+    const master = node.role === "master";
+    const roleLabel = master ? "node-role.kubernetes.io/control-plane" : "node-role.kubernetes.io/worker";
+    return {
+      clusterName: this.name,
+      nodeName: node.name,
+      role: node.role,
+      address: node.address,
+      prefixLength: 24,
+      apiServer: `https://${HOST_ADDRESS}:${this.record.apiServerPort}`,
+      caCertificate: api.credentials.ca.toString("utf8"),
+      ...(token ? { bootstrapToken: token.token } : {}),
+      clusterCIDR: CLUSTER_CIDR,
+      serviceCIDR: SERVICE_CIDR,
+      clusterDNS: CLUSTER_DNS,
+      clusterDomain: "cluster.local",
+      labels: { [roleLabel]: "" },
+      // A lone master also does the work.
+      taints:
+        master && this.record.plan.workers > 0
+          ? [{ key: "node-role.kubernetes.io/control-plane", effect: "NoSchedule" }]
+          : [],
+    };
+  }
+
+  private route(address: string, port: number): number | undefined {
+    if (port !== KUBELET_PORT) return undefined;
+    return this.nodes.find((node) => node.record.address === address)?.kubeletPort();
+  }
+
+  /** The machine that carries node ports: a worker that runs, else a master. */
+  private carrier(): ClusterNode["machine"] {
+    const candidates = this.nodes.filter((node) => node.running());
+    return (
+      candidates.find((node) => node.record.role === "worker" && node.ready) ??
+      candidates.find((node) => node.ready) ??
+      candidates[0]
+    )?.machine;
+  }
+
+  private watch(api: KubeApi): void {
+    this.watching?.abort();
+    const watching = (this.watching = new AbortController());
+    const options = {
+      signal: watching.signal,
+      onProblem: (error: unknown) =>
+        this.environment.log(`${this.name}: watch: ${error instanceof Error ? error.message : String(error)}`),
+    };
+    void follow<Node>(api, "/api/v1/nodes", (nodes) => this.sawNodes(nodes), options);
+    if (this.driver.features().containers) {
+      void follow<Service>(
+        api,
+        "/api/v1/services",
+        (services) => void this.nodePorts.set(services.values(), this.carrier()),
+        options,
+      );
+    }
+  }
+
+  private sawNodes(nodes: ReadonlyMap<string, Node>): void {
+    for (const node of this.nodes) {
+      const conditions = nodes.get(node.name)?.status?.conditions;
+      node.setReady(
+        conditions === undefined
+          ? undefined
+          : conditions.find((condition) => condition.type === "Ready")?.status === "True",
+      );
+    }
+    this.machinesChanged();
+  }
+}

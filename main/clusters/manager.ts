@@ -1,0 +1,393 @@
+/**
+ * All clusters of the data folder: finds them when the engine starts (and takes up those that run),
+ * begins operations on them, one at a time for each, and tells of every change.
+ */
+import { mkdir, readdir, rm } from "node:fs/promises";
+import path from "node:path";
+import { ClusterPlan } from "../../common/contract/cluster.ts";
+import type { ClusterSummary, Finding } from "../../common/contract/cluster.ts";
+import type { Operation } from "../../common/contract/progress.ts";
+import type { MachineDriver } from "../machines/driver.ts";
+import { Broken } from "./broken.ts";
+import { Cluster } from "./cluster.ts";
+import { FILE_VERSION, readClusterFile } from "./cluster-file.ts";
+import type { ClusterRecord } from "./cluster-file.ts";
+import { pickPort } from "./control-plane-process.ts";
+import { fail, toFailure } from "./failure.ts";
+import { cpuCount, diskFreeBytes, memoryFreeBytes, watchClock } from "./host.ts";
+import {
+  createSteps,
+  deleteSteps,
+  membersOf,
+  nodeStopSteps,
+  removeEverything,
+  runCreate,
+  runDelete,
+  runNodeStop,
+  runStart,
+  runStop,
+  startSteps,
+  stopSteps,
+} from "./lifecycle.ts";
+import { OperationRun } from "./operation.ts";
+import type { StepContext, StepPlan } from "./operation.ts";
+import { checkPlan, failureOf, nodesOf } from "./plan.ts";
+import type { Host } from "./plan.ts";
+import { Topic } from "./topic.ts";
+import { UsualTimes } from "./usual-times.ts";
+
+export interface ManagerOptions {
+  /** The folder of the clusters' folders. */
+  clusters: string;
+  run: string;
+  /** Where usual step times are kept. */
+  times: string;
+  driver(name: "qemu" | "simulated"): Promise<MachineDriver>;
+  log(line: string): void;
+}
+
+const KEPT_OPERATIONS = 50;
+const MEASURE_MILLIS = 10_000;
+
+export class ClusterManager {
+  readonly topic = new Topic();
+  private readonly options: ManagerOptions;
+  private readonly usual: UsualTimes;
+  private readonly clusters = new Map<string, Cluster>();
+  private readonly broken = new Map<string, Broken>();
+  private readonly operations = new Map<string, OperationRun>();
+  /** Names that are being created, so that two cannot take the same. */
+  private readonly reserved = new Set<string>();
+  private readonly disposals: (() => void)[] = [];
+  private taking: Promise<void> = Promise.resolve();
+
+  constructor(options: ManagerOptions) {
+    this.options = options;
+    this.usual = new UsualTimes(options.times);
+  }
+
+  /** Reads every cluster's file; a broken one does not keep the others from working. Then takes up what runs, in the background. */
+  async load(): Promise<void> {
+    await mkdir(this.options.clusters, { recursive: true, mode: 0o700 });
+    await this.usual.load();
+    for (const entry of await readdir(this.options.clusters, { withFileTypes: true })) {
+      const folder = path.join(this.options.clusters, entry.name);
+      if (entry.name.startsWith(".removed-")) await rm(folder, { recursive: true, force: true });
+      else if (entry.isDirectory()) await this.loadOne(entry.name, folder);
+    }
+    this.taking = this.takeUpAll();
+    this.disposals.push(watchClock((millis) => this.clockJumped(millis)));
+    const timer = setInterval(() => void this.measure(), MEASURE_MILLIS);
+    timer.unref();
+    this.disposals.push(() => clearInterval(timer));
+  }
+
+  /** Resolves when every cluster that ran before has been taken up or given up. */
+  settled(): Promise<void> {
+    return this.taking;
+  }
+
+  summaries(): ClusterSummary[] {
+    const all = [
+      ...[...this.clusters.values()].map((cluster) => cluster.summary()),
+      ...[...this.broken.values()].map((broken) => broken.summary()),
+    ];
+    return all.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  }
+
+  /** Throws CLUSTER_UNKNOWN, or what is wrong with its file. */
+  get(name: string): Cluster {
+    const cluster = this.clusters.get(name);
+    if (cluster) return cluster;
+    const broken = this.broken.get(name);
+    if (broken) throw broken.error();
+    throw fail("CLUSTER_UNKNOWN", `there is no cluster named ${name}`, { lastLines: [...this.clusters.keys()] });
+  }
+
+  all(): Cluster[] {
+    return [...this.clusters.values()];
+  }
+
+  async check(input: unknown): Promise<Finding[]> {
+    const driver = (input as { driver?: unknown }).driver === "simulated" ? "simulated" : "qemu";
+    return checkPlan(input, await this.host(driver));
+  }
+
+  async create(plan: ClusterPlan): Promise<Operation> {
+    if (this.clusters.has(plan.name) || this.broken.has(plan.name) || this.reserved.has(plan.name)) {
+      throw fail("CLUSTER_EXISTS", `a cluster named ${plan.name} exists already`);
+    }
+    this.reserved.add(plan.name);
+    try {
+      const driver = await this.options.driver(plan.driver);
+      const record: ClusterRecord = {
+        version: FILE_VERSION,
+        name: plan.name,
+        plan,
+        createdAt: new Date().toISOString(),
+        accelerator: "none",
+        apiServerPort: await pickPort(),
+        phase: "creating",
+        nodes: nodesOf(plan),
+      };
+      const cluster = this.add(record, driver);
+      const run = this.begin("create", cluster, createSteps(membersOf(cluster)), (run) =>
+        runCreate(cluster, run, (context) => this.checkHost(cluster, context)),
+      );
+      void run.done.then((operation) => {
+        if (operation.state !== "done") this.clusters.delete(plan.name);
+        this.topic.changed();
+      });
+      return run.snapshot();
+    } finally {
+      this.reserved.delete(plan.name);
+    }
+  }
+
+  start(name: string): Operation {
+    const cluster = this.get(name);
+    return this.begin("start", cluster, startSteps(membersOf(cluster)), (run) =>
+      runStart(cluster, run, cluster.nodes),
+    ).snapshot();
+  }
+
+  stop(name: string): Operation {
+    const cluster = this.get(name);
+    const suspend = cluster.driver.features().suspend;
+    return this.begin("stop", cluster, stopSteps(cluster, suspend), (run) => runStop(cluster, run, suspend)).snapshot();
+  }
+
+  delete(name: string): Operation {
+    const broken = this.broken.get(name);
+    if (broken) {
+      const run = this.operation("delete", name, deleteSteps({ nodes: [] }), async (run) => {
+        run.skip("control-plane-stop", "its file is not readable");
+        await run.step("files", async () => broken.remove(await this.options.driver("qemu")));
+      });
+      void run.done.then((operation) => {
+        if (operation.state === "done") this.broken.delete(name);
+        this.topic.changed();
+      });
+      return run.snapshot();
+    }
+    const cluster = this.get(name);
+    const run = this.begin("delete", cluster, deleteSteps(cluster), (run) => runDelete(cluster, run));
+    void run.done.then((operation) => {
+      if (operation.state === "done") this.clusters.delete(name);
+      this.topic.changed();
+    });
+    return run.snapshot();
+  }
+
+  startNode(name: string, nodeName: string): Operation {
+    const cluster = this.get(name);
+    const node = cluster.node(nodeName);
+    return this.begin("node-start", cluster, startSteps(membersOf(cluster, [node])), (run) =>
+      runStart(cluster, run, [node]),
+    ).snapshot();
+  }
+
+  stopNode(name: string, nodeName: string, force: boolean): Operation {
+    const cluster = this.get(name);
+    const node = cluster.node(nodeName);
+    return this.begin("node-stop", cluster, nodeStopSteps(nodeName), (run) =>
+      runNodeStop(cluster, node, run, force),
+    ).snapshot();
+  }
+
+  /** Any operation, also one of no cluster (an image build). */
+  operation(
+    kind: Operation["kind"],
+    cluster: string | undefined,
+    steps: StepPlan[],
+    body: (run: OperationRun) => Promise<void>,
+  ): OperationRun {
+    const run = new OperationRun(kind, cluster, steps, this.usual);
+    this.operations.set(run.id, run);
+    run.topic.onChange(() => this.topic.changed());
+    void run.run(body).then((operation) => {
+      const took = ((operation.endedAt ?? Date.now()) - operation.startedAt) / 1000;
+      this.options.log(
+        `${kind} ${cluster ?? ""}: ${operation.state} after ${took.toFixed(1)} s${operation.failure ? `: ${operation.failure.code}: ${operation.failure.message}` : ""}`,
+      );
+      this.forgetOld();
+      return this.usual.save().catch((error: unknown) => this.options.log(`usual times not kept: ${String(error)}`));
+    });
+    this.topic.changed();
+    return run;
+  }
+
+  operationRun(id: string): OperationRun {
+    const run = this.operations.get(id);
+    if (!run) throw fail("OPERATION_UNKNOWN", `there is no operation ${id}`);
+    return run;
+  }
+
+  operationList(): Operation[] {
+    return [...this.operations.values()].map((run) => run.snapshot());
+  }
+
+  async host(driverName: "qemu" | "simulated"): Promise<Host> {
+    const host: Host = {
+      cpus: cpuCount(),
+      memoryFreeBytes: await memoryFreeBytes(),
+      diskFreeBytes: await diskFreeBytes(this.options.clusters),
+      clusterNames: [...this.clusters.keys(), ...this.broken.keys()],
+    };
+    if (driverName === "simulated") return host;
+    const probe = await (await this.options.driver("qemu")).probe();
+    return {
+      ...host,
+      qemu: { ok: probe.ok, ...(probe.problem ? { problem: probe.problem } : {}) },
+      ...(probe.ok ? { accelerators: probe.accelerators } : {}),
+    };
+  }
+
+  /** Ends operations and lets go of the clusters: stopped first, or left to run for the next engine. */
+  async close(stopClusters: boolean): Promise<void> {
+    for (const dispose of this.disposals.splice(0)) dispose();
+    await this.taking;
+    for (const run of this.operations.values()) run.cancel();
+    await Promise.all([...this.operations.values()].map((run) => run.done));
+    if (stopClusters) {
+      await Promise.all(
+        this.all()
+          .filter((cluster) => cluster.record.phase === "running")
+          .map((cluster) => this.operationRun(this.stop(cluster.name).id).done),
+      );
+    }
+    await Promise.all(this.all().map((cluster) => cluster.release()));
+    await this.usual.save();
+  }
+
+  private async loadOne(name: string, folder: string): Promise<void> {
+    try {
+      const record = await readClusterFile(folder);
+      if (record.name !== name)
+        throw fail("CLUSTER_FILE_DAMAGED", `${folder}/cluster.json names another cluster, ${record.name}`);
+      this.add(record, await this.options.driver(record.plan.driver));
+    } catch (error) {
+      this.options.log(`cluster ${name}: ${toFailure(error).message}`);
+      this.broken.set(name, new Broken(name, folder, error));
+    }
+  }
+
+  private add(record: ClusterRecord, driver: MachineDriver): Cluster {
+    const cluster = new Cluster(record, {
+      folder: path.join(this.options.clusters, record.name),
+      run: this.options.run,
+      driver,
+      log: this.options.log,
+      changed: () => this.topic.changed(),
+    });
+    this.clusters.set(record.name, cluster);
+    this.topic.changed();
+    return cluster;
+  }
+
+  private begin(
+    kind: Operation["kind"],
+    cluster: Cluster,
+    steps: StepPlan[],
+    body: (run: OperationRun) => Promise<void>,
+  ): OperationRun {
+    const busy = [...this.operations.values()]
+      .map((run) => run.snapshot())
+      .find((operation) => operation.cluster === cluster.name && operation.state === "running");
+    if (busy || (cluster.activity && cluster.activity !== "failed")) {
+      throw fail("CLUSTER_BUSY", `cluster ${cluster.name} is busy (${busy?.kind ?? cluster.activity})`);
+    }
+    return this.operation(kind, cluster.name, steps, body);
+  }
+
+  private async takeUpAll(): Promise<void> {
+    await Promise.all(
+      this.all().map(async (cluster) => {
+        try {
+          await this.takeUp(cluster);
+        } catch (error) {
+          cluster.failure = toFailure(error);
+          this.options.log(`cluster ${cluster.name} could not be taken up: ${cluster.failure.message}`);
+        } finally {
+          cluster.activity = undefined;
+          this.topic.changed();
+        }
+      }),
+    );
+  }
+
+  /** What a former engine left: half-made things are undone, running machines taken hold of, the rest is stopped. */
+  private async takeUp(cluster: Cluster): Promise<void> {
+    const { phase } = cluster.record;
+    if (phase === "creating" || phase === "deleting") {
+      cluster.activity = "deleting";
+      this.options.log(`cluster ${cluster.name} was left half-made (${phase}): removing it`);
+      await removeEverything(cluster);
+      this.clusters.delete(cluster.name);
+      return;
+    }
+    if (phase !== "running") return;
+    cluster.activity = "starting";
+    const simulated = !cluster.driver.features().containers;
+    for (const node of cluster.nodes) {
+      const quiet = { log: (line: string) => this.options.log(`${node.name}: ${line}`) };
+      const machine =
+        simulated && !node.record.stopped
+          ? await cluster.driver.start(node.spec, quiet)
+          : await cluster.driver.adopt(node.spec);
+      if (!machine) continue;
+      node.attach(machine);
+      this.options.log(`took up ${node.name} (process ${machine.pid ?? "none"})`);
+    }
+    if (!cluster.nodes.some((node) => node.machine)) {
+      cluster.record.phase = "stopped";
+      await cluster.save();
+      return;
+    }
+    await cluster.startControlPlane((line) => this.options.log(`${cluster.name}: ${line}`));
+    await cluster.setClocks();
+  }
+
+  private async checkHost(cluster: Cluster, context: StepContext): Promise<void> {
+    const { plan } = cluster.record;
+    context.detail(plan.driver === "qemu" ? "looking for QEMU and trying accelerators" : "");
+    const host = await this.host(plan.driver);
+    const findings = checkPlan(plan, { ...host, clusterNames: host.clusterNames.filter((name) => name !== plan.name) });
+    for (const finding of findings)
+      context.log(`${finding.severity}: ${finding.message}${finding.advice ? ` (${finding.advice})` : ""}`);
+    const failure = failureOf(findings, host);
+    if (failure) throw failure;
+    if (plan.driver === "simulated") return;
+    const best =
+      plan.accelerator === "auto"
+        ? host.accelerators?.find((accelerator) => accelerator.works)?.name
+        : plan.accelerator;
+    if (best !== "kvm" && best !== "hvf" && best !== "tcg")
+      throw fail("ACCELERATOR_UNUSABLE", "no accelerator runs a guest here");
+    cluster.record.accelerator = best;
+  }
+
+  private clockJumped(millis: number): void {
+    this.options.log(`the clock jumped by ${Math.round(millis / 1000)} s: telling the nodes the time`);
+    for (const cluster of this.clusters.values()) void cluster.setClocks();
+  }
+
+  private async measure(): Promise<void> {
+    for (const cluster of this.clusters.values()) {
+      try {
+        await cluster.measure();
+      } catch (error) {
+        // A machine that ends while it is measured.
+        this.options.log(
+          `${cluster.name}: memory not measured: ${error instanceof Error ? error.message : String(error)}`,
+        );
+      }
+    }
+    if (this.clusters.size > 0) this.topic.changed();
+  }
+
+  private forgetOld(): void {
+    const ended = [...this.operations.values()].filter((run) => run.snapshot().state !== "running");
+    for (const run of ended.slice(0, Math.max(0, ended.length - KEPT_OPERATIONS))) this.operations.delete(run.id);
+  }
+}

@@ -1,0 +1,179 @@
+/**
+ * The engine: everything that outlives a window, put together. It holds the lock of the data folder,
+ * takes up the clusters that run, and serves the contract until it is told to stop.
+ */
+import { chmod, rm } from "node:fs/promises";
+import { createServer } from "node:http";
+import type { Server } from "node:http";
+import { totalmem } from "node:os";
+import path from "node:path";
+import type { Operation } from "../../common/contract/progress.ts";
+import type { SystemInfo } from "../../common/contract/system.ts";
+import { createDriver } from "../machines/drivers.ts";
+import type { DriverProbe, MachineDriver } from "../machines/driver.ts";
+import { cpuCount, diskFreeBytes, memoryFreeBytes } from "../clusters/host.ts";
+import { ClusterManager } from "../clusters/manager.ts";
+import { buildImage, imageInfo } from "./image.ts";
+import { acquireLock } from "./lock.ts";
+import type { Lock } from "./lock.ts";
+import { RotatingLog } from "./log.ts";
+import { pathsOf, privateFolder, rendererFolder, version } from "./paths.ts";
+import type { Paths } from "./paths.ts";
+import { routerOf } from "./router.ts";
+import { rpcServer } from "./server.ts";
+import type { RpcServer } from "./server.ts";
+import { SettingsFile } from "./settings.ts";
+import { Terminals } from "./terminals.ts";
+import { Tunnels } from "./tunnels.ts";
+import { UiServer } from "./ui-server.ts";
+
+export class Engine {
+  readonly paths: Paths;
+  readonly log: RotatingLog;
+  readonly manager: ClusterManager;
+  readonly terminals = new Terminals();
+  readonly tunnels: Tunnels;
+  readonly settings: SettingsFile;
+  /** Resolves, with whether to stop the clusters, when a client asks the engine to end. */
+  readonly stopRequested: Promise<boolean>;
+  private readonly lock: Lock;
+  private readonly server: Server;
+  private readonly rpc: RpcServer;
+  private readonly ui: UiServer;
+  private readonly startedAt = new Date().toISOString();
+  private readonly drivers = new Map<string, Promise<MachineDriver>>();
+  private probe: DriverProbe | undefined;
+  private askToStop: (stopClusters: boolean) => void = () => undefined;
+
+  private constructor(paths: Paths, lock: Lock) {
+    this.paths = paths;
+    this.lock = lock;
+    this.log = new RotatingLog(paths.log);
+    const log = (line: string): void => this.log.info(line);
+    this.settings = new SettingsFile(path.join(paths.home, "settings.json"));
+    this.tunnels = new Tunnels(log);
+    this.manager = new ClusterManager({
+      clusters: paths.clusters,
+      run: paths.run,
+      times: path.join(paths.home, "usual-times.json"),
+      driver: (name) => this.driver(name),
+      log,
+    });
+    this.stopRequested = new Promise((resolve) => (this.askToStop = resolve));
+    this.server = createServer((_request, response) => void response.writeHead(404).end());
+    this.rpc = rpcServer(routerOf(this), log);
+    this.ui = new UiServer({ files: rendererFolder(), state: path.join(paths.home, "ui.json"), rpc: this.rpc });
+  }
+
+  /** Takes the lock (LockedError when another engine has it), loads the clusters, and serves. */
+  static async start(home?: string): Promise<Engine> {
+    const paths = pathsOf(home);
+    await privateFolder(paths.home);
+    await privateFolder(paths.run);
+    const lock = await acquireLock(paths.lock);
+    const engine = new Engine(paths, lock);
+    try {
+      await engine.serve();
+    } catch (error) {
+      await lock.release();
+      throw error;
+    }
+    return engine;
+  }
+
+  driver(name: "qemu" | "simulated"): Promise<MachineDriver> {
+    const known = this.drivers.get(name);
+    if (known) return known;
+    const made = createDriver(name, {
+      home: this.paths.home,
+      runFolder: this.paths.run,
+      log: (line) => this.log.info(line),
+    });
+    this.drivers.set(name, made);
+    return made;
+  }
+
+  async info(): Promise<SystemInfo> {
+    const { probe } = this;
+    const qemu = probe
+      ? {
+          found: probe.ok,
+          ...(probe.version ? { version: probe.version } : {}),
+          ...(probe.problem ? { advice: probe.problem.advice } : {}),
+        }
+      : { found: false };
+    const best = probe?.accelerators.find((accelerator) => accelerator.works)?.name;
+    return {
+      version,
+      platform: process.platform,
+      arch: process.arch,
+      cpus: cpuCount(),
+      memoryBytes: totalmem(),
+      memoryFreeBytes: await memoryFreeBytes(),
+      diskFreeBytes: await diskFreeBytes(this.paths.home),
+      home: this.paths.home,
+      engine: { pid: process.pid, startedAt: this.startedAt, memoryBytes: process.memoryUsage.rss() },
+      qemu,
+      ...(probe && best ? { accelerator: { best, reasons: probe.accelerators } } : {}),
+      image: await imageInfo(this.paths.home, this.manager),
+    };
+  }
+
+  /** Follow it with operations.watch. */
+  buildImage(rebuild: boolean): Operation {
+    return buildImage(this.manager, this.paths.home, rebuild).snapshot();
+  }
+
+  openUi(): Promise<string> {
+    return this.ui.link();
+  }
+
+  requestStop(stopClusters: boolean): void {
+    this.log.info(`asked to stop${stopClusters ? "" : ", leaving the clusters running"}`);
+    this.askToStop(stopClusters);
+  }
+
+  /** Stops serving last, so that whoever asked can see how it goes. */
+  async stop(stopClusters: boolean): Promise<void> {
+    this.terminals.closeAll();
+    await this.tunnels.closeAll();
+    await this.manager.close(stopClusters);
+    this.rpc.close();
+    await this.ui.close();
+    this.server.closeAllConnections();
+    await new Promise<void>((resolve) => this.server.close(() => resolve()));
+    await rm(this.paths.socket, { force: true });
+    this.log.info("engine stopped");
+    this.log.close();
+    await this.lock.release();
+  }
+
+  private async serve(): Promise<void> {
+    this.log.info(
+      `engine ${version} starts: process ${process.pid}, Node ${process.version}, data in ${this.paths.home}`,
+    );
+    await this.manager.load();
+    this.rpc.attach(this.server, () => undefined);
+    // The lock is ours, so a socket that is there is a dead engine's.
+    await rm(this.paths.socket, { force: true });
+    await new Promise<void>((resolve, reject) => {
+      this.server.once("error", reject);
+      this.server.listen(this.paths.socket, resolve);
+    });
+    await chmod(this.paths.socket, 0o600);
+    await this.ui.restore();
+    this.probeInBackground();
+  }
+
+  private probeInBackground(): void {
+    this.driver("qemu")
+      .then((driver) => driver.probe())
+      .then(
+        (probe) => {
+          this.probe = probe;
+          this.manager.topic.changed();
+        },
+        (error: unknown) => this.log.error("looking for QEMU failed", error),
+      );
+  }
+}

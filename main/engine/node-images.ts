@@ -1,0 +1,65 @@
+/** Container images on a cluster's nodes: which there are, and loading an archive into every node. */
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import * as z from "zod";
+import type { Cluster } from "../clusters/cluster.ts";
+import type { ClusterNode } from "../clusters/cluster-node.ts";
+import { fail } from "../clusters/failure.ts";
+import { kubeletRequest, text } from "../clusters/kubelet-api.ts";
+
+/** As the agent tells of its images. */
+const AgentImages = z.array(z.object({ names: z.array(z.string()), bytes: z.number() }));
+const AgentLoaded = z.object({ loaded: z.array(z.string()) });
+
+const LOAD_MILLIS = 10 * 60_000;
+
+export interface NodeImage {
+  node: string;
+  names: string[];
+  bytes: number;
+}
+
+export async function listImages(cluster: Cluster): Promise<NodeImage[]> {
+  const lists = await Promise.all(
+    running(cluster).map(async (node) => {
+      const response = await kubeletRequest(cluster.kubelet(node), { method: "GET", path: "/drydock/images" });
+      return AgentImages.parse(JSON.parse(await text(response))).map((image) => ({ node: node.name, ...image }));
+    }),
+  );
+  return lists.flat();
+}
+
+/** One node after another: the archive is read from disk each time, never held in memory. */
+export async function loadImages(
+  cluster: Cluster,
+  file: string,
+  signal?: AbortSignal,
+): Promise<{ node: string; loaded: string[] }[]> {
+  let size: number;
+  try {
+    size = (await stat(file)).size;
+  } catch (error) {
+    throw fail("FILE_UNREADABLE", `${file}: ${(error as Error).message}`, { cause: error });
+  }
+  const results: { node: string; loaded: string[] }[] = [];
+  for (const node of running(cluster)) {
+    const response = await kubeletRequest(cluster.kubelet(node), {
+      method: "POST",
+      path: "/drydock/images/load",
+      body: createReadStream(file),
+      headers: { "content-type": "application/x-tar", "content-length": String(size) },
+      signal,
+      timeoutMillis: LOAD_MILLIS,
+    });
+    const answer = AgentLoaded.safeParse(JSON.parse(await text(response)));
+    if (!answer.success) throw fail("IMAGE_LOAD_FAILED", `${node.name} did not say what it loaded`);
+    results.push({ node: node.name, loaded: answer.data.loaded });
+  }
+  return results;
+}
+
+function running(cluster: Cluster): ClusterNode[] {
+  const nodes = cluster.nodes.filter((node) => node.running());
+  if (nodes.length === 0) throw fail("CLUSTER_STOPPED", `no node of ${cluster.name} runs`);
+  return nodes;
+}

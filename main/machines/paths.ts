@@ -1,0 +1,11 @@
+/** Where node images and templates are kept: $DRYDOCK_IMAGES, or `images` in the data folder. */
+import path from "node:path";
+
+export function imagesFolder(home: string, environment: NodeJS.ProcessEnv = process.env): string {
+  return path.resolve(environment["DRYDOCK_IMAGES"] || path.join(home, "images"));
+}
+
+/** Frozen machines to clone from, one folder per image and shape. */
+export function templatesFolder(home: string, environment: NodeJS.ProcessEnv = process.env): string {
+  return path.join(imagesFolder(home, environment), "templates");
+}
