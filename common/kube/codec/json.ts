@@ -1,0 +1,88 @@
+/**
+ * JSON and YAML bodies into objects: parsed, held against the kind's schema, with duplicate and unknown
+ * fields reported for `fieldValidation`. Failures are StatusErrors (BadRequest) in the server's words.
+ */
+import { parseAllDocuments, stringify } from "yaml";
+import { factsFor } from "../facts/index.ts";
+import type { GroupVersionKind, KubeObject } from "../object.ts";
+import { apiVersionOf } from "../object.ts";
+import { StatusError } from "../status.ts";
+import { duplicateKeys } from "./duplicates.ts";
+import { ShapeError, checkShape } from "./shape.ts";
+import type { FieldProblem } from "./shape.ts";
+
+export type { FieldProblem } from "./shape.ts";
+
+export interface Decoded {
+  object: KubeObject;
+  problems: FieldProblem[];
+}
+
+const toText = (body: Uint8Array | string): string => (typeof body === "string" ? body : new TextDecoder("utf-8", { fatal: true }).decode(body));
+
+/** Parses JSON text; `findDuplicates` costs a second pass over it. */
+export function parseJson(body: Uint8Array | string, findDuplicates = true): { value: unknown; duplicates: string[] } {
+  let text: string;
+  let value: unknown;
+  try {
+    text = toText(body);
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new StatusError("BadRequest", `couldn't get version/kind; json parse error: ${(error as Error).message}`);
+  }
+  return { value, duplicates: findDuplicates ? duplicateKeys(text) : [] };
+}
+
+/** Parses one YAML document with the scalars of YAML 1.1, as kubectl reads them. */
+export function parseYaml(body: Uint8Array | string): { value: unknown; duplicates: string[] } {
+  const documents = parseAllDocuments(toText(body), { version: "1.1", uniqueKeys: false, merge: true });
+  const document = Array.isArray(documents) ? documents[0] : undefined;
+  if (!document) return { value: {}, duplicates: [] };
+  const problem = document.errors[0];
+  if (problem) throw new StatusError("BadRequest", `error converting YAML to JSON: yaml: ${problem.message}`);
+  return { value: document.toJS({ maxAliasCount: 100 }) as unknown, duplicates: [] };
+}
+
+export function toYaml(value: unknown): string {
+  return stringify(value, { version: "1.1", lineWidth: 0 });
+}
+
+/**
+ * Makes an object of parsed input: apiVersion and kind must be the expected ones (or absent), fields
+ * must be of the schema's types. Unknown fields are removed and reported.
+ */
+export function shapeObject(input: { value: unknown; duplicates: string[] }, gvk: GroupVersionKind): Decoded {
+  const { value, duplicates } = input;
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new StatusError("BadRequest", `couldn't get version/kind; json parse error: json: cannot unmarshal ${Array.isArray(value) ? "array" : typeof value} into Go value of type struct`);
+  }
+  const object = value as KubeObject;
+  const apiVersion = apiVersionOf(gvk);
+  if (object.apiVersion !== undefined && typeof object.apiVersion !== "string") throw new StatusError("BadRequest", "apiVersion must be a string");
+  if ((object.apiVersion ?? "") !== "" && object.apiVersion !== apiVersion) {
+    throw new StatusError("BadRequest", `the API version in the data (${object.apiVersion}) does not match the expected API version (${apiVersion})`);
+  }
+  if ((object.kind ?? "") !== "" && object.kind !== gvk.kind) {
+    throw new StatusError("BadRequest", `the object provided is unrecognized (must be of type ${gvk.kind}): kind ${JSON.stringify(object.kind)} was given`);
+  }
+  object.apiVersion = apiVersion;
+  object.kind = gvk.kind;
+  const problems: FieldProblem[] = duplicates.map((path) => ({ kind: "duplicate", path, message: `duplicate field "${path}"` }));
+  const fact = factsFor(gvk);
+  try {
+    if (fact) checkShape(object, fact, problems);
+  } catch (error) {
+    if (!(error instanceof ShapeError)) throw error;
+    throw new StatusError("BadRequest", `${gvk.kind} in version "${gvk.version}" cannot be handled as a ${gvk.kind}: ${error.message}`);
+  }
+  if (typeof object.metadata !== "object" || object.metadata === null) object.metadata = {};
+  return { object, problems };
+}
+
+export function decodeJson(body: Uint8Array | string, gvk: GroupVersionKind, options: { findDuplicates?: boolean } = {}): Decoded {
+  return shapeObject(parseJson(body, options.findDuplicates ?? true), gvk);
+}
+
+export function decodeYaml(body: Uint8Array | string, gvk: GroupVersionKind): Decoded {
+  return shapeObject(parseYaml(body), gvk);
+}

@@ -1,0 +1,112 @@
+/**
+ * Holds a decoded object against the schema facts: unknown fields are reported and removed, values of
+ * a wrong JSON type refused, with the paths and words of the API server's decoder.
+ */
+import { typeFact } from "../facts/index.ts";
+import type { FieldFact, TypeFact } from "../facts/index.ts";
+import { canonicalQuantity, isQuantity } from "../quantity.ts";
+
+export interface FieldProblem {
+  kind: "unknown" | "duplicate";
+  path: string;
+  /** `unknown field "spec.foo"` */
+  message: string;
+}
+
+/** A value of the wrong type. The message names the field as Go's decoder would. */
+export class ShapeError extends Error {
+  readonly path: string;
+  constructor(path: string, found: unknown, wanted: string) {
+    super(`json: cannot unmarshal ${jsonType(found)} into Go struct field ${path} of type ${wanted}`);
+    this.name = "ShapeError";
+    this.path = path;
+  }
+}
+
+function jsonType(value: unknown): string {
+  if (Array.isArray(value)) return "array";
+  if (typeof value === "boolean") return "bool";
+  return typeof value;
+}
+
+const GO_TYPES: Record<string, string> = { boolean: "bool", double: "float64", bytes: "[]uint8", IntOrString: "intstr.IntOrString", Time: "v1.Time" };
+
+/** Checks and prunes in place; null fields are dropped as Go's decoder would leave them unset. */
+export function checkShape(value: Record<string, unknown>, fact: TypeFact, problems: FieldProblem[], path = ""): void {
+  for (const name of Object.keys(value)) {
+    const child = value[name];
+    const at = path === "" ? name : `${path}.${name}`;
+    if (fact.kind && path === "" && (name === "apiVersion" || name === "kind")) continue;
+    const field = fact.fields.get(name);
+    if (!field) {
+      // Embedded lists hold kinds too; their items say apiVersion and kind.
+      if (fact.kind && (name === "apiVersion" || name === "kind")) continue;
+      problems.push({ kind: "unknown", path: at, message: `unknown field "${at}"` });
+      delete value[name];
+    } else if (child === null) {
+      delete value[name];
+    } else if (field.list) {
+      if (!Array.isArray(child)) throw new ShapeError(at, child, `[]${GO_TYPES[field.type] ?? shortName(field.type)}`);
+      for (let i = 0; i < child.length; i += 1) child[i] = checkValue(child[i], field, problems, `${at}[${i}]`);
+    } else if (field.map) {
+      if (typeof child !== "object" || Array.isArray(child)) throw new ShapeError(at, child, `map[string]${GO_TYPES[field.type] ?? shortName(field.type)}`);
+      const map = child as Record<string, unknown>;
+      for (const key of Object.keys(map)) {
+        if (field.listValues) {
+          if (!Array.isArray(map[key])) throw new ShapeError(`${at}.${key}`, map[key], "[]string");
+        } else if (map[key] === null && field.type === "string") map[key] = "";
+        else map[key] = checkValue(map[key], field, problems, `${at}.${key}`);
+      }
+    } else {
+      value[name] = checkValue(child, field, problems, at);
+    }
+  }
+}
+
+const shortName = (type: string): string => type.split(".").slice(-2).join(".");
+
+function checkValue(value: unknown, field: FieldFact, problems: FieldProblem[], path: string): unknown {
+  const wrong = (): never => {
+    throw new ShapeError(path, value, GO_TYPES[field.type] ?? shortName(field.type));
+  };
+  switch (field.type) {
+    case "string":
+    case "bytes":
+    case "Duration":
+      return typeof value === "string" ? value : wrong();
+    case "boolean":
+      return typeof value === "boolean" ? value : wrong();
+    case "int32":
+      if (typeof value !== "number" || !Number.isInteger(value) || Math.abs(value) > 2147483648) wrong();
+      return value;
+    case "int64":
+    case "byte":
+      if (typeof value !== "number" || !Number.isInteger(value)) wrong();
+      return value;
+    case "double":
+      return typeof value === "number" ? value : wrong();
+    case "Time":
+    case "MicroTime": {
+      if (typeof value !== "string" || Number.isNaN(Date.parse(value))) {
+        throw new ShapeError(path, value, `v1.${field.type}: parsing time ${JSON.stringify(value)} as "2006-01-02T15:04:05Z07:00"`);
+      }
+      return value;
+    }
+    case "Quantity":
+      if (!isQuantity(value)) throw new ShapeError(path, value, "resource.Quantity: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+      return canonicalQuantity(value);
+    case "IntOrString":
+      if (typeof value !== "string" && !Number.isInteger(value)) wrong();
+      return value;
+    case "RawExtension":
+    case "FieldsV1":
+      return value;
+    default: {
+      const type = typeFact(field.type);
+      if (!type) return value;
+      if (typeof value !== "object" || value === null || Array.isArray(value)) wrong();
+      checkShape(value as Record<string, unknown>, type, problems, path);
+      return value;
+    }
+  }
+}

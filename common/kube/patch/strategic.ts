@@ -1,0 +1,158 @@
+/**
+ * Strategic merge patch: a merge patch that knows from the schema which lists merge by which key, with
+ * the directives $patch, $retainKeys, $deleteFromPrimitiveList/… and $setElementOrder/….
+ * Reference: Kubernetes community, "strategic-merge-patch.md".
+ */
+import { factsFor, typeFact } from "../facts/index.ts";
+import type { FieldFact, TypeFact } from "../facts/index.ts";
+import type { GroupVersionKind } from "../object.ts";
+import { StatusError } from "../status.ts";
+
+type Struct = Record<string, unknown>;
+const isStruct = (value: unknown): value is Struct => typeof value === "object" && value !== null && !Array.isArray(value);
+
+const DELETE_FROM = "$deleteFromPrimitiveList/";
+const ORDER = "$setElementOrder/";
+
+/** Returns the patched copy. Throws StatusError: UnsupportedMediaType without a schema, BadRequest for a malformed patch. */
+export function applyStrategicMergePatch<T extends object>(target: T, patch: unknown, gvk: GroupVersionKind): T {
+  const fact = factsFor(gvk);
+  if (!fact) {
+    throw new StatusError(
+      "UnsupportedMediaType",
+      "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
+    );
+  }
+  if (!isStruct(patch)) throw new StatusError("BadRequest", "error decoding patch: a strategic merge patch must be an object");
+  return mergeStruct(structuredClone(target) as Struct, patch, fact) as T;
+}
+
+function mergeStruct(target: Struct, patch: Struct, fact: TypeFact | undefined): Struct {
+  const directive = patch["$patch"];
+  if (directive === "replace") {
+    const { $patch: _, ...rest } = patch;
+    return stripDirectives(rest) as Struct;
+  }
+  if (directive === "delete") return {};
+  if (directive !== undefined && directive !== "merge") throw new StatusError("BadRequest", `Unknown patch type found: ${String(directive)}`);
+  const result: Struct = { ...target };
+  const retain = patch["$retainKeys"];
+  if (retain !== undefined) {
+    if (!Array.isArray(retain)) throw new StatusError("BadRequest", "invalid patch format of retainKeys");
+    for (const key of Object.keys(patch)) {
+      if (!key.startsWith("$") && patch[key] !== null && !retain.includes(key)) throw new StatusError("BadRequest", "patch contains fields not present in the $retainKeys list");
+    }
+    for (const key of Object.keys(result)) if (!retain.includes(key)) delete result[key];
+  }
+  for (const [key, value] of Object.entries(patch)) {
+    if (key === "$patch" || key === "$retainKeys") continue;
+    if (key.startsWith(DELETE_FROM)) {
+      const name = key.slice(DELETE_FROM.length);
+      if (!Array.isArray(value)) throw new StatusError("BadRequest", `invalid patch format of ${key}`);
+      if (Array.isArray(result[name])) result[name] = (result[name] as unknown[]).filter((item) => !value.includes(item));
+      continue;
+    }
+    if (key.startsWith(ORDER)) continue;
+    if (value === null) {
+      delete result[key];
+      continue;
+    }
+    result[key] = mergeValue(result[key], value, fact?.fields.get(key), patch, key);
+    if (result[key] === undefined) delete result[key];
+  }
+  for (const [key, order] of Object.entries(patch)) {
+    if (!key.startsWith(ORDER)) continue;
+    const name = key.slice(ORDER.length);
+    const current = result[name];
+    if (!Array.isArray(order)) throw new StatusError("BadRequest", `invalid patch format of ${key}`);
+    if (Array.isArray(current)) result[name] = reorder(current, order, fact?.fields.get(name)?.patchMergeKey, (target[name] ?? []) as unknown[]);
+  }
+  return result;
+}
+
+function mergeValue(target: unknown, patch: unknown, field: FieldFact | undefined, parent: Struct, key: string): unknown {
+  const type = field ? typeFact(field.type) : undefined;
+  const strategies = field?.patchStrategy?.split(",") ?? [];
+  if (Array.isArray(patch)) {
+    if (!strategies.includes("merge") || !field?.list) return stripDirectives(patch);
+    if (patch.some((item) => isStruct(item) && item["$patch"] === "replace")) {
+      return stripDirectives(patch.filter((item) => !(isStruct(item) && item["$patch"] === "replace")));
+    }
+    const list = Array.isArray(target) ? target : [];
+    return field.patchMergeKey === undefined ? mergeScalars(list, patch) : mergeList(list, patch, field.patchMergeKey, type, parent, key);
+  }
+  if (isStruct(patch)) {
+    if (field?.list) throw new StatusError("BadRequest", `expected an array for ${key} in the patch, got an object`);
+    // A map's values are structs of the field's type; a struct field is that type itself.
+    if (patch["$patch"] === "delete") return undefined;
+    if (strategies.includes("replace")) return stripDirectives(patch);
+    if (field?.map && type) {
+      const result: Struct = isStruct(target) ? { ...target } : {};
+      for (const [name, value] of Object.entries(patch)) {
+        if (value === null) delete result[name];
+        else result[name] = isStruct(value) ? mergeStruct(isStruct(result[name]) ? result[name] : {}, value, type) : value;
+      }
+      return result;
+    }
+    return mergeStruct(isStruct(target) ? target : {}, patch, field?.map ? undefined : type);
+  }
+  return patch;
+}
+
+function mergeScalars(target: unknown[], patch: unknown[]): unknown[] {
+  return [...target, ...patch.filter((item, at) => !target.includes(item) && patch.indexOf(item) === at)];
+}
+
+function mergeList(target: unknown[], patch: unknown[], mergeKey: string, type: TypeFact | undefined, parent: Struct, key: string): unknown[] {
+  let result = [...target];
+  const added: unknown[] = [];
+  for (const item of patch) {
+    if (!isStruct(item)) throw new StatusError("BadRequest", `invalid patch: expected objects in the list ${key}`);
+    if (item[mergeKey] === undefined) {
+      if (item["$patch"] === "merge") continue;
+      throw new StatusError("BadRequest", `map: ${JSON.stringify(item)} does not contain declared merge key: ${mergeKey}`);
+    }
+    const same = (other: unknown): boolean => isStruct(other) && other[mergeKey] === item[mergeKey];
+    if (item["$patch"] === "delete") {
+      result = result.filter((other) => !same(other));
+      continue;
+    }
+    const at = result.findIndex(same);
+    if (at >= 0) result[at] = mergeStruct(result[at] as Struct, item, type);
+    else added.push(stripDirectives(item));
+  }
+  // Without an order from the client, new items go behind the old ones, in the patch's order.
+  void parent;
+  return [...result, ...added];
+}
+
+/** Items named by the order stand in it; the others (the server's own) keep their place relative to their neighbours. */
+function reorder(current: unknown[], order: unknown[], mergeKey: string | undefined, original: unknown[]): unknown[] {
+  const keyOf = (item: unknown): unknown => (mergeKey !== undefined && isStruct(item) ? item[mergeKey] : item);
+  const rank = new Map(order.map((item, at) => [keyOf(item), at]));
+  const named = current.filter((item) => rank.has(keyOf(item))).toSorted((a, b) => (rank.get(keyOf(a)) as number) - (rank.get(keyOf(b)) as number));
+  const position = new Map(original.map((item, at) => [keyOf(item), at]));
+  const others = current.filter((item) => !rank.has(keyOf(item)));
+  const result: unknown[] = [];
+  let next = 0;
+  for (const item of named) {
+    const at = position.get(keyOf(item));
+    while (at !== undefined && next < others.length && (position.get(keyOf(others[next])) ?? Number.MAX_SAFE_INTEGER) < at) result.push(others[next++]);
+    result.push(item);
+  }
+  return [...result, ...others.slice(next)];
+}
+
+/** New content must not carry directives into the object. */
+function stripDirectives(value: unknown): unknown {
+  if (Array.isArray(value)) {
+    return value.filter((item) => !(isStruct(item) && item["$patch"] === "delete")).map(stripDirectives);
+  }
+  if (!isStruct(value)) return value;
+  const result: Struct = {};
+  for (const [key, child] of Object.entries(value)) {
+    if (key === "$patch" || key === "$retainKeys" || key.startsWith(DELETE_FROM) || key.startsWith(ORDER)) continue;
+    if (child !== null) result[key] = stripDirectives(child);
+  }
+  return result;
+}
