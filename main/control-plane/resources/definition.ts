@@ -68,6 +68,20 @@ export interface Strategy {
   gracePeriodSeconds?(object: KubeObject, requested: number | undefined): number | undefined;
   /** Where the kind's default when a delete names no propagationPolicy is not Background. */
   defaultPropagation?: "Orphan" | "Background";
+  /**
+   * Takes what the object needs from a pool outside itself (cluster IPs, node ports), just before it is
+   * stored and after its own validation, writing what it got into `object`. Runs without an await, so two
+   * requests never get the same. The registry calls `commit` once the write is durable, `rollback` when it
+   * failed or was a dry run. Throws StatusError when the pool is empty or the wish is taken.
+   */
+  claim?(object: KubeObject, old: KubeObject | undefined, context: RequestContext): Claim;
+  /** The object has left the store: what it held goes back to its pool. */
+  released?(object: KubeObject): void;
+}
+
+export interface Claim {
+  commit(): void;
+  rollback(): void;
 }
 
 export interface SubresourceDefinition {
@@ -90,12 +104,24 @@ export interface SubresourceDefinition {
   /** GVK of its body where it is not the parent's (Scale, Eviction, Binding, TokenRequest). */
   kind?: { group: string; version: string; kind: string };
   verbs: Verb[];
+  /** What GET shows and a write answers with, where it is not the parent itself (Scale). */
+  read?(parent: KubeObject): KubeObject;
   /**
    * For subresources that are a partial write of the parent (status, finalize, approval, ephemeralcontainers,
-   * resize): takes only its own part from `object` onto a copy of `old`.
+   * resize; also Scale and Binding, whose body is of another kind): takes only its own part from `object`
+   * onto a copy of `old`, and returns that copy. May throw StatusError.
    */
   prepareForUpdate?(object: KubeObject, old: KubeObject, context: RequestContext): KubeObject;
+  /** Problems of the request's body, before it touches the parent (Scale, Binding). */
+  validate?(object: KubeObject, context: RequestContext): StatusCause[];
   validateUpdate?(object: KubeObject, old: KubeObject, context: RequestContext): StatusCause[];
+  /** A successful write answers with a `Status` (binding) instead of the object. */
+  answersStatus?: boolean;
+  /**
+   * Neither a view nor a partial write of the parent: a handler of `resources/virtual` (token, eviction) or the
+   * streaming side (log, exec, attach, portforward, proxy) answers.
+   */
+  handled?: boolean;
 }
 
 export interface ResourceDefinition {
@@ -121,6 +147,19 @@ export interface ResourceDefinition {
    */
   selectableFields?: Record<string, (object: KubeObject) => string>;
   subresources?: SubresourceDefinition[];
-  /** Never stored: POST only, answered by a handler (SubjectAccessReview, TokenReview…). */
+  /** Never stored: POST only, answered by a handler of `resources/virtual` (SubjectAccessReview, TokenReview…). */
   virtual?: boolean;
+  /**
+   * Stored as the kind of another definition, of which this is a second view (events.k8s.io/v1 over core
+   * Events): the storage's group, version, resource, and the conversions both ways.
+   */
+  storedAs?: {
+    group: string;
+    version: string;
+    resource: string;
+    toStored(object: KubeObject): KubeObject;
+    fromStored(object: KubeObject): KubeObject;
+  };
+  /** Names must be… (default: an RFC 1123 subdomain). Returns what is wrong with one. */
+  nameProblems?(name: string): string[];
 }
