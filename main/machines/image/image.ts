@@ -1,0 +1,123 @@
+/**
+ * The node image as the machine drivers use it: found, or built when it is missing. A version is a hash of its
+ * recipe; the agent is not part of it but travels in the initrd, so that a new agent costs no new image.
+ */
+import { createHash } from "node:crypto";
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { IMAGE_BYTES, KERNEL_APPEND, NODE_PACKAGES, NODE_REMOVED, SAMPLE_IMAGES, SUITE } from "../../../vm-images/recipe.ts";
+import type { Progress } from "../driver.ts";
+import { MachineError } from "../failure.ts";
+import { agentBundle, projectFolder } from "./agent-bundle.ts";
+import { buildImage } from "./build.ts";
+import { cpio } from "./cpio.ts";
+import { withLock } from "./lock.ts";
+
+export interface NodeImage {
+  version: string;
+  /** Paths. The initrd is one file: the image's own part, then the agent. */
+  kernel: string;
+  initrd: string;
+  disk: string;
+  diskFormat: "raw" | "qcow2";
+  /** The kernel's command line. */
+  append: string;
+  /** Names the template: a hash over all that a booted machine is made of. */
+  key: string;
+  bytes: number;
+}
+
+/** Written last: an image without it is not one. */
+export interface ImageManifest {
+  format: number;
+  version: string;
+  createdAt: string;
+  files: Record<string, number>;
+}
+
+export const MANIFEST_FORMAT = 1;
+export const DISK = "disk.qcow2";
+export const KERNEL = "vmlinuz";
+export const INITRD = "initrd-base.img";
+
+/** The recipe's hash: what this program would build. */
+export async function imageVersion(): Promise<string> {
+  const hash = createHash("sha256").update(JSON.stringify([MANIFEST_FORMAT, SUITE, NODE_PACKAGES, NODE_REMOVED, SAMPLE_IMAGES, IMAGE_BYTES, process.versions.node]));
+  for (const part of ["node", "initrd"]) {
+    const folder = path.join(projectFolder(), "vm-images", part);
+    const files = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).map((entry) => path.join(entry.parentPath, entry.name));
+    for (const file of files.toSorted()) hash.update(path.relative(folder, file)).update(await readFile(file));
+  }
+  return hash.digest("hex").slice(0, 12);
+}
+
+/** A cheap look. undefined: there is none; throws IMAGE_BROKEN when its files are not what its manifest says. */
+export async function findImage(imagesFolder: string): Promise<NodeImage | undefined> {
+  const version = await imageVersion();
+  const folder = path.join(imagesFolder, version);
+  const text = await readFile(path.join(folder, "manifest.json"), "utf8").catch(() => undefined);
+  if (text === undefined) return undefined;
+  const broken = (why: string): MachineError =>
+    new MachineError({ code: "IMAGE_BROKEN", message: `The node image in ${folder} is broken: ${why}.`, advice: "Build it again: drydock image build --rebuild" });
+  let manifest: ImageManifest;
+  try {
+    manifest = JSON.parse(text) as ImageManifest;
+  } catch {
+    throw broken("manifest.json cannot be read");
+  }
+  if (manifest.format !== MANIFEST_FORMAT || manifest.version !== version) {
+    throw new MachineError({ code: "IMAGE_VERSION", message: `The node image in ${folder} says it is version ${manifest.version}, format ${manifest.format}.`, advice: "Build it again: drydock image build --rebuild" });
+  }
+  for (const [name, bytes] of Object.entries(manifest.files)) {
+    const size = (await stat(path.join(folder, name)).catch(() => undefined))?.size;
+    if (size === undefined) throw broken(`${name} is missing`);
+    if (size !== bytes) throw broken(`${name} has ${size} bytes instead of ${bytes}`);
+  }
+  const agent = await agentBundle();
+  const initrd = path.join(folder, `initrd-${agent.hash}.img`);
+  const agentArchive = cpio([{ path: "agent", mode: 0o040755 }, { path: "agent/agent.cjs", mode: 0o100644, data: agent.code }, { path: "agent/image-version", mode: 0o100644, data: Buffer.from(version) }]);
+  const base = path.join(folder, INITRD);
+  const wanted = (manifest.files[INITRD] ?? 0) + agentArchive.length;
+  if ((await stat(initrd).catch(() => undefined))?.size !== wanted) {
+    const temporary = `${initrd}.${process.pid}`;
+    await writeFile(temporary, Buffer.concat([await readFile(base), agentArchive]));
+    await rename(temporary, initrd);
+  }
+  return {
+    version, kernel: path.join(folder, KERNEL), initrd, disk: path.join(folder, DISK), diskFormat: "qcow2", append: KERNEL_APPEND,
+    key: createHash("sha256").update([version, agent.hash, KERNEL_APPEND].join("|")).digest("hex").slice(0, 16),
+    bytes: Object.values(manifest.files).reduce((sum, size) => sum + size, 0),
+  };
+}
+
+/** Builds the image when it is missing (or `rebuild` says so). One build at a time, whoever asks. */
+export async function ensureImage(imagesFolder: string, progress: Progress, options: { signal?: AbortSignal; rebuild?: boolean } = {}): Promise<NodeImage> {
+  if (!options.rebuild) {
+    const present = await findImage(imagesFolder).catch(() => undefined);
+    if (present) return present;
+  }
+  await mkdir(imagesFolder, { recursive: true, mode: 0o700 });
+  const version = await imageVersion();
+  return withLock(path.join(imagesFolder, "build.lock"), progress, options.signal, async () => {
+    // Another process may have built it while we waited.
+    const present = options.rebuild ? undefined : await findImage(imagesFolder).catch(() => undefined);
+    if (present) return present;
+    const staging = path.join(imagesFolder, `.build-${version}`);
+    await rm(staging, { recursive: true, force: true });
+    await mkdir(staging, { mode: 0o700 });
+    try {
+      const files = await buildImage(staging, progress, options.signal);
+      const manifest: ImageManifest = { format: MANIFEST_FORMAT, version, createdAt: new Date().toISOString(), files };
+      await writeFile(path.join(staging, "manifest.json"), JSON.stringify(manifest, undefined, 2));
+      const folder = path.join(imagesFolder, version);
+      await rm(folder, { recursive: true, force: true });
+      await rename(staging, folder);
+    } catch (error) {
+      await rm(staging, { recursive: true, force: true });
+      throw error;
+    }
+    const image = await findImage(imagesFolder);
+    if (!image) throw new MachineError({ code: "IMAGE_BROKEN", message: "The node image was built but cannot be found.", advice: "Look at the step's log, then build it again." });
+    return image;
+  });
+}

@@ -1,0 +1,63 @@
+/**
+ * Reads ConfigMaps, Secrets and service-account tokens for Pods. An answer is shared for a few seconds, so that
+ * the containers of one Pod (and ten Pods of one Deployment) cost one request; tokens are kept until most of their life is over.
+ */
+import type { Client } from "../../../common/kube/client.ts";
+import type { KubeObject } from "../../../common/kube/object.ts";
+import type { ConfigMap, Secret } from "../../../common/kube/types.ts";
+import { isStatus } from "../../../common/kube/status.ts";
+import type { ObjectReader } from "../kubelet/context.ts";
+
+const SHARED = 3_000;
+const DEADLINE = 15_000;
+/** A token is renewed when this part of its life is over. */
+const RENEW_AT = 0.8;
+/** …and at the latest after a day. */
+const RENEW_MAX = 24 * 3_600_000;
+
+export function createObjectReader(client: Client): ObjectReader {
+  const reads = new Map<string, { at: number; answer: Promise<KubeObject | undefined> }>();
+  const tokens = new Map<string, { token: string; renewAt: number; expires: number }>();
+
+  function read<T extends KubeObject>(resource: string, namespace: string, name: string): Promise<T | undefined> {
+    const key = `${resource}/${namespace}/${name}`;
+    const known = reads.get(key);
+    if (known && Date.now() - known.at < SHARED) return known.answer as Promise<T | undefined>;
+    const answer = client.get<T>({ group: "", version: "v1", resource, namespace, name }, { signal: AbortSignal.timeout(DEADLINE) }).catch((error: unknown) => {
+      if (isStatus(error, "NotFound")) return undefined;
+      reads.delete(key);
+      throw error;
+    });
+    for (const [other, { at }] of reads) if (Date.now() - at >= SHARED) reads.delete(other);
+    reads.set(key, { at: Date.now(), answer });
+    return answer;
+  }
+
+  return {
+    configMap: (namespace, name) => read<ConfigMap>("configmaps", namespace, name),
+    secret: (namespace, name) => read<Secret>("secrets", namespace, name),
+    async token(pod, serviceAccount, audience, expirationSeconds) {
+      const key = [pod.uid, serviceAccount, audience ?? "", expirationSeconds].join("|");
+      const known = tokens.get(key);
+      const now = Date.now();
+      if (known && now < known.renewAt) return known.token;
+      const request = {
+        apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", metadata: {},
+        spec: { ...(audience ? { audiences: [audience] } : {}), expirationSeconds, boundObjectRef: { apiVersion: "v1", kind: "Pod", name: pod.name, uid: pod.uid } },
+      };
+      try {
+        const ref = { group: "", version: "v1", resource: "serviceaccounts", namespace: pod.namespace, name: serviceAccount, subresource: "token" };
+        const answer = await client.create(ref, request as KubeObject, { signal: AbortSignal.timeout(DEADLINE) });
+        const { token, expirationTimestamp } = answer["status"] as { token: string; expirationTimestamp: string };
+        const expires = Date.parse(expirationTimestamp);
+        for (const [other, entry] of tokens) if (entry.expires < now) tokens.delete(other);
+        tokens.set(key, { token, expires, renewAt: now + Math.min((expires - now) * RENEW_AT, RENEW_MAX) });
+        return token;
+      } catch (error) {
+        // A token that is still good serves while the server is away.
+        if (known && now < known.expires && !isStatus(error, "NotFound", "Forbidden")) return known.token;
+        throw error;
+      }
+    },
+  };
+}

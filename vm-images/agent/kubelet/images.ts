@@ -1,0 +1,129 @@
+/**
+ * Sees to it that a container's image is on the node, by its pull policy, with the kubelet's back-off and
+ * words. One pull of an image at a time, whoever asks for it.
+ */
+import type { Container } from "../../../common/kube/types.ts";
+import { describeError } from "../log.ts";
+import { RuntimeError } from "../runtime/runtime.ts";
+import type { ImageDetail, RegistryCredentials, Runtime } from "../runtime/runtime.ts";
+import { formatSeconds } from "./decide.ts";
+
+const FIRST_BACKOFF = 10;
+const MAX_BACKOFF = 300;
+/** Milliseconds a pull may take. */
+const PULL_DEADLINE = 30 * 60_000;
+
+/** Why the container waits: reason and message of its waiting state. */
+export class ImageError extends Error {
+  readonly reason: "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InvalidImageName";
+  /** Unix milliseconds when trying again makes sense. */
+  readonly retryAt: number;
+
+  constructor(reason: ImageError["reason"], message: string, retryAt: number) {
+    super(message);
+    this.reason = reason;
+    this.retryAt = retryAt;
+  }
+}
+
+export type EventSink = (type: "Normal" | "Warning", reason: string, message: string) => void;
+
+export class Images {
+  readonly #runtime: Runtime;
+  readonly #now: () => number;
+  readonly #known = new Map<string, ImageDetail>();
+  readonly #failures = new Map<string, { until: number; seconds: number; message: string }>();
+  readonly #pulls = new Map<string, Promise<void>>();
+  readonly #names = new Map<string, { name: string; digest: string }>();
+
+  constructor(runtime: Runtime, now: () => number = Date.now) {
+    this.#runtime = runtime;
+    this.#now = now;
+  }
+
+  /** Names and digests by image id, for statuses. Cheap after the first time. */
+  async refreshNames(): Promise<void> {
+    for (const image of await this.#runtime.images()) {
+      this.#names.set(image.id, { name: image.names[0] ?? image.id, digest: image.digests[0] ?? "" });
+    }
+  }
+
+  names(id: string): { name: string; digest: string } | undefined {
+    return this.#names.get(id);
+  }
+
+  /** Looks again: an image was loaded or removed. */
+  forget(): void {
+    this.#known.clear();
+    this.#failures.clear();
+  }
+
+  async ensure(container: Container, credentials: RegistryCredentials | undefined, event: EventSink): Promise<ImageDetail> {
+    const image = container.image ?? "";
+    const reference = normalizeImage(image);
+    if (!reference) throw new ImageError("InvalidImageName", `Failed to apply default image tag "${image}": couldn't parse image name "${image}": invalid reference format`, Infinity);
+    const policy = container.imagePullPolicy ?? (/:latest$/.test(reference) ? "Always" : "IfNotPresent");
+    const shipped = reference.startsWith("drydock.local/");
+    let detail = this.#known.get(reference) ?? (await this.#runtime.image(reference));
+    if (!detail && policy === "Never") throw new ImageError("ErrImageNeverPull", `Container image "${image}" is not present with pull policy of Never`, this.#now() + FIRST_BACKOFF * 1000);
+    // Images that came with the node (or were loaded) have no registry to be asked again.
+    if (detail && (policy !== "Always" || shipped || detail.digests.length === 0)) {
+      this.#remember(reference, detail, image);
+      event("Normal", "Pulled", `Container image "${image}" already present on machine and can be accessed by the pod`);
+      return detail;
+    }
+    const failure = this.#failures.get(reference);
+    if (failure && failure.until > this.#now()) {
+      const message = `Back-off pulling image "${image}": ErrImagePull: ${failure.message}`;
+      event("Normal", "BackOff", `Back-off pulling image "${image}"`);
+      throw new ImageError("ImagePullBackOff", message, failure.until);
+    }
+    event("Normal", "Pulling", `Pulling image "${image}"`);
+    const begin = this.#now();
+    try {
+      await this.#pull(reference, credentials);
+      detail = await this.#runtime.image(reference);
+      if (!detail) throw new RuntimeError(`image "${image}" is not there after its pull`, 0);
+    } catch (error) {
+      const seconds = Math.min(failure && this.#now() - failure.until < 2 * MAX_BACKOFF * 1000 ? failure.seconds * 2 : FIRST_BACKOFF, MAX_BACKOFF);
+      const message = `rpc error: code = Unknown desc = ${describeError(error)}`;
+      this.#failures.set(reference, { until: this.#now() + seconds * 1000, seconds, message });
+      event("Warning", "Failed", `Failed to pull image "${image}": ${message}`);
+      event("Warning", "Failed", "Error: ErrImagePull");
+      throw new ImageError("ErrImagePull", message, this.#now() + seconds * 1000);
+    }
+    this.#failures.delete(reference);
+    this.#remember(reference, detail, image);
+    const took = formatDuration(this.#now() - begin);
+    event("Normal", "Pulled", `Successfully pulled image "${image}" in ${took} (${took} including waiting).`);
+    return detail;
+  }
+
+  #remember(reference: string, detail: ImageDetail, name: string): void {
+    this.#known.set(reference, detail);
+    if (!this.#names.has(detail.id)) this.#names.set(detail.id, { name, digest: detail.digests[0] ?? "" });
+  }
+
+  #pull(reference: string, credentials: RegistryCredentials | undefined): Promise<void> {
+    let pull = this.#pulls.get(reference);
+    if (!pull) {
+      pull = this.#runtime.pull(reference, credentials, PULL_DEADLINE).finally(() => this.#pulls.delete(reference));
+      this.#pulls.set(reference, pull);
+    }
+    return pull;
+  }
+}
+
+function formatDuration(milliseconds: number): string {
+  return milliseconds < 60_000 ? `${(milliseconds / 1000).toFixed(3)}s` : formatSeconds(Math.round(milliseconds / 1000));
+}
+
+const REFERENCE = /^(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::\d+)?)\/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*(?::[\w][\w.-]{0,127})?(?:@[a-z0-9]+:[0-9a-f]{32,})?$/;
+
+/** With ":latest" where there is neither tag nor digest; undefined when it is no reference at all. */
+export function normalizeImage(image: string): string | undefined {
+  if (/^sha256:[0-9a-f]{64}$/.test(image)) return image;
+  if (!REFERENCE.test(image)) return undefined;
+  const last = image.slice(image.lastIndexOf("/") + 1);
+  return last.includes(":") || last.includes("@") ? image : `${image}:latest`;
+}

@@ -1,0 +1,113 @@
+/**
+ * The kubelet: one worker for each Pod that the API assigns to this node, and for each whose containers are still
+ * here though the API knows it no longer.
+ */
+import type { Client } from "../../../common/kube/client.ts";
+import type { Pod } from "../../../common/kube/types.ts";
+import { Watched } from "../api/watched.ts";
+import { sleep } from "../command.ts";
+import type { KubeletContext } from "./context.ts";
+import { podUid } from "./pod.ts";
+import { PodWorker } from "./pod-worker.ts";
+
+const HOUSEKEEPING = 60_000;
+
+export class Kubelet {
+  readonly #context: KubeletContext;
+  readonly #pods: Watched<Pod>;
+  readonly #workers = new Map<string, PodWorker>();
+  #stopping = false;
+
+  constructor(context: KubeletContext, client: Client) {
+    this.#context = context;
+    this.#pods = new Watched<Pod>(client, { group: "", version: "v1", resource: "pods" }, { fieldSelector: `spec.nodeName=${context.node.name}` }, context.log);
+    this.#pods.onChange((changes) => {
+      for (const { type, object } of changes) {
+        if (type === "set") this.#set(object);
+        else this.#workers.get(podUid(object))?.vanish();
+      }
+    });
+    context.cache.onChange((uid) => this.#workers.get(uid)?.wake());
+  }
+
+  /** The Pods of this node as the API has them. */
+  pods(): Pod[] {
+    return this.#pods.items();
+  }
+
+  find(namespace: string, name: string): Pod | undefined {
+    return this.#pods.get(`${namespace}/${name}`);
+  }
+
+  /** Something outside the Pods has changed (an image was loaded): look at those that wait. */
+  wakeAll(): void {
+    for (const worker of this.#workers.values()) worker.wake();
+  }
+
+  wake(uid: string): void {
+    this.#workers.get(uid)?.wake();
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    const watching = this.#pods.run(signal);
+    await Promise.race([this.#pods.whenSynced(), watching]);
+    while (!signal.aborted) {
+      await this.#adoptOrphans().catch((error: unknown) => this.#context.log.error("kubelet", "housekeeping", error));
+      await sleep(HOUSEKEEPING, signal);
+    }
+    for (const worker of this.#workers.values()) worker.stop();
+    await watching;
+  }
+
+  /** Ends every Pod for a shutdown of the node: regular Pods first. Resolves when all have ended or the time is over. */
+  async shutdown(graceSeconds: number): Promise<void> {
+    this.#stopping = true;
+    const deadline = Date.now() + graceSeconds * 1000;
+    const { cache, killer, log } = this.#context;
+    for (const worker of this.#workers.values()) worker.stop();
+    for (const container of cache.all()) {
+      if (container.state !== "running" || !container.name || container.name.container === "POD") continue;
+      const pod = this.#workers.get(container.name.uid)?.pod;
+      const spec = pod?.spec?.containers.find(({ name }) => name === container.name?.container);
+      const grace = Math.min(pod?.spec?.terminationGracePeriodSeconds ?? graceSeconds, graceSeconds);
+      killer.kill(container, spec, "", grace, () => undefined);
+    }
+    const running = cache.all().filter(({ state, name }) => state === "running" && name && name.container !== "POD");
+    await Promise.all(running.map(({ id }) => cache.waitExit(id, deadline + 3000 - Date.now())));
+    log.info("kubelet", `stopped ${running.length} containers`);
+  }
+
+  #set(pod: Pod): void {
+    if (this.#stopping) return;
+    const uid = podUid(pod);
+    // A Pod of the same name but another uid: the one before is gone.
+    for (const worker of this.#workers.values()) {
+      if (worker.uid !== uid && worker.pod.metadata.name === pod.metadata.name && worker.pod.metadata.namespace === pod.metadata.namespace) worker.vanish();
+    }
+    const worker = this.#workers.get(uid);
+    if (worker) return worker.update(pod);
+    const { phase } = pod.status ?? {};
+    const finished = (phase === "Succeeded" || phase === "Failed") && !pod.metadata.deletionTimestamp;
+    if (finished && this.#context.cache.ofPod(uid).every(({ state }) => state !== "running")) return;
+    this.#add(pod).wake();
+  }
+
+  #add(pod: Pod): PodWorker {
+    const worker = new PodWorker(this.#context, pod, (uid) => this.#workers.delete(uid));
+    this.#workers.set(worker.uid, worker);
+    return worker;
+  }
+
+  /** Containers and folders of Pods that the API does not know. Only asked once the API's list is complete. */
+  async #adoptOrphans(): Promise<void> {
+    if (!this.#pods.synced || this.#stopping) return;
+    const known = new Set(this.#pods.items().map(podUid));
+    const uids = new Set([...this.#context.cache.uids(), ...(await this.#context.volumes.known())]);
+    for (const uid of uids) {
+      if (known.has(uid) || this.#workers.has(uid)) continue;
+      const name = this.#context.cache.ofPod(uid)[0]?.name;
+      this.#context.log.info("kubelet", `removing what is left of Pod ${name ? `${name.namespace}/${name.pod}` : uid}`);
+      this.#add({ apiVersion: "v1", kind: "Pod", metadata: { uid, name: name?.pod ?? uid, namespace: name?.namespace ?? "" }, spec: { containers: [] } } as unknown as Pod).vanish();
+    }
+  }
+}

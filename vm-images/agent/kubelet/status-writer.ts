@@ -1,0 +1,109 @@
+/**
+ * Writes Pod statuses to the API server: only when they changed, the newest only, and again and again until
+ * it is there.
+ */
+import type { Client } from "../../../common/kube/client.ts";
+import type { Pod, PodStatus } from "../../../common/kube/types.ts";
+import { isStatus } from "../../../common/kube/status.ts";
+import { sleep } from "../command.ts";
+import type { Log } from "../log.ts";
+
+const RETRY_FIRST = 500;
+const RETRY_MAX = 10_000;
+const DEADLINE = 15_000;
+
+interface Entry {
+  pod: Pod;
+  /** What the server has, as we last wrote it. */
+  written: string;
+  writtenStatus: PodStatus | undefined;
+  wanted: PodStatus;
+  writing: Promise<void> | undefined;
+  /** The server has no such Pod any more. */
+  dropped: boolean;
+}
+
+export class StatusWriter {
+  readonly #client: Client;
+  readonly #log: Log;
+  readonly #entries = new Map<string, Entry>();
+  readonly #signal: AbortSignal;
+
+  constructor(client: Client, log: Log, signal: AbortSignal) {
+    this.#client = client;
+    this.#log = log;
+    this.#signal = signal;
+  }
+
+  /** The newest status of a Pod, written or on its way; undefined when we have none. */
+  last(uid: string): PodStatus | undefined {
+    return this.#entries.get(uid)?.wanted;
+  }
+
+  set(pod: Pod, status: PodStatus): void {
+    const uid = pod.metadata.uid ?? "";
+    const entry = this.#entries.get(uid) ?? { pod, written: JSON.stringify(pod.status ?? {}), writtenStatus: pod.status, wanted: status, writing: undefined, dropped: false };
+    entry.pod = pod;
+    entry.wanted = status;
+    this.#entries.set(uid, entry);
+    this.#kick(uid, entry);
+  }
+
+  #kick(uid: string, entry: Entry): void {
+    if (entry.writing || entry.dropped || this.#signal.aborted || JSON.stringify(entry.wanted) === entry.written) return;
+    entry.writing = this.#write(uid, entry).finally(() => {
+      entry.writing = undefined;
+      // One may have come in the moment in between.
+      if (this.#entries.get(uid) === entry) this.#kick(uid, entry);
+    });
+  }
+
+  /** Resolves when the newest status has been written (or can never be). */
+  async settled(uid: string): Promise<void> {
+    await this.#entries.get(uid)?.writing;
+  }
+
+  forget(uid: string): void {
+    this.#entries.delete(uid);
+  }
+
+  async #write(uid: string, entry: Entry): Promise<void> {
+    let delay = RETRY_FIRST;
+    while (!this.#signal.aborted && this.#entries.get(uid) === entry) {
+      const status = entry.wanted;
+      const text = JSON.stringify(status);
+      if (text === entry.written) return;
+      const { namespace = "", name = "" } = entry.pod.metadata;
+      try {
+        await this.#client.patch({ group: "", version: "v1", resource: "pods", namespace, name, subresource: "status" }, "application/strategic-merge-patch+json",
+          { metadata: { uid }, status: statusPatch(entry.writtenStatus, status) }, { signal: AbortSignal.any([this.#signal, AbortSignal.timeout(DEADLINE)]) });
+        entry.written = text;
+        entry.writtenStatus = status;
+        delay = RETRY_FIRST;
+      } catch (error) {
+        // The Pod is gone, or another of the same name is there.
+        if (isStatus(error, "NotFound", "Conflict", "Gone")) {
+          this.#log.info("status", `${namespace}/${name}: dropped (${error.reason})`);
+          entry.dropped = true;
+          return;
+        }
+        this.#log.error("status", `${namespace}/${name}`, error);
+        await sleep(delay, this.#signal);
+        delay = Math.min(delay * 2, RETRY_MAX);
+      }
+    }
+  }
+}
+
+const LEAVES = ["reason", "message", "podIP", "podIPs"] as const;
+
+/** The new status as a strategic merge patch: lists that merge are replaced, and what vanished is taken away. */
+export function statusPatch(old: PodStatus | undefined, status: PodStatus): Record<string, unknown> {
+  const patch: Record<string, unknown> = { ...status };
+  for (const field of LEAVES) if (old?.[field] !== undefined && status[field] === undefined) patch[field] = null;
+  for (const list of ["podIPs", "hostIPs"] as const) {
+    const before = old?.[list];
+    if (before && status[list] && JSON.stringify(before) !== JSON.stringify(status[list])) patch[list] = [{ $patch: "replace" }, ...(status[list] as object[])];
+  }
+  return patch;
+}

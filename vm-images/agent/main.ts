@@ -1,0 +1,170 @@
+/**
+ * The agent: one process in each node that is its kubelet, service proxy and DNS. This file is its life: wait for Docker,
+ * load the shipped images, get warm, say `awaiting-identity` (here the template is frozen), become the node the host names.
+ */
+import { existsSync } from "node:fs";
+import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import type { AgentMessage, AgentStage, HostMessage, NodeIdentity } from "../../common/node/identity.ts";
+import { AGENT_PORT } from "../../common/node/identity.ts";
+import { runCommand, sleep } from "./command.ts";
+import { describeError, Log } from "./log.ts";
+import { agePseudoRandomness, become, networkCommands, CLUSTER_MTU, setClock } from "./machine/become.ts";
+import { loadShippedImages } from "./machine/images.ts";
+import { HostPort } from "./machine/port.ts";
+import { NodeAgent } from "./node-agent.ts";
+import { DockerRuntime } from "./runtime/docker.ts";
+import { RuntimeCache } from "./runtime/runtime-cache.ts";
+import { SandboxPool } from "./kubelet/sandbox-pool.ts";
+import { warmUp } from "./warm-up.ts";
+
+const AGENT_VERSION = "0.1.0";
+const STATE = "/var/lib/drydock";
+const IDENTITY = `${STATE}/identity.json`;
+/** In memory: present when an agent of this boot has joined before. */
+const JOINED = "/run/drydock/joined";
+/** A node that has booted again goes on with the identity it has when the host says nothing for this long. */
+const IDENTITY_PATIENCE = 15_000;
+const POOL_SIZE = Number(process.env["DRYDOCK_SANDBOX_POOL"] ?? 0);
+
+const log = new Log();
+const port = new HostPort(AGENT_PORT, log);
+const life = new AbortController();
+let stage: AgentStage = "booting";
+let identity: NodeIdentity | undefined;
+let imageVersion = "unknown";
+let agent: NodeAgent | undefined;
+let stageBegan = performance.now();
+const identityArrived = Promise.withResolvers<NodeIdentity>();
+
+process.on("uncaughtException", (error) => fatal("uncaught", error));
+process.on("unhandledRejection", (error) => fatal("unhandled", error));
+
+/** Init starts the agent again; containers go on meanwhile. */
+function fatal(what: string, error: unknown): void {
+  log.info("agent", `${what}: ${error instanceof Error ? error.stack : String(error)}`);
+  process.exit(1);
+}
+
+function enter(next: AgentStage, message?: string): void {
+  const now = performance.now();
+  log.info("stage", `${stage} took ${Math.round(now - stageBegan)} ms; now ${next}${message ? `: ${message}` : ""}`);
+  stageBegan = now;
+  stage = next;
+  // The console shows how far a node has come even when nobody listens on the port.
+  process.stdout.write(`drydock agent: ${next}${message ? ` (${message})` : ""}\n`);
+  port.send({ type: "stage", stage, ...(message ? { message } : {}) });
+  if (next === "awaiting-identity") port.send(hello());
+}
+
+function hello(): AgentMessage {
+  return { type: "hello", agentVersion: AGENT_VERSION, imageVersion, stage, ...(identity ? { nodeName: identity.nodeName } : {}) };
+}
+
+function onMessage(message: HostMessage): void {
+  switch (message.type) {
+    case "ping":
+      return port.send(hello());
+    case "identity":
+      return onIdentity(message.identity);
+    case "clock":
+      void setClock(message.unixMillis, runCommand).then(() => log.info("clock", "set by the host"), (error: unknown) => log.error("clock", "not set", error));
+      return;
+    case "shutdown":
+      void shutdown(message.gracePeriodSeconds);
+      return;
+    case "log":
+      return port.send({ type: "log", lines: log.last(message.lines) });
+  }
+}
+
+function onIdentity(received: NodeIdentity): void {
+  if (!identity) return identityArrived.resolve(received);
+  // The control plane moved to another port: begin anew with what is known, without touching a container.
+  if (received.apiServer === identity.apiServer && received.caCertificate === identity.caCertificate) return;
+  log.info("agent", `the API server is at ${received.apiServer} now`);
+  void saveIdentity(received).then(() => process.exit(0), (error: unknown) => fatal("identity", error));
+}
+
+async function saveIdentity(received: NodeIdentity): Promise<void> {
+  await mkdir(STATE, { recursive: true });
+  // The randomness was for once, and the token is good for one request: neither is kept.
+  await writeFile(`${IDENTITY}.new`, JSON.stringify({ ...received, entropy: "", bootstrapToken: undefined }), { mode: 0o600 });
+  await rename(`${IDENTITY}.new`, IDENTITY);
+}
+
+async function shutdown(graceSeconds: number): Promise<void> {
+  if (stage === "stopping") return;
+  enter("stopping");
+  try {
+    await agent?.shutdown(Math.max(0, graceSeconds));
+  } catch (error) {
+    log.error("agent", "shutdown", error);
+  }
+  await runCommand("sync", []).catch(() => undefined);
+  await runCommand("poweroff", ["-f"]).catch((error: unknown) => log.error("agent", "poweroff", error));
+}
+
+async function waitForDocker(runtime: DockerRuntime): Promise<string> {
+  for (let told = false; ; told = true) {
+    try {
+      return (await runtime.version()).version;
+    } catch (error) {
+      if (!told) log.info("docker", `not there yet (${describeError(error)})`);
+      await sleep(200);
+    }
+  }
+}
+
+async function main(): Promise<void> {
+  imageVersion = (await readFile("/run/drydock/agent/image-version", "utf8").catch(() => "unknown")).trim();
+  void port.run(onMessage, life.signal);
+  const kept = await readFile(IDENTITY, "utf8").then((text) => JSON.parse(text) as NodeIdentity, () => undefined);
+  const again = kept !== undefined && existsSync(JOINED);
+
+  enter("docker");
+  const runtime = new DockerRuntime();
+  const dockerVersion = await waitForDocker(runtime);
+  enter("images");
+  await loadShippedImages(runtime, log);
+  const cache = new RuntimeCache(runtime, log);
+  void cache.run(life.signal);
+  await cache.relist();
+  const pool = new SandboxPool(runtime, cache, log, POOL_SIZE);
+
+  let received: NodeIdentity;
+  if (again) {
+    received = kept;
+  } else {
+    await pool.fill();
+    await warmUp(log);
+    if (!kept) await agePseudoRandomness(runCommand);
+    enter("awaiting-identity");
+    const patience = kept ? sleep(IDENTITY_PATIENCE).then(() => kept) : new Promise<never>(() => undefined);
+    received = await Promise.race([identityArrived.promise, patience]);
+  }
+  identity = received;
+  const begin = performance.now();
+  enter("identity");
+  if (!again) {
+    const fresh = received !== kept;
+    await become({ ...received, unixMillis: fresh ? received.unixMillis + (performance.now() - begin) : Date.now() }, runCommand);
+  }
+  if (received !== kept) await saveIdentity(received);
+  enter("network");
+  if (!again) await runCommand("ip", ["-force", "-batch", "-"], { input: networkCommands(received, CLUSTER_MTU) });
+  agent = new NodeAgent({ identity: received, runtime, cache, pool, dockerVersion, stateFolder: STATE, log, run: runCommand, enter, signal: life.signal });
+  await agent.join();
+  await writeFile(JOINED, "");
+  await agent.ready();
+  enter("ready", `${((performance.now() - begin) / 1000).toFixed(2)} s after the identity, ${Math.round(process.memoryUsage().rss / 1048576)} MB`);
+  // A larger disk than the image's is taken into use when nothing is waiting any more.
+  await sleep(2000);
+  if (!again) await runCommand("resize2fs", ["/dev/vda"], { deadline: 300_000 }).then(() => log.info("disk", "file system grown"), (error: unknown) => log.error("disk", "resize2fs", error));
+}
+
+main().catch((error: unknown) => {
+  port.send({ type: "failure", code: "AGENT_FAILED", message: describeError(error), ...(error instanceof Error && error.stack ? { detail: error.stack } : {}) });
+  log.info("agent", `failed: ${error instanceof Error ? error.stack : String(error)}`);
+  // Time for the message to leave; then init begins anew.
+  setTimeout(() => process.exit(1), 1000);
+});

@@ -1,0 +1,191 @@
+/** The node once it knows who it is: joins the cluster, then runs kubelet, service proxy, DNS and the kubelet's API. */
+import { readFile } from "node:fs/promises";
+import { X509Certificate } from "node:crypto";
+import type { Client } from "../../common/kube/client.ts";
+import type { EndpointSlice, Node, Service } from "../../common/kube/types.ts";
+import { isStatus } from "../../common/kube/status.ts";
+import type { AgentStage, NodeIdentity } from "../../common/node/identity.ts";
+import { KubeClient } from "./api/kube-client.ts";
+import { createObjectReader } from "./api/object-reader.ts";
+import { Watched } from "./api/watched.ts";
+import { sleep } from "./command.ts";
+import type { RunCommand } from "./command.ts";
+import { CertificateStore, CLIENT_SIGNER, newPrivateKey, nodeSubject, renewalTime, requestCertificate, SERVING_SIGNER } from "./join/join.ts";
+import type { KeyPair } from "./join/join.ts";
+import type { KubeletContext } from "./kubelet/context.ts";
+import { EventRecorder } from "./kubelet/events.ts";
+import { Images } from "./kubelet/images.ts";
+import { Killer } from "./kubelet/killer.ts";
+import { Kubelet } from "./kubelet/kubelet.ts";
+import { Probes } from "./kubelet/probes.ts";
+import type { SandboxPool } from "./kubelet/sandbox-pool.ts";
+import { StatusWriter } from "./kubelet/status-writer.ts";
+import type { Log } from "./log.ts";
+import { CLUSTER_DEVICE, CLUSTER_MTU } from "./machine/become.ts";
+import { machineFacts } from "./machine/facts.ts";
+import type { MachineFacts } from "./machine/facts.ts";
+import { nodeHealth } from "./machine/health.ts";
+import { parseCidr } from "./network/address.ts";
+import { PodNetwork } from "./network/pod-network.ts";
+import { Routes, wantedRoutes } from "./network/routes.ts";
+import { allocatable, nodeStatus } from "./node/node-object.ts";
+import { Registration } from "./node/registration.ts";
+import type { RuntimeCache } from "./runtime/runtime-cache.ts";
+import type { Runtime } from "./runtime/runtime.ts";
+import { Volumes } from "./volumes/volumes.ts";
+
+const RETRY = 1000;
+const NETWORK_MISSING = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:the node has no podCIDR yet";
+
+export interface NodeAgentOptions {
+  identity: NodeIdentity;
+  runtime: Runtime;
+  cache: RuntimeCache;
+  pool: SandboxPool;
+  dockerVersion: string;
+  stateFolder: string;
+  log: Log;
+  run: RunCommand;
+  enter(stage: AgentStage, message?: string): void;
+  signal: AbortSignal;
+}
+
+export class NodeAgent {
+  readonly #options: NodeAgentOptions;
+  readonly #certificates: CertificateStore;
+  #client: Client | undefined;
+  #facts: MachineFacts | undefined;
+  #registration: Registration | undefined;
+  #kubelet: Kubelet | undefined;
+  #network: PodNetwork;
+
+  constructor(options: NodeAgentOptions) {
+    this.#options = options;
+    this.#certificates = new CertificateStore(`${options.stateFolder}/pki`);
+    this.#network = new PodNetwork(options.run, CLUSTER_MTU);
+  }
+
+  /** Gets the certificates and registers the Node. Tries until the API server is there. */
+  async join(): Promise<void> {
+    const { identity, log, enter } = this.#options;
+    enter("certificate");
+    const pair = await this.#again("client certificate", () => this.#clientCertificate());
+    const client = new KubeClient({ server: identity.apiServer, ca: identity.caCertificate, certificate: pair.certificate, key: pair.key });
+    this.#client = client;
+    enter("registering");
+    this.#facts = await machineFacts();
+    this.#registration = new Registration(client, identity, (previous) => this.#status(previous), log);
+    await this.#again("registering", () => (this.#registration as Registration).register(this.#options.signal));
+    void this.#restartBefore(renewalTime(pair.certificate));
+  }
+
+  /** Runs everything; resolves when the node has told that it is Ready. */
+  async ready(): Promise<void> {
+    const { identity, run, log, signal, runtime, cache, pool } = this.#options;
+    const client = this.#client as Client;
+    const registration = this.#registration as Registration;
+    const facts = this.#facts as MachineFacts;
+    const nodes = new Watched<Node>(client, { group: "", version: "v1", resource: "nodes" }, {}, log);
+    const services = new Watched<Service>(client, { group: "", version: "v1", resource: "services" }, {}, log);
+    const slices = new Watched<EndpointSlice>(client, { group: "discovery.k8s.io", version: "v1", resource: "endpointslices" }, {}, log);
+    const routes = new Routes(run, CLUSTER_DEVICE);
+    const addressed = Promise.withResolvers<void>();
+    nodes.onChange(() => {
+      const block = nodes.get(identity.nodeName)?.spec?.podCIDR;
+      if (block && !this.#network.ready) {
+        this.#network.open(parseCidr(block)).then(() => addressed.resolve(), (error: unknown) => log.error("network", "opening", error));
+      }
+      if (nodes.synced) routes.apply(wantedRoutes(nodes.items(), identity.nodeName)).catch((error: unknown) => log.error("network", "routes", error));
+    });
+
+    const images = new Images(runtime);
+    const events = new EventRecorder(client, identity.nodeName, log);
+    const killer = new Killer(runtime, cache, log);
+    const probes = new Probes(runtime, (uid) => this.#kubelet?.wake(uid), (pod, container, message) => events.pod(pod, "Warning", "Unhealthy", message, `spec.containers{${container}}`));
+    const spare = allocatable(facts);
+    const context: KubeletContext = {
+      node: { name: identity.nodeName, address: identity.address, cpuMilli: spare.cpuMilli, memoryBytes: spare.memoryBytes },
+      names: {
+        clusterDNS: identity.clusterDNS, clusterDomain: identity.clusterDomain,
+        nodeResolv: await readFile("/etc/resolv.conf", "utf8"), nodeHosts: await readFile("/etc/hosts", "utf8"),
+      },
+      client, runtime, cache, network: this.#network, images, events, killer, probes, pool, log,
+      volumes: new Volumes({ disk: `${this.#options.stateFolder}/pods`, memory: "/run/drydock/pods" }, run),
+      statuses: new StatusWriter(client, log, signal),
+      objects: createObjectReader(client),
+      services: (namespace) => services.items().filter(({ metadata }) => metadata.namespace === namespace || (metadata.namespace === "default" && metadata.name === "kubernetes")),
+    };
+    this.#kubelet = new Kubelet(context, client);
+    void images.refreshNames().catch((error: unknown) => log.error("images", "names", error));
+    for (const watched of [nodes, services, slices]) void watched.run(signal);
+    await addressed.promise;
+    await registration.updateStatus();
+    void registration.run(signal);
+    void this.#kubelet.run(signal);
+  }
+
+  async shutdown(graceSeconds: number): Promise<void> {
+    await this.#kubelet?.shutdown(graceSeconds);
+  }
+
+  async #status(previous: Node["status"]): Promise<NonNullable<Node["status"]>> {
+    const { identity, dockerVersion, runtime } = this.#options;
+    const facts = this.#facts as MachineFacts;
+    const [images, health] = await Promise.all([runtime.images().catch(() => undefined), nodeHealth()]);
+    const notReady = images === undefined ? "container runtime is down" : this.#network.ready ? undefined : NETWORK_MISSING;
+    return nodeStatus(identity, facts, dockerVersion, images ?? [], { ...health, notReady }, previous, Date.now());
+  }
+
+  async #clientCertificate(): Promise<KeyPair> {
+    const { identity, signal } = this.#options;
+    const subject = nodeSubject(identity.nodeName);
+    const kept = await this.#certificates.load("client", (certificate) => certificate.subject.includes(`CN=${subject.commonName}`) && this.#signedByOurs(certificate));
+    if (kept) return kept;
+    if (!identity.bootstrapToken) throw new Error("the node has no certificate and was given no bootstrap token");
+    const client = new KubeClient({ server: identity.apiServer, ca: identity.caCertificate, token: identity.bootstrapToken });
+    try {
+      const pair = await requestCertificate(client, CLIENT_SIGNER.name, CLIENT_SIGNER.usages, subject, newPrivateKey(), signal);
+      await this.#certificates.save("client", pair);
+      return pair;
+    } finally {
+      client.close();
+    }
+  }
+
+  /** A certificate of a former cluster is of no use. */
+  #signedByOurs(certificate: X509Certificate): boolean {
+    return certificate.verify(new X509Certificate(this.#options.identity.caCertificate).publicKey);
+  }
+
+  /** The certificate of the kubelet's API. */
+  async servingCertificate(): Promise<KeyPair> {
+    const { identity, signal } = this.#options;
+    const subject = { ...nodeSubject(identity.nodeName), dnsNames: [identity.nodeName], addresses: [identity.address] };
+    const kept = await this.#certificates.load("serving", (certificate) => certificate.checkIP(identity.address) !== undefined && this.#signedByOurs(certificate));
+    if (kept) return kept;
+    const pair = await requestCertificate(this.#client as Client, SERVING_SIGNER.name, SERVING_SIGNER.usages, subject, newPrivateKey(), signal);
+    await this.#certificates.save("serving", pair);
+    return pair;
+  }
+
+  /** Asks for a new client certificate in time, and lets init start the agent again with it. */
+  async #restartBefore(time: number): Promise<void> {
+    while (Date.now() < time) await sleep(Math.min(time - Date.now(), 3_600_000), this.#options.signal);
+    const { identity, signal } = this.#options;
+    const pair = await this.#again("renewing the certificate", () => requestCertificate(this.#client as Client, CLIENT_SIGNER.name, CLIENT_SIGNER.usages, nodeSubject(identity.nodeName), newPrivateKey(), signal));
+    await this.#certificates.save("client", pair);
+    process.exit(0);
+  }
+
+  async #again<T>(what: string, work: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await work();
+      } catch (error) {
+        this.#options.log.error("join", what, error);
+        if (isStatus(error, "Unauthorized", "Forbidden")) await sleep(RETRY, this.#options.signal);
+        await sleep(RETRY, this.#options.signal);
+      }
+    }
+  }
+}

@@ -1,0 +1,50 @@
+/** From what a container is made from (runtime.ts) to the body of Docker's "create container". Pure. */
+import type { ContainerCreateOptions } from "dockerode";
+import type { ContainerConfig } from "./runtime.ts";
+
+const CPU_PERIOD = 100_000;
+
+export function toCreateOptions(config: ContainerConfig): ContainerCreateOptions {
+  const { resources } = config;
+  return {
+    Image: config.image,
+    ...(config.hostname === undefined ? {} : { Hostname: config.hostname }),
+    ...(config.entrypoint === undefined ? {} : { Entrypoint: config.entrypoint }),
+    ...(config.command === undefined ? {} : { Cmd: config.command }),
+    ...(config.workingDir ? { WorkingDir: config.workingDir } : {}),
+    ...(config.user === undefined ? {} : { User: config.user }),
+    ...(config.stopSignal === undefined ? {} : { StopSignal: config.stopSignal }),
+    Env: config.env,
+    Labels: config.labels,
+    Tty: config.tty,
+    OpenStdin: config.stdin,
+    StdinOnce: config.stdinOnce,
+    // Kubernetes probes by itself; an image's own HEALTHCHECK must not run beside it.
+    Healthcheck: { Test: ["NONE"] },
+    HostConfig: {
+      NetworkMode: config.network,
+      IpcMode: config.ipc,
+      ...(config.pid === undefined ? {} : { PidMode: config.pid }),
+      // The kubelet restarts; Docker never does.
+      RestartPolicy: { Name: "no" },
+      LogConfig: { Type: "json-file", Config: { "max-size": "10m", "max-file": "2" } },
+      Privileged: config.privileged,
+      ReadonlyRootfs: config.readOnlyRootFilesystem,
+      CapAdd: config.capabilitiesAdd,
+      CapDrop: config.capabilitiesDrop,
+      SecurityOpt: config.securityOptions,
+      ...(config.groups && config.groups.length > 0 ? { GroupAdd: config.groups } : {}),
+      ...(config.sysctls ? { Sysctls: config.sysctls } : {}),
+      ...(config.unmaskedProc ? { MaskedPaths: [], ReadonlyPaths: [] } : {}),
+      Mounts: config.mounts.map((mount) => ({
+        Type: "bind" as const, Source: mount.source, Target: mount.target, ReadOnly: mount.readOnly,
+        ...(mount.propagation ? { BindOptions: { Propagation: mount.propagation } } : {}),
+      })),
+      OomScoreAdj: resources.oomScoreAdjust,
+      ...(resources.memoryBytes === undefined ? {} : { Memory: resources.memoryBytes, MemorySwap: resources.memoryBytes }),
+      ...(resources.cpuShares === undefined ? {} : { CpuShares: resources.cpuShares }),
+      ...(resources.cpuQuota === undefined ? {} : { CpuPeriod: CPU_PERIOD, CpuQuota: resources.cpuQuota }),
+      ...(resources.pidsLimit === undefined ? {} : { PidsLimit: resources.pidsLimit }),
+    } as ContainerCreateOptions["HostConfig"],
+  } as ContainerCreateOptions;
+}
