@@ -1,0 +1,3 @@
+/** The load line as a 32-pixel PNG, grey enough for light and dark trays. */
+export const TRAY_ICON =
+  "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAACAAAAAgCAYAAABzenr0AAAA40lEQVR42mNgGAWjgAxQ2zfDHojzgbgeikFse1pbKg/E84H4PRD/x4HfQ9XIU9vyejyW4sL11LCYH4jXk2E5DIP08lPiAGyWnwfieORghkZPPFQOwxHUCnZQ/OYToS8fSzqpJyfBoVuuT4J+fSyOkCfFAfPRNOeTEYL5aGbMJ0UzsuvPU5CGkNPEe1IKGWSXx1PggHg0s7AXVo9SbfbD8K0M5/Mn8oP/wzCIjyxPCiZkFrID/g8EHlQOGNgoGPBEOKiy4WApiAa2KB7wymhQVMeDokEy4E2yQdMoHRTN8lEwbAEAe4BeGrU8cjAAAAAASUVORK5CYII=";

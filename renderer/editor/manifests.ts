@@ -1,0 +1,134 @@
+/** Manifests against a cluster: what applying would change, applying it, and where the server's complaints belong. */
+import { stringify } from "yaml";
+import type { KubeObject } from "../../common/kube/object.ts";
+import { isStatus, StatusError } from "../../common/kube/status.ts";
+import { kubePath, type KubeApi } from "../kube/api.ts";
+import type { ResourceInfo } from "../kube/discovery.ts";
+import { problemsOf, type ManifestDocument, type ParsedManifest, type Problem } from "../kube/yaml-lines.ts";
+
+export const FIELD_MANAGER = "drydock";
+
+export interface Outcome {
+  document: ManifestDocument;
+  name: string;
+  result: "created" | "changed" | "unchanged" | "failed";
+  /** As YAML without what the server keeps for itself. */
+  before: string;
+  after: string;
+  problems: Problem[];
+  /** Set when other managers own fields it sets: "kubectl owns spec.replicas". */
+  conflict: string;
+}
+
+export interface ApplyOptions {
+  dryRun: boolean;
+  /** Take fields over from other managers. */
+  force: boolean;
+  /** Where namespaced objects without a namespace go. */
+  namespace: string;
+  find: (apiVersion: string, kind: string) => ResourceInfo | undefined;
+}
+
+/** One after the other and in order, as kubectl does; a failed one does not keep back the rest. */
+export async function applyManifest(api: KubeApi, manifest: ParsedManifest, options: ApplyOptions): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (const document of manifest.documents) outcomes.push(await applyDocument(api, manifest, document, options));
+  return outcomes;
+}
+
+async function applyDocument(
+  api: KubeApi,
+  manifest: ParsedManifest,
+  document: ManifestDocument,
+  options: ApplyOptions,
+): Promise<Outcome> {
+  const { object } = document;
+  const name = `${object.kind} ${object.metadata.name ?? object.metadata.generateName ?? ""}`;
+  const failed = (problems: Problem[], conflict = ""): Outcome => ({
+    document,
+    name,
+    result: "failed",
+    before: "",
+    after: "",
+    problems,
+    conflict,
+  });
+  const info = options.find(object.apiVersion, object.kind);
+  if (!info) {
+    return failed([
+      {
+        ...manifest.locate(document.index, "kind"),
+        message: `This cluster serves no ${object.kind} in ${object.apiVersion}.`,
+      },
+    ]);
+  }
+  const namespace = info.namespaced ? (object.metadata.namespace ?? options.namespace) : undefined;
+  const { group } = info;
+  const version = object.apiVersion.slice(object.apiVersion.indexOf("/") + 1);
+  const gvr = { group, version, resource: info.resource };
+  const sent: KubeObject = { ...object, metadata: { ...object.metadata, ...(namespace && { namespace }) } };
+  try {
+    const before = object.metadata.name
+      ? await existing(api, kubePath(gvr, { namespace, name: object.metadata.name }))
+      : undefined;
+    const query = { fieldManager: FIELD_MANAGER, fieldValidation: "Strict", ...(options.dryRun && { dryRun: "All" }) };
+    const after = object.metadata.name
+      ? await api.json<KubeObject>(
+          kubePath(gvr, { namespace, name: object.metadata.name, query: { ...query, force: options.force } }),
+          {
+            method: "PATCH",
+            headers: { "content-type": "application/apply-patch+yaml" },
+            body: sent,
+          },
+        )
+      : await api.json<KubeObject>(kubePath(gvr, { namespace, query }), { method: "POST", body: sent });
+    const [was, is] = [before ? readable(before) : "", readable(after)];
+    return {
+      document,
+      name,
+      result: !before ? "created" : was === is ? "unchanged" : "changed",
+      before: was,
+      after: is,
+      problems: [],
+      conflict: "",
+    };
+  } catch (error) {
+    if (!(error instanceof StatusError)) throw error;
+    const causes = error.status.details?.causes ?? [];
+    const conflict = causes.some((cause) => cause.reason === "FieldManagerConflict")
+      ? causes.map((cause) => `${cause.field ?? ""}: ${cause.message ?? ""}`).join("\n")
+      : "";
+    return failed(problemsOf(manifest, document.index, error.message, causes), conflict);
+  }
+}
+
+async function existing(api: KubeApi, path: string): Promise<KubeObject | undefined> {
+  try {
+    return await api.json<KubeObject>(path);
+  } catch (error) {
+    if (isStatus(error, "NotFound")) return undefined;
+    throw error;
+  }
+}
+
+/** YAML as a person would write it: without managed fields and the server's own marks, in the usual order. */
+export function readable(object: KubeObject): string {
+  const { apiVersion, kind, metadata, ...rest } = object;
+  const {
+    managedFields: _managed,
+    resourceVersion: _version,
+    uid: _uid,
+    creationTimestamp: _created,
+    generation: _generation,
+    ...kept
+  } = metadata;
+  const { status: _status, ...body } = rest;
+  return stringify({ apiVersion, kind, metadata: kept, ...body }, { lineWidth: 0, aliasDuplicateObjects: false });
+}
+
+/** YAML to edit a live object by: everything but managedFields and status, so that a stale version is noticed. */
+export function editable(object: KubeObject): string {
+  const { apiVersion, kind, metadata, status: _status, ...rest } = object;
+  const { managedFields: _managed, ...kept } = metadata;
+  return stringify({ apiVersion, kind, metadata: kept, ...rest }, { lineWidth: 0, aliasDuplicateObjects: false });
+}
