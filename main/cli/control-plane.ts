@@ -1,6 +1,6 @@
 /** `drydock control-plane`: runs the control plane's own program in place of this one, with the same arguments. */
 import { spawn } from "node:child_process";
-import { entry, nodeRuntime } from "../engine/paths.ts";
+import { entry, nodeRuntime } from "../host/paths.ts";
 
 /** Resolves when it has ended; passes on its exit code and our signals. */
 export async function controlPlaneMain(args: string[]): Promise<void> {

@@ -47,8 +47,8 @@ export function ui(): Promise<void> {
 export async function engineStop(options: { keepClusters?: boolean }): Promise<void> {
   const { connectEngine } = await import("../engine/client.ts");
   const { failureIn } = await import("./exit.ts");
-  const { lockHolder } = await import("../engine/lock.ts");
-  const { pathsOf } = await import("../engine/paths.ts");
+  const { lockHolder } = await import("../host/lock.ts");
+  const { pathsOf } = await import("../host/paths.ts");
   const { pause } = await import("../clusters/topic.ts");
   try {
     const connection = await connectEngine();

@@ -1,6 +1,6 @@
 /** The `drydock` command: every subcommand with its options, help and examples. Work is loaded when it is asked for. */
 import { Command, InvalidArgumentError, Option } from "commander";
-import { version } from "../engine/version.ts";
+import { version } from "../host/version.ts";
 import { EXIT_HELP } from "./exit.ts";
 
 const example = (...lines: string[]): string => `\nExamples:\n${lines.map((line) => `  ${line}`).join("\n")}`;

@@ -6,8 +6,8 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { createServer } from "node:net";
 import { createInterface } from "node:readline";
-import { RotatingLog } from "../engine/log.ts";
-import { entry, nodeRuntime } from "../engine/paths.ts";
+import { RotatingLog } from "../host/log.ts";
+import { entry, nodeRuntime } from "../host/paths.ts";
 import { fail } from "./failure.ts";
 import { Topic, pause } from "./topic.ts";
 

@@ -13,8 +13,8 @@ import { WebSocket } from "ws";
 import type { Contract } from "../../common/contract/index.ts";
 import { fail } from "../clusters/failure.ts";
 import { pause } from "../clusters/topic.ts";
-import { entry, nodeRuntime, pathsOf, privateFolder } from "./paths.ts";
-import type { Paths } from "./paths.ts";
+import { entry, nodeRuntime, pathsOf, privateFolder } from "../host/paths.ts";
+import type { Paths } from "../host/paths.ts";
 
 export type EngineClient = ContractRouterClient<Contract>;
 

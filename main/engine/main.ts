@@ -3,7 +3,7 @@
  * standard output when it serves.
  */
 import { Engine } from "./engine.ts";
-import { LockedError } from "./lock.ts";
+import { LockedError } from "../host/lock.ts";
 
 /** Another engine holds the data folder: not a failure for whoever started this one. */
 const ALREADY_RUNNING = 75;

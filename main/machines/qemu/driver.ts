@@ -1,0 +1,402 @@
+/**
+ * Nodes as QEMU machines. A fresh node is a clone of a template; one that was suspended goes on from its
+ * saved state; any other boots from its own disk. Machines outlive the engine and are found again by
+ * their pid files.
+ */
+import { createHash } from "node:crypto";
+import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import path from "node:path";
+import { MachineError } from "../failure.ts";
+import { ensureImage, findImage } from "../image/image.ts";
+import type { NodeImage } from "../image/image.ts";
+import type { DriverFeatures, DriverProbe, Machine, MachineDriver, MachineSpec, Progress } from "../driver.ts";
+import type { DriverOptions } from "../drivers.ts";
+import { LearningSwitch } from "../network/switch.ts";
+import { imagesFolder, templatesFolder } from "../paths.ts";
+import { TEMPLATE_MAC, qemuArguments } from "./arguments.ts";
+import type { Kernel, MachineArguments, Sockets } from "./arguments.ts";
+import { followFile } from "./console.ts";
+import { QemuMachine } from "./machine.ts";
+import { loadState, saveState } from "./migration.ts";
+import { probeQemu } from "./probe.ts";
+import { findQemu, killQemu, lastLines, readIfThere, spawnQemu } from "./process.ts";
+import type { QemuProcess } from "./process.ts";
+import { Qmp } from "./qmp.ts";
+import { cleanMaking, ensureTemplate, findTemplate } from "./template.ts";
+import type { Shape } from "./template.ts";
+import { createOverlay, qemuVersion } from "./tools.ts";
+
+/** What a machine was made of: kept beside its disk, since images and templates come and go. */
+interface Origin {
+  boot: Kernel;
+  image: { disk: string; format: "raw" | "qcow2" };
+  /** Frozen memory and state that fit its disk, until it has run once. */
+  template?: { ram: string; state: string };
+  /** The machine's NIC has this MAC: a clone keeps its template's in its frozen state. */
+  mac: string;
+}
+
+interface Files {
+  origin: string;
+  disk: string;
+  console: string;
+  log: string;
+  pid: string;
+  /** Saved state of a suspended machine, and the QEMU that wrote it. */
+  state: string;
+  stateQemu: string;
+}
+
+const QMP_MILLIS = 20_000;
+const LOAD_MILLIS = 120_000;
+const SAVE_MILLIS = 180_000;
+const POWERDOWN_MILLIS = 15_000;
+
+export class QemuDriver implements MachineDriver {
+  readonly name = "qemu";
+  private readonly options: DriverOptions;
+  private readonly switches = new Map<string, LearningSwitch>();
+  private readonly cleaned: Promise<void>;
+
+  constructor(options: DriverOptions) {
+    this.options = options;
+    this.cleaned = cleanMaking(templatesFolder(options.home)).catch((error: unknown) =>
+      options.log(`leftovers of templates: ${String(error)}`),
+    );
+  }
+
+  features(): DriverFeatures {
+    return { containers: true, templates: true, suspend: true, snapshot: false, console: true };
+  }
+
+  async probe(signal?: AbortSignal): Promise<DriverProbe> {
+    const image = await findImage(imagesFolder(this.options.home)).catch(() => undefined);
+    return probeQemu({
+      cache: path.join(this.options.home, "accelerators.json"),
+      work: this.options.runFolder,
+      kernel: image?.kernel,
+      signal,
+    });
+  }
+
+  async prepare(shape: Shape, progress: Progress, signal?: AbortSignal): Promise<void> {
+    await this.cleaned;
+    const image = await ensureImage(imagesFolder(this.options.home), progress, signal ? { signal } : {});
+    await ensureTemplate(
+      { folder: templatesFolder(this.options.home), run: this.options.runFolder, image, shape },
+      progress,
+      signal,
+    );
+  }
+
+  async create(spec: MachineSpec, progress: Progress): Promise<void> {
+    const image = await this.image();
+    const template = await findTemplate(templatesFolder(this.options.home), image, spec);
+    const files = filesOf(spec);
+    await mkdir(spec.folder, { recursive: true, mode: 0o700 });
+    try {
+      const backing = template
+        ? { file: template.disk, format: "qcow2" as const }
+        : { file: image.disk, format: image.diskFormat };
+      await createOverlay(files.disk, backing, spec.diskGiB);
+      const origin: Origin = {
+        boot: { kernel: image.kernel, initrd: image.initrd, append: image.append },
+        image: { disk: image.disk, format: image.diskFormat },
+        ...(template
+          ? { template: { ram: template.ram, state: template.state }, mac: TEMPLATE_MAC }
+          : { mac: spec.mac }),
+      };
+      await writeFile(files.origin, JSON.stringify(origin, null, 2), { mode: 0o600 });
+      progress.log(
+        template ? `disk made over template ${template.folder}` : "disk made over the image; no template: it will boot",
+      );
+    } catch (error) {
+      await rm(spec.folder, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  async start(spec: MachineSpec, progress: Progress, signal?: AbortSignal): Promise<Machine> {
+    const files = filesOf(spec);
+    const origin = await readOrigin(files);
+    if (await this.suspendedHere(files)) {
+      try {
+        progress.log("going on from its saved state");
+        const machine = await this.resume(
+          spec,
+          files,
+          origin,
+          { memory: { kind: "own" }, state: files.state, ignoreShared: false },
+          signal,
+        );
+        await rm(files.state, { force: true });
+        return machine;
+      } catch (error) {
+        if (signal?.aborted) throw error;
+        progress.log(`its saved state cannot be used, so it boots: ${String(error)}`);
+      }
+    }
+    await rm(files.state, { force: true });
+    const { template, ...booted } = origin;
+    if (template) {
+      // Once it runs its disk is no longer the template's, so this is the only time.
+      await writeFile(files.origin, JSON.stringify(booted, null, 2), { mode: 0o600 });
+      try {
+        progress.log("cloning the template");
+        return await this.resume(
+          spec,
+          files,
+          origin,
+          { memory: { kind: "clone", path: template.ram }, state: template.state, ignoreShared: true },
+          signal,
+        );
+      } catch (error) {
+        if (signal?.aborted) throw error;
+        progress.log(`the template cannot be cloned, so it boots: ${String(error)}`);
+        await createOverlay(files.disk, { file: origin.image.disk, format: origin.image.format }, spec.diskGiB);
+      }
+    }
+    progress.log("booting from its disk");
+    return this.launch(spec, files, { ...booted, mac: spec.mac }, { memory: { kind: "own" }, incoming: false }, signal);
+  }
+
+  async adopt(spec: MachineSpec): Promise<Machine | undefined> {
+    const files = filesOf(spec);
+    const running = await findQemu(files.pid, processName(spec));
+    if (!running) return undefined;
+    try {
+      const qmp = await Qmp.connect(this.sockets(spec).qmp, { deadlineMillis: QMP_MILLIS });
+      const { running: runs } = await qmp.execute<{ running: boolean }>("query-status");
+      if (!runs) throw new Error("its guest does not run");
+      const machine = this.hold(spec, files, running, qmp);
+      await machine.restoreForwards();
+      return machine;
+    } catch (error) {
+      // Half-started or half-suspended when the engine was killed: its disk is good, the process is not.
+      this.options.log(`${spec.id}: cannot be taken up (${String(error)}): ending it`);
+      await killQemu(running);
+      await this.removeSockets(spec);
+      return undefined;
+    }
+  }
+
+  async stop(machine: Machine, options: { gracePeriodSeconds: number; force?: boolean }): Promise<void> {
+    const held = own(machine);
+    held.ending = "stopping";
+    if (!options.force && (await this.shutDown(held, options.gracePeriodSeconds))) {
+      await this.letGo(held);
+      return;
+    }
+    await killQemu(held.process);
+    await this.letGo(held);
+  }
+
+  async suspend(machine: Machine, progress: Progress): Promise<void> {
+    const held = own(machine);
+    const files = filesOf(held.spec);
+    const making = `${files.state}.making`;
+    held.ending = "suspending";
+    try {
+      progress.log("saving its memory");
+      await saveState(held.qmp, making, { ignoreShared: false, deadlineMillis: SAVE_MILLIS });
+      await writeFile(files.stateQemu, await qemuVersion(), { mode: 0o600 });
+      await rename(making, files.state);
+    } catch (error) {
+      held.ending = undefined;
+      await rm(making, { force: true });
+      if (!held.qmp.closed) await held.qmp.execute("cont");
+      throw error;
+    }
+    progress.log(`saved ${Math.round((await stat(files.state)).size / 1024 / 1024)} MiB`);
+    await held.qmp.execute("quit").catch((error: unknown) => this.options.log(`${held.id}: quit: ${String(error)}`));
+    if (!(await held.gone(20_000))) await killQemu(held.process);
+    await this.letGo(held);
+  }
+
+  async delete(spec: MachineSpec): Promise<void> {
+    const running = await findQemu(filesOf(spec).pid, processName(spec));
+    if (running)
+      throw new MachineError({ code: "MACHINE_FAILED", message: `${spec.id} still runs`, advice: "Stop it first." });
+    await this.removeSockets(spec);
+    await rm(spec.folder, { recursive: true, force: true });
+  }
+
+  console(spec: MachineSpec, options: { lines: number; follow: boolean; signal?: AbortSignal }): AsyncIterable<string> {
+    return followFile(filesOf(spec).console, options);
+  }
+
+  /** The cluster's network, made when it is first needed. */
+  network(networkId: string): LearningSwitch {
+    const known = this.switches.get(networkId);
+    if (known) return known;
+    const made = new LearningSwitch({ log: (line) => this.options.log(`network ${networkId}: ${line}`) });
+    this.switches.set(networkId, made);
+    return made;
+  }
+
+  private async image(): Promise<NodeImage> {
+    const image = await findImage(imagesFolder(this.options.home));
+    if (!image)
+      throw new MachineError({
+        code: "IMAGE_MISSING",
+        message: "the node image has not been built",
+        advice: "Build it with `drydock image build`.",
+      });
+    return image;
+  }
+
+  private async suspendedHere(files: Files): Promise<boolean> {
+    const wrote = await readIfThere(files.stateQemu);
+    const present = await stat(files.state).then(
+      () => true,
+      () => false,
+    );
+    return present && wrote === (await qemuVersion());
+  }
+
+  /** Starts a machine that waits for its state, gives it that, and lets it run. */
+  private async resume(
+    spec: MachineSpec,
+    files: Files,
+    origin: Origin,
+    from: { memory: MachineArguments["memory"]; state: string; ignoreShared: boolean },
+    signal: AbortSignal | undefined,
+  ): Promise<QemuMachine> {
+    return this.launch(spec, files, origin, { memory: from.memory, incoming: true }, signal, async (qmp) => {
+      await loadState(qmp, from.state, { ignoreShared: from.ignoreShared, deadlineMillis: LOAD_MILLIS });
+      await qmp.execute("cont");
+    });
+  }
+
+  private async launch(
+    spec: MachineSpec,
+    files: Files,
+    origin: Origin,
+    how: { memory: MachineArguments["memory"]; incoming: boolean },
+    signal: AbortSignal | undefined,
+    begin?: (qmp: Qmp) => Promise<void>,
+  ): Promise<QemuMachine> {
+    await this.removeSockets(spec);
+    const args = qemuArguments({
+      name: processName(spec),
+      accelerator: spec.accelerator,
+      cpus: spec.cpus,
+      memoryMiB: spec.memoryMiB,
+      boot: origin.boot,
+      disk: files.disk,
+      mac: origin.mac,
+      sockets: this.sockets(spec),
+      consoleLog: files.console,
+      pidFile: files.pid,
+      ...how,
+    });
+    const running = await spawnQemu({ args, log: files.log, parent: "outlives" });
+    try {
+      const qmp = await Qmp.connect(this.sockets(spec).qmp, {
+        deadlineMillis: QMP_MILLIS,
+        alive: () => running.exitCode === undefined,
+        signal,
+      });
+      const machine = this.hold(spec, files, running, qmp);
+      for (const forward of spec.forwards) await machine.addForward(forward);
+      await begin?.(qmp);
+      signal?.throwIfAborted();
+      return machine;
+    } catch (error) {
+      await killQemu(running);
+      this.switches.get(spec.networkId)?.detach(spec.id);
+      await this.removeSockets(spec);
+      if (signal?.aborted || error instanceof MachineError) throw error;
+      throw new MachineError(
+        {
+          code: "QEMU_FAILED",
+          message: `the machine of ${spec.id} did not start: ${error instanceof Error ? error.message : String(error)}`,
+          command: `qemu ${args.join(" ")}`,
+          lastLines: await lastLines(files.log),
+          log: files.log,
+          advice: "Read QEMU's last lines.",
+        },
+        error,
+      );
+    }
+  }
+
+  private hold(spec: MachineSpec, files: Files, running: QemuProcess, qmp: Qmp): QemuMachine {
+    const sockets = this.sockets(spec);
+    const machine = new QemuMachine(
+      spec,
+      running,
+      qmp,
+      { agent: sockets.agent, log: files.log, console: files.console },
+      this.options.log,
+    );
+    this.network(spec.networkId).attach(spec.id, sockets.network);
+    machine.onExit(() => {
+      this.switches.get(spec.networkId)?.detach(spec.id);
+      void this.removeSockets(spec);
+    });
+    return machine;
+  }
+
+  /** The agent stops its Pods and powers off; a guest without an agent is asked by ACPI. False: it is still there. */
+  private async shutDown(machine: QemuMachine, gracePeriodSeconds: number): Promise<boolean> {
+    try {
+      await machine.send({ type: "shutdown", gracePeriodSeconds });
+      if (await machine.gone((gracePeriodSeconds + 20) * 1000)) return true;
+    } catch (error) {
+      this.options.log(`${machine.id}: no agent to shut it down: ${String(error)}`);
+    }
+    if (machine.qmp.closed) return machine.gone(1000);
+    await machine.qmp
+      .execute("system_powerdown")
+      .catch((error: unknown) => this.options.log(`${machine.id}: ${String(error)}`));
+    return machine.gone(POWERDOWN_MILLIS);
+  }
+
+  private async letGo(machine: QemuMachine): Promise<void> {
+    machine.qmp.close();
+    this.switches.get(machine.spec.networkId)?.detach(machine.id);
+    await this.removeSockets(machine.spec);
+  }
+
+  private async removeSockets(spec: MachineSpec): Promise<void> {
+    for (const socket of Object.values(this.sockets(spec))) await rm(socket, { force: true });
+  }
+
+  private sockets(spec: MachineSpec): Sockets {
+    const short = path.join(this.options.runFolder, createHash("sha256").update(spec.id).digest("hex").slice(0, 12));
+    return { qmp: `${short}.qmp`, agent: `${short}.agent`, network: `${short}.net` };
+  }
+}
+
+function filesOf({ folder }: MachineSpec): Files {
+  return {
+    origin: path.join(folder, "origin.json"),
+    disk: path.join(folder, "disk.qcow2"),
+    console: path.join(folder, "console.log"),
+    log: path.join(folder, "qemu.log"),
+    pid: path.join(folder, "qemu.pid"),
+    state: path.join(folder, "suspended"),
+    stateQemu: path.join(folder, "suspended-by"),
+  };
+}
+
+async function readOrigin(files: Files): Promise<Origin> {
+  const text = await readIfThere(files.origin);
+  if (text === undefined)
+    throw new MachineError({
+      code: "MACHINE_FAILED",
+      message: `${files.origin} is missing`,
+      advice: "Delete the cluster and create it again.",
+    });
+  return JSON.parse(text) as Origin;
+}
+
+function processName(spec: MachineSpec): string {
+  return `drydock-${spec.id}`;
+}
+
+function own(machine: Machine): QemuMachine {
+  if (machine instanceof QemuMachine) return machine;
+  throw new Error(`${machine.id} is not a QEMU machine`);
+}

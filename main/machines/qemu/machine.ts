@@ -1,0 +1,154 @@
+/** A QEMU machine that runs: its control socket, its agent's port, its forwards, its end. */
+import { readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
+import path from "node:path";
+import type { AgentMessage, HostMessage } from "../../../common/node/identity.ts";
+import type { Machine, MachineSpec, MachineState, PortForward } from "../driver.ts";
+import { MachineError } from "../failure.ts";
+import { AgentPort } from "./agent-port.ts";
+import { isAlive, lastLines, untilGone } from "./process.ts";
+import type { QemuProcess } from "./process.ts";
+import type { Qmp } from "./qmp.ts";
+
+type Exit = { expected: boolean; code: number | null; lastLines: string[] };
+
+const FORWARDS = "forwards.json";
+const PORT_TRIES = 5;
+
+export interface MachineFiles {
+  /** Agent's socket. */
+  agent: string;
+  /** QEMU's own messages. */
+  log: string;
+  console: string;
+}
+
+export class QemuMachine implements Machine {
+  readonly id: string;
+  readonly spec: MachineSpec;
+  readonly process: QemuProcess;
+  readonly qmp: Qmp;
+  /** Set before we end it: its end is then no accident. */
+  ending: "stopping" | "suspending" | undefined;
+  private current: MachineState = "running";
+  private ports: PortForward[] = [];
+  private readonly agent: AgentPort;
+  private readonly files: MachineFiles;
+  private readonly exitListeners = new Set<(exit: Exit) => void>();
+  private exit: Exit | undefined;
+
+  constructor(spec: MachineSpec, running: QemuProcess, qmp: Qmp, files: MachineFiles, log: (line: string) => void) {
+    this.id = spec.id;
+    this.spec = spec;
+    this.process = running;
+    this.qmp = qmp;
+    this.files = files;
+    this.agent = new AgentPort(files.agent, (line) => log(`${spec.id}: ${line}`));
+    qmp.onClose(() => void this.ended());
+  }
+
+  get pid(): number {
+    return this.process.pid;
+  }
+
+  state(): MachineState {
+    return this.current === "running" && this.ending ? "stopping" : this.current;
+  }
+
+  forwards(): PortForward[] {
+    return this.ports;
+  }
+
+  /** The forwards that a former engine made. */
+  async restoreForwards(): Promise<void> {
+    const text = await readFile(path.join(this.spec.folder, FORWARDS), "utf8").catch((error: NodeJS.ErrnoException) => {
+      if (error.code === "ENOENT") return "[]";
+      throw error;
+    });
+    this.ports = JSON.parse(text) as PortForward[];
+  }
+
+  /** QEMU cannot tell which port it picked, so for 0 we pick one, and another when it was taken meanwhile. */
+  async addForward(forward: PortForward): Promise<PortForward> {
+    let answer = "";
+    for (let attempt = 0; attempt < (forward.hostPort === 0 ? PORT_TRIES : 1); attempt++) {
+      const hostPort = forward.hostPort === 0 ? await freePort() : forward.hostPort;
+      answer = await this.qmp.human(`hostfwd_add outside tcp:127.0.0.1:${hostPort}-:${forward.guestPort}`);
+      if (answer.trim() !== "") continue;
+      const made = { ...forward, hostPort };
+      this.ports = [...this.ports, made];
+      await this.keepForwards();
+      return made;
+    }
+    throw new MachineError({
+      code: "PORT_TAKEN",
+      message: `port ${forward.hostPort} could not be led into ${this.id}: ${answer.trim()}`,
+      advice: "Choose another port.",
+    });
+  }
+
+  async removeForward(name: string): Promise<void> {
+    const forward = this.ports.find((candidate) => candidate.name === name);
+    if (!forward) return;
+    await this.qmp.human(`hostfwd_remove outside tcp:127.0.0.1:${forward.hostPort}`);
+    this.ports = this.ports.filter((candidate) => candidate !== forward);
+    await this.keepForwards();
+  }
+
+  send(message: HostMessage): Promise<void> {
+    return this.agent.send(message);
+  }
+
+  onMessage(listener: (message: AgentMessage) => void): () => void {
+    return this.agent.onMessage(listener);
+  }
+
+  onExit(listener: (exit: Exit) => void): () => void {
+    this.exitListeners.add(listener);
+    const { exit } = this;
+    if (exit) queueMicrotask(() => listener(exit));
+    return () => this.exitListeners.delete(listener);
+  }
+
+  /** Resident and private bytes, from Linux' smaps_rollup; elsewhere unknown, zero. */
+  async memory(): Promise<{ residentBytes: number; privateBytes: number }> {
+    if (process.platform !== "linux") return { residentBytes: 0, privateBytes: 0 };
+    const rollup = await readFile(`/proc/${this.pid}/smaps_rollup`, "utf8");
+    const field = (name: string): number =>
+      Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(rollup)?.[1] ?? 0) * 1024;
+    return { residentBytes: field("Rss"), privateBytes: field("Private_Clean") + field("Private_Dirty") };
+  }
+
+  /** Resolves true when the process is gone within that time. */
+  gone(millis: number): Promise<boolean> {
+    return untilGone(this.process, millis);
+  }
+
+  private async ended(): Promise<void> {
+    this.agent.close();
+    // The control socket closes a little before the process ends; a process that lives on without it is lost to us.
+    if (!(await untilGone(this.process, 10_000)) && (await isAlive(this.process))) process.kill(this.pid, "SIGKILL");
+    const expected = this.ending !== undefined;
+    this.current = this.ending === "suspending" ? "suspended" : expected ? "stopped" : "failed";
+    const lines = expected
+      ? []
+      : [...(await lastLines(this.files.log, 5)), ...(await lastLines(this.files.console, 10))];
+    this.exit = { expected, code: this.process.exitCode ?? null, lastLines: lines };
+    for (const listener of this.exitListeners) listener(this.exit);
+  }
+
+  private async keepForwards(): Promise<void> {
+    await writeFile(path.join(this.spec.folder, FORWARDS), JSON.stringify(this.ports), { mode: 0o600 });
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen({ host: "127.0.0.1", port: 0 }, () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
+    });
+  });
+}
