@@ -5,7 +5,7 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { createServer } from "node:net";
-import { createInterface } from "node:readline";
+import { onLines } from "../host/lines.ts";
 import { RotatingLog } from "../host/log.ts";
 import { entry, nodeRuntime } from "../host/paths.ts";
 import { fail } from "./failure.ts";
@@ -148,12 +148,12 @@ export class ControlPlaneProcess {
         if (lastLines.length > 50) lastLines.shift();
       };
       if (child.stdout) {
-        createInterface({ input: child.stdout }).on("line", (line) => {
+        onLines(child.stdout, (line) => {
           take(line);
           if (line.trim() === "ready") settle();
         });
       }
-      if (child.stderr) createInterface({ input: child.stderr }).on("line", take);
+      if (child.stderr) onLines(child.stderr, take);
       // Our end of its standard input is only there to be closed with us.
       child.stdin?.on("error", () => settle(failed("the control plane closed its input")));
       child.once("error", (error) => settle(failed(`the control plane could not be started: ${error.message}`)));

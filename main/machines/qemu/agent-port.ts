@@ -4,8 +4,8 @@
  */
 import { connect } from "node:net";
 import type { Socket } from "node:net";
-import { createInterface } from "node:readline";
 import type { AgentMessage, HostMessage } from "../../../common/node/identity.ts";
+import { onLines } from "../../host/lines.ts";
 
 const RETRY_MILLIS = 100;
 const MAX_LINE = 1024 * 1024;
@@ -49,7 +49,7 @@ export class AgentPort {
     const socket = connect(this.path);
     this.socket = socket;
     socket.once("connect", () => (this.connected = true));
-    createInterface({ input: socket }).on("line", (line) => this.heard(line));
+    onLines(socket, (line) => this.heard(line));
     socket.on("error", () => socket.destroy());
     socket.once("close", () => {
       this.connected = false;

@@ -4,8 +4,8 @@
  */
 import { connect } from "node:net";
 import type { Socket } from "node:net";
-import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
+import { onLines } from "../../host/lines.ts";
 
 export class QmpError extends Error {
   readonly command: string;
@@ -42,7 +42,7 @@ export class Qmp {
 
   private constructor(socket: Socket) {
     this.socket = socket;
-    createInterface({ input: socket }).on("line", (line) => this.heard(line));
+    onLines(socket, (line) => this.heard(line));
     socket.on("error", () => socket.destroy());
     socket.once("close", () => this.ended());
   }
