@@ -76,6 +76,7 @@ const NGINX_DEFAULT = `server {
 }
 `;
 
+// The dynamic busybox: the static one cannot look names up (glibc loads its resolvers at run time).
 /** Small images under honest names, so that a cluster is of use without a network. All of it is from Debian. */
 export const SAMPLE_IMAGES: SampleImage[] = [
   {
@@ -83,12 +84,12 @@ export const SAMPLE_IMAGES: SampleImage[] = [
     config: { Entrypoint: ["/pause", "-P"] },
   },
   {
-    name: "drydock.local/busybox:1", packages: ["busybox-static"], only: [["usr/bin/busybox", "usr/bin/busybox"]], links: MERGED_USR,
-    files: ROOT_USER, directories: [...FOLDERS, ["usr/sbin", 0o755], ["usr/lib", 0o755], ["usr/lib64", 0o755]], removed: [], busybox: true,
+    name: "drydock.local/busybox:1", packages: ["busybox"], links: MERGED_USR,
+    files: ROOT_USER, directories: [...FOLDERS, ["usr/sbin", 0o755]], removed: BLOAT, busybox: true,
     config: { Cmd: ["sh"], Env: [PATH] },
   },
   {
-    name: "drydock.local/nginx:1", packages: ["nginx", "busybox-static"], links: MERGED_USR,
+    name: "drydock.local/nginx:1", packages: ["nginx", "busybox"], links: MERGED_USR,
     files: [
       ...ROOT_USER, ["etc/nginx/nginx.conf", NGINX_CONF, 0o644], ["etc/nginx/conf.d/default.conf", NGINX_DEFAULT, 0o644],
       ["usr/share/nginx/html/index.html", "<!doctype html>\n<title>nginx</title>\n<h1>It works</h1>\n<p>nginx in a Drydock cluster.</p>\n", 0o644],
@@ -97,7 +98,7 @@ export const SAMPLE_IMAGES: SampleImage[] = [
     config: { Cmd: ["nginx"], Env: [PATH], StopSignal: "SIGQUIT", ExposedPorts: { "80/tcp": {} } },
   },
   {
-    name: "drydock.local/redis:1", packages: ["redis-server", "busybox-static"], links: MERGED_USR,
+    name: "drydock.local/redis:1", packages: ["redis-server", "busybox"], links: MERGED_USR,
     files: ROOT_USER, directories: [...FOLDERS, ["data", 0o777]], removed: [...BLOAT, "usr/share/gcc", "usr/share/gdb", "usr/lib/systemd"], busybox: true,
     config: { Cmd: ["redis-server", "--protected-mode", "no", "--dir", "/data"], Env: [PATH], WorkingDir: "/data", ExposedPorts: { "6379/tcp": {} } },
   },

@@ -4,12 +4,16 @@ import { X509Certificate } from "node:crypto";
 import type { Client } from "../../common/kube/client.ts";
 import type { EndpointSlice, Node, Service } from "../../common/kube/types.ts";
 import { isStatus } from "../../common/kube/status.ts";
+import { KUBELET_PORT } from "../../common/node/identity.ts";
 import type { AgentStage, NodeIdentity } from "../../common/node/identity.ts";
 import { KubeClient } from "./api/kube-client.ts";
 import { createObjectReader } from "./api/object-reader.ts";
 import { Watched } from "./api/watched.ts";
 import { sleep } from "./command.ts";
 import type { RunCommand } from "./command.ts";
+import { clusterData } from "./dns/cluster-data.ts";
+import { DnsServer } from "./dns/server.ts";
+import { Upstream } from "./dns/upstream.ts";
 import { CertificateStore, CLIENT_SIGNER, newPrivateKey, nodeSubject, renewalTime, requestCertificate, SERVING_SIGNER } from "./join/join.ts";
 import type { KeyPair } from "./join/join.ts";
 import type { KubeletContext } from "./kubelet/context.ts";
@@ -30,8 +34,11 @@ import { PodNetwork } from "./network/pod-network.ts";
 import { Routes, wantedRoutes } from "./network/routes.ts";
 import { allocatable, nodeStatus } from "./node/node-object.ts";
 import { Registration } from "./node/registration.ts";
+import { hostPorts } from "./proxy/host-ports.ts";
+import { ServiceProxy } from "./proxy/proxy.ts";
 import type { RuntimeCache } from "./runtime/runtime-cache.ts";
 import type { Runtime } from "./runtime/runtime.ts";
+import { KubeletServer } from "./server/server.ts";
 import { Volumes } from "./volumes/volumes.ts";
 
 const RETRY = 1000;
@@ -116,12 +123,48 @@ export class NodeAgent {
       services: (namespace) => services.items().filter(({ metadata }) => metadata.namespace === namespace || (metadata.namespace === "default" && metadata.name === "kubernetes")),
     };
     this.#kubelet = new Kubelet(context, client);
+    const kubelet = this.#kubelet;
+    const proxy = new ServiceProxy({ identity, services, slices, hostPorts: () => hostPorts(kubelet.pods(), identity.address), run, log });
+    kubelet.onPodsChange(() => proxy.poke());
+    const servers = /^nameserver\s+(\S+)/gm;
+    const dns = new DnsServer(clusterData(identity, services, slices), new Upstream([...context.names.nodeResolv.matchAll(servers)].map(([, server]) => server as string)), log);
     void images.refreshNames().catch((error: unknown) => log.error("images", "names", error));
     for (const watched of [nodes, services, slices]) void watched.run(signal);
     await addressed.promise;
     await registration.updateStatus();
     void registration.run(signal);
-    void this.#kubelet.run(signal);
+    void kubelet.run(signal);
+    void proxy.run(nodes.get(identity.nodeName)?.spec?.podCIDR ?? "", signal);
+    void this.#again("DNS", () => dns.listen(identity.clusterDNS));
+    void this.#again("kubelet API", () => this.#serve(kubelet, images));
+  }
+
+  /** The kubelet's own API, with a serving certificate that is renewed in time. */
+  async #serve(kubelet: Kubelet, images: Images): Promise<void> {
+    const { identity, runtime, cache, log, signal } = this.#options;
+    let certificate = await this.#servingCertificate();
+    const server = new KubeletServer({
+      port: KUBELET_PORT, ca: identity.caCertificate, certificate, runtime, cache, log, nodeAddress: identity.address,
+      pods: () => kubelet.pods(),
+      find: (namespace, name) => kubelet.find(namespace, name),
+      podIP: (sandboxId) => this.#network.address(sandboxId),
+      imagesChanged: () => {
+        images.forget();
+        void images.refreshNames().then(() => kubelet.wakeAll(), (error: unknown) => log.error("images", "names", error));
+        void this.#registration?.updateStatus();
+      },
+    });
+    await server.listen();
+    log.info("server", `listening on ${KUBELET_PORT}`);
+    void (async () => {
+      for (;;) {
+        const renewAt = renewalTime(certificate.certificate);
+        while (Date.now() < renewAt && !signal.aborted) await sleep(Math.min(renewAt - Date.now(), 3_600_000), signal);
+        if (signal.aborted) return server.close();
+        certificate = await this.#again("serving certificate", () => this.#servingCertificate());
+        server.renew(certificate);
+      }
+    })();
   }
 
   async shutdown(graceSeconds: number): Promise<void> {
@@ -158,7 +201,7 @@ export class NodeAgent {
   }
 
   /** The certificate of the kubelet's API. */
-  async servingCertificate(): Promise<KeyPair> {
+  async #servingCertificate(): Promise<KeyPair> {
     const { identity, signal } = this.#options;
     const subject = { ...nodeSubject(identity.nodeName), dnsNames: [identity.nodeName], addresses: [identity.address] };
     const kept = await this.#certificates.load("serving", (certificate) => certificate.checkIP(identity.address) !== undefined && this.#signedByOurs(certificate));

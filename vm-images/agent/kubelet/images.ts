@@ -62,7 +62,7 @@ export class Images {
     const image = container.image ?? "";
     const reference = normalizeImage(image);
     if (!reference) throw new ImageError("InvalidImageName", `Failed to apply default image tag "${image}": couldn't parse image name "${image}": invalid reference format`, Infinity);
-    const policy = container.imagePullPolicy ?? (/:latest$/.test(reference) ? "Always" : "IfNotPresent");
+    const policy = container.imagePullPolicy ?? (reference.endsWith(":latest") ? "Always" : "IfNotPresent");
     const shipped = reference.startsWith("drydock.local/");
     let detail = this.#known.get(reference) ?? (await this.#runtime.image(reference));
     if (!detail && policy === "Never") throw new ImageError("ErrImageNeverPull", `Container image "${image}" is not present with pull policy of Never`, this.#now() + FIRST_BACKOFF * 1000);

@@ -30,6 +30,10 @@ export class Kubelet {
     context.cache.onChange((uid) => this.#workers.get(uid)?.wake());
   }
 
+  onPodsChange(listener: () => void): void {
+    this.#pods.onChange(listener);
+  }
+
   /** The Pods of this node as the API has them. */
   pods(): Pod[] {
     return this.#pods.items();

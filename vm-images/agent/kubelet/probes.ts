@@ -102,7 +102,7 @@ export class Probes {
   }
 
   close(): void {
-    for (const uid of [...this.#pods.keys()]) this.remove(uid);
+    for (const uid of this.#pods.keys()) this.remove(uid);
   }
 
   view(uid: string): ProbeView & { ready(container: string): boolean } {

@@ -72,7 +72,7 @@ export class RuntimeCache {
   async relist(): Promise<void> {
     const listed = await this.#runtime.list();
     const ids = new Set(listed.map(({ id }) => id));
-    for (const id of [...this.#containers.keys()]) if (!ids.has(id)) this.#set(id, undefined);
+    for (const id of this.#containers.keys()) if (!ids.has(id)) this.#set(id, undefined);
     for (const { id, state } of listed) {
       const known = this.#containers.get(id);
       const running = state === "running" || state === "paused" || state === "restarting";
@@ -119,7 +119,7 @@ export class RuntimeCache {
     if (container) this.#containers.set(id, container);
     else this.#containers.delete(id);
     if (container?.state !== "running") {
-      for (const waiter of [...(this.#waiters.get(id) ?? [])]) waiter();
+      for (const waiter of this.#waiters.get(id) ?? []) waiter();
       this.#waiters.delete(id);
     }
     const uid = container?.name?.uid ?? old?.name?.uid;

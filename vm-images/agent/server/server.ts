@@ -1,0 +1,221 @@
+/** The kubelet's API on port 10250: TLS, and only for the API server and the cluster's administrators. */
+import { createServer } from "node:https";
+import type { Server } from "node:https";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
+import { WebSocketServer } from "ws";
+import type { WebSocket } from "ws";
+import type { Pod } from "../../../common/kube/types.ts";
+import type { KeyPair } from "../join/join.ts";
+import { isHostNetwork, podUid, viewOf } from "../kubelet/pod.ts";
+import { describeError } from "../log.ts";
+import type { Log } from "../log.ts";
+import type { RuntimeCache } from "../runtime/runtime-cache.ts";
+import type { Runtime, RuntimeContainer } from "../runtime/runtime.ts";
+import { PROTOCOLS } from "./channels.ts";
+import { dial, dialPod, join } from "./connect.ts";
+import { HttpError, parseLogQuery, serveLogs } from "./logs.ts";
+import { openNodeShell } from "./node-shell.ts";
+import { servePortForward } from "./port-forward.ts";
+import { serveProcess } from "./streams.ts";
+
+export interface KubeletServerOptions {
+  port: number;
+  ca: string;
+  certificate: KeyPair;
+  runtime: Runtime;
+  cache: RuntimeCache;
+  log: Log;
+  nodeAddress: string;
+  pods(): Pod[];
+  find(namespace: string, name: string): Pod | undefined;
+  podIP(sandboxId: string): string | undefined;
+  /** After images were loaded. */
+  imagesChanged(): void;
+}
+
+/** Who may use the API: members of system:masters, and the API server's own kubelet client. */
+export function isAuthorized(subject: { O?: string | string[]; CN?: string } | undefined): boolean {
+  const organizations = [subject?.O ?? []].flat();
+  return organizations.includes("system:masters") || subject?.CN === "kube-apiserver-kubelet-client";
+}
+
+export class KubeletServer {
+  readonly #options: KubeletServerOptions;
+  readonly #server: Server;
+  readonly #webSockets = new WebSocketServer({
+    noServer: true, perMessageDeflate: false,
+    handleProtocols: (offered) => PROTOCOLS.find((protocol) => offered.has(protocol)) ?? false,
+  });
+
+  constructor(options: KubeletServerOptions) {
+    this.#options = options;
+    const { certificate, ca } = options;
+    this.#server = createServer({ cert: certificate.certificate, key: certificate.key, ca, requestCert: true, rejectUnauthorized: true });
+    this.#server.on("request", (request, response) => void this.#request(request, response));
+    this.#server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
+    this.#server.on("connect", (request, socket, head) => void this.#connect(request, socket as unknown as Duplex, head));
+    this.#server.on("tlsClientError", (error) => options.log.error("server", "TLS", error));
+    this.#server.requestTimeout = 0;
+  }
+
+  listen(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(this.#options.port, resolve);
+    });
+  }
+
+  /** The serving certificate was renewed. */
+  renew(certificate: KeyPair): void {
+    this.#server.setSecureContext({ cert: certificate.certificate, key: certificate.key, ca: this.#options.ca });
+  }
+
+  close(): void {
+    this.#server.close();
+    this.#server.closeAllConnections();
+  }
+
+  #refused(request: IncomingMessage): boolean {
+    const peer = (request.socket as TLSSocket).getPeerCertificate();
+    return !isAuthorized(peer?.subject as { O?: string | string[]; CN?: string } | undefined);
+  }
+
+  async #request(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      if (this.#refused(request)) throw new HttpError(403, "Forbidden");
+      await this.#route(request, response);
+    } catch (error) {
+      const code = error instanceof HttpError ? error.code : 500;
+      if (code === 500) this.#options.log.error("server", `${request.method} ${request.url}`, error);
+      if (response.headersSent) return void response.destroy();
+      response.writeHead(code, { "Content-Type": "text/plain; charset=utf-8" }).end(describeError(error));
+    }
+  }
+
+  async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { runtime, cache, log } = this.#options;
+    const url = new URL(request.url ?? "/", "https://node");
+    const parts = url.pathname.split("/").filter(Boolean).map(decodeURIComponent);
+    const json = (value: unknown): void => void response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(value));
+    const route = `${request.method} /${parts[0] === "drydock" ? parts.join("/") : parts[0]}`;
+    switch (route) {
+      case "GET /healthz":
+        return void response.writeHead(200, { "Content-Type": "text/plain" }).end("ok");
+      case "GET /pods":
+        return json({ apiVersion: "v1", kind: "PodList", metadata: {}, items: this.#options.pods() });
+      case "GET /containerLogs": {
+        const pod = this.#pod(parts[1], parts[2]);
+        return serveLogs(pod, parts[3] ?? "", parseLogQuery(url.searchParams, Date.now()), runtime, cache, response);
+      }
+      case "GET /drydock/images":
+        return json(await runtime.images());
+      case "POST /drydock/images/load": {
+        const loaded = await runtime.load(request);
+        this.#options.imagesChanged();
+        return json({ loaded });
+      }
+      case "GET /drydock/logs": {
+        const lines = Number(url.searchParams.get("tailLines") ?? 200);
+        response.writeHead(200, { "Content-Type": "text/plain; charset=utf-8" });
+        for (const line of log.last(lines)) response.write(`${line}\n`);
+        if (url.searchParams.get("follow") !== "true") return void response.end();
+        const stop = log.follow((line) => response.write(`${line}\n`));
+        response.once("close", stop);
+        return;
+      }
+      default:
+        throw new HttpError(404, `404 page not found: ${request.method} ${url.pathname}`);
+    }
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const url = new URL(request.url ?? "/", "https://node");
+    const parts = url.pathname.split("/").filter(Boolean).map(decodeURIComponent);
+    let serve: (webSocket: WebSocket) => void;
+    try {
+      if (this.#refused(request)) throw new HttpError(403, "Forbidden");
+      serve = this.#stream(parts, url.searchParams);
+    } catch (error) {
+      const code = error instanceof HttpError ? error.code : 500;
+      const body = describeError(error);
+      socket.end(`HTTP/1.1 ${code} ${code === 404 ? "Not Found" : "Error"}\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`);
+      return;
+    }
+    this.#webSockets.handleUpgrade(request, socket, head, serve);
+  }
+
+  #stream(parts: string[], query: URLSearchParams): (webSocket: WebSocket) => void {
+    const { runtime, log } = this.#options;
+    const flag = (...names: string[]): boolean => names.some((name) => ["1", "true"].includes(query.get(name) ?? ""));
+    const options = { stdin: flag("input", "stdin"), stdout: flag("output", "stdout"), stderr: flag("error", "stderr"), tty: flag("tty") };
+    const [kind, namespace, name, containerName] = parts;
+    switch (kind) {
+      case "exec": {
+        const { id } = this.#running(namespace, name, containerName);
+        const command = query.getAll("command");
+        if (command.length === 0) throw new HttpError(400, "you must specify at least 1 command for the container");
+        return (socket) => void serveProcess(socket, options, () => runtime.exec(id, { command, tty: options.tty, stdin: options.stdin, ...(options.tty ? { env: ["TERM=xterm"] } : {}) }), log);
+      }
+      case "attach": {
+        const container = this.#running(namespace, name, containerName);
+        return (socket) => void serveProcess(socket, { ...options, tty: container.tty }, () => runtime.attach(container.id, { stdin: options.stdin, tty: container.tty }), log);
+      }
+      case "portForward": {
+        const pod = this.#pod(namespace, name);
+        const ports = [...query.getAll("port"), ...query.getAll("ports")].flatMap((text) => text.split(",")).map(Number);
+        return (socket) => servePortForward(socket, ports, (port) => this.#dialPod(pod, port));
+      }
+      case "drydock": {
+        if (namespace !== "shell") break;
+        const size = { columns: Number(query.get("cols") ?? 80), rows: Number(query.get("rows") ?? 24) };
+        return (socket) => void serveProcess(socket, { stdin: true, stdout: true, stderr: false, tty: true }, () => openNodeShell(runtime), log, size);
+      }
+    }
+    throw new HttpError(404, "404 page not found");
+  }
+
+  async #connect(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    socket.on("error", () => socket.destroy());
+    try {
+      if (this.#refused(request)) throw new HttpError(403, "Forbidden");
+      const { host, port } = parseTarget(request.url ?? "");
+      const inPod = /^([^.]+(?:\.[^.]+)*)\.([^.]+)\.pod$/.exec(host);
+      const target = inPod ? await this.#dialPod(this.#pod(inPod[2], inPod[1]), port) : await dial(host, port);
+      socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
+      if (head.length > 0) target.write(head);
+      join(socket, target);
+    } catch (error) {
+      const code = error instanceof HttpError ? error.code : 502;
+      socket.end(`HTTP/1.1 ${code} Error\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n${describeError(error)}`);
+    }
+  }
+
+  #dialPod(pod: Pod, port: number): Promise<Duplex> {
+    const sandbox = viewOf(this.#options.cache.ofPod(podUid(pod))).sandboxes[0];
+    const address = isHostNetwork(pod) ? "127.0.0.1" : sandbox && this.#options.podIP(sandbox.id);
+    if (!sandbox || sandbox.state !== "running" || !address) throw new HttpError(404, `pod ${pod.metadata.name} has no network: it is not running`);
+    return dialPod(address, isHostNetwork(pod) ? 0 : sandbox.pid, port);
+  }
+
+  #pod(namespace = "", name = ""): Pod {
+    const pod = this.#options.find(namespace, name);
+    if (!pod) throw new HttpError(404, `pod ${JSON.stringify(`${name}_${namespace}`)} does not exist on this node`);
+    return pod;
+  }
+
+  #running(namespace = "", name = "", containerName = ""): RuntimeContainer {
+    const pod = this.#pod(namespace, name);
+    const container = this.#options.cache.ofPod(podUid(pod)).find((candidate) => candidate.name?.container === containerName && candidate.state === "running");
+    if (!container) throw new HttpError(404, `container not found ("${containerName}")`);
+    return container;
+  }
+}
+
+function parseTarget(text: string): { host: string; port: number } {
+  const colon = text.lastIndexOf(":");
+  const port = Number(text.slice(colon + 1));
+  if (colon <= 0 || !Number.isInteger(port) || port < 1 || port > 65535) throw new HttpError(400, `CONNECT wants host:port, not ${JSON.stringify(text)}`);
+  return { host: text.slice(0, colon), port };
+}

@@ -1,0 +1,85 @@
+/** Joins a process in a container with a client's WebSocket: exec, attach, and the node's own shell. */
+import type { WebSocket } from "ws";
+import { describeError } from "../log.ts";
+import type { Log } from "../log.ts";
+import type { ExecStreams } from "../runtime/runtime.ts";
+import { Channels, exitStatus, failureStatus, RESIZE, STDERR, STDIN, STDOUT } from "./channels.ts";
+
+export interface StreamOptions {
+  stdin: boolean;
+  stdout: boolean;
+  stderr: boolean;
+  tty: boolean;
+}
+
+/** `begin` starts the process; what the client types meanwhile is kept for it. */
+export async function serveProcess(socket: WebSocket, options: StreamOptions, begin: () => Promise<ExecStreams>, log: Log, initialSize?: { columns: number; rows: number }): Promise<void> {
+  const channels = new Channels(socket);
+  let process: ExecStreams | undefined;
+  let closed = false;
+  const early: Buffer[] = [];
+  let size = initialSize;
+  const resize = (): void => {
+    if (process && size) process.resize(size.columns, size.rows).catch(() => undefined);
+  };
+  const write = (data: Buffer): void => {
+    if (!process) return void early.push(data);
+    // A process that does not read its input holds the client up.
+    if (!process.stdin.write(data)) {
+      socket.pause();
+      process.stdin.once("drain", () => socket.resume());
+    }
+  };
+  let inputEnded = false;
+  channels.onMessage(
+    (channel, data) => {
+      if (channel === STDIN && options.stdin && data.length > 0) write(data);
+      else if (channel === RESIZE) {
+        const { Width, Height } = parseSize(data);
+        if (Width > 0 && Height > 0) {
+          size = { columns: Width, rows: Height };
+          resize();
+        }
+      }
+    },
+    (channel) => {
+      if (channel !== STDIN) return;
+      inputEnded = true;
+      process?.stdin.end();
+    },
+  );
+  socket.once("close", () => {
+    closed = true;
+    process?.close();
+  });
+  socket.on("error", (error) => log.error("stream", "websocket", error));
+
+  try {
+    process = await begin();
+    if (closed) return process.close();
+    for (const data of early) write(data);
+    if (inputEnded) process.stdin.end();
+    if (size) resize();
+    const { stdout, stderr, exitCode } = process;
+    if (!options.stdout) stdout.resume();
+    if (!options.stderr || options.tty) stderr.resume();
+    await Promise.all([
+      options.stdout ? channels.pump(STDOUT, stdout as AsyncIterable<Buffer>) : undefined,
+      options.stderr && !options.tty ? channels.pump(STDERR, stderr as AsyncIterable<Buffer>) : undefined,
+    ]);
+    if (closed) return;
+    await channels.end(exitStatus(await exitCode));
+  } catch (error) {
+    process?.close();
+    if (!closed) await channels.end(failureStatus(describeError(error)));
+  }
+}
+
+function parseSize(data: Buffer): { Width: number; Height: number } {
+  try {
+    const { Width = 0, Height = 0 } = JSON.parse(data.toString("utf8")) as { Width?: number; Height?: number };
+    return { Width, Height };
+  } catch {
+    return { Width: 0, Height: 0 };
+  }
+}
