@@ -41,7 +41,9 @@ export type Cell = string | number | boolean | null;
 export interface TableDefinition {
   /** The columns after Name (which every table begins with); Age is added by the kind itself where it has one. */
   columns: Column[];
-  /** The cells in the columns' order, the name first. */
+  /** Set where the kind lists its Name column itself, in `columns` (Events, which begin with Last Seen). */
+  placesName?: boolean;
+  /** The cells in the columns' order, the name first (unless `placesName`). */
   cells(object: KubeObject, now: Date): Cell[];
 }
 

@@ -1,7 +1,78 @@
 /** Every built-in kind, one definition each. A new kind is one more file and one more line here. */
+import { daemonSet } from "./apps/daemonset.ts";
+import { deployment } from "./apps/deployment.ts";
+import { replicaSet, replicationController } from "./apps/replicaset.ts";
+import { controllerRevision, statefulSet } from "./apps/statefulset.ts";
+import { cronJob } from "./batch/cronjob.ts";
+import { job } from "./batch/job.ts";
+import { configMap, secret } from "./core/config.ts";
+import { endpoints, endpointSlice } from "./core/endpoints.ts";
+import { event, modernEvent } from "./core/event.ts";
+import { namespace } from "./core/namespace.ts";
+import { node } from "./core/node.ts";
+import { pod } from "./core/pod/pod.ts";
+import { podTemplate } from "./core/podtemplate.ts";
+import { ServiceAllocator } from "./core/service-allocator.ts";
+import { service } from "./core/service.ts";
+import { serviceAccount } from "./core/serviceaccount.ts";
 import type { ResourceDefinition } from "./definition.ts";
+import { ingress, ingressClass, networkPolicy } from "./networking/networking.ts";
+import { horizontalPodAutoscaler } from "./other/autoscaling.ts";
+import { certificateSigningRequest } from "./other/certificates.ts";
+import { lease, priorityClass, runtimeClass } from "./other/coordination.ts";
+import { limitRange, podDisruptionBudget, resourceQuota } from "./other/policy.ts";
+import { persistentVolume, persistentVolumeClaim, storageClass } from "./other/storage.ts";
+import { clusterRole, clusterRoleBinding, role, roleBinding } from "./rbac/rbac.ts";
+import { virtualKinds } from "./virtual/definitions.ts";
 
-/** Reads nothing and starts nothing; each call gives fresh definitions. */
-export function builtinResources(): ResourceDefinition[] {
-  return [];
+export { ServiceAllocator } from "./core/service-allocator.ts";
+
+export interface BuiltinOptions {
+  /** Who hands out cluster IPs and node ports; rebuild it from the stored Services before serving. */
+  services?: ServiceAllocator;
+}
+
+/** Reads nothing and starts nothing. */
+export function builtinResources(options: BuiltinOptions = {}): ResourceDefinition[] {
+  return [
+    configMap,
+    endpoints,
+    event,
+    limitRange,
+    namespace,
+    node,
+    persistentVolume,
+    persistentVolumeClaim,
+    pod,
+    podTemplate,
+    replicationController,
+    resourceQuota,
+    secret,
+    serviceAccount,
+    service(options.services ?? new ServiceAllocator()),
+    controllerRevision,
+    daemonSet,
+    deployment,
+    replicaSet,
+    statefulSet,
+    horizontalPodAutoscaler,
+    cronJob,
+    job,
+    certificateSigningRequest,
+    lease,
+    endpointSlice,
+    modernEvent,
+    ingress,
+    ingressClass,
+    networkPolicy,
+    runtimeClass,
+    podDisruptionBudget,
+    clusterRole,
+    clusterRoleBinding,
+    role,
+    roleBinding,
+    priorityClass,
+    storageClass,
+    ...virtualKinds,
+  ];
 }

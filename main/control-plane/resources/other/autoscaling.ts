@@ -1,0 +1,91 @@
+/** HorizontalPodAutoscalers (autoscaling/v2). */
+import type { IHorizontalPodAutoscaler } from "kubernetes-models/autoscaling/v2/HorizontalPodAutoscaler";
+import type { KubeObject } from "../../../../common/kube/object.ts";
+import type { StatusCause } from "../../../../common/kube/status.ts";
+import type { ResourceDefinition } from "../definition.ts";
+import { define, shows, showsAge, statusSubresource, table, withStatus } from "../define.ts";
+import { Problems } from "../validation/problems.ts";
+
+type Autoscaler = KubeObject & Pick<IHorizontalPodAutoscaler, "spec" | "status">;
+type Spec = NonNullable<IHorizontalPodAutoscaler["spec"]>;
+type Metric = NonNullable<Spec["metrics"]>[number];
+const specOf = (object: KubeObject): Spec => ((object as Autoscaler).spec ?? {}) as Spec;
+const metricTypes = ["ContainerResource", "External", "Object", "Pods", "Resource"];
+
+function validate(object: KubeObject): StatusCause[] {
+  const problems = new Problems();
+  const spec = specOf(object);
+  const { kind, name } = spec.scaleTargetRef ?? {};
+  if (!kind) problems.required("spec.scaleTargetRef.kind");
+  if (!name) problems.required("spec.scaleTargetRef.name");
+  const { minReplicas: least = 1, maxReplicas: most = 0 } = spec;
+  if (least < 1) problems.invalid("spec.minReplicas", least, "must be greater than or equal to 1");
+  if (most < 1) problems.invalid("spec.maxReplicas", most, "must be greater than 0");
+  if (most < least) problems.invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`");
+  (spec.metrics ?? []).forEach((metric, index) => {
+    const field = `spec.metrics[${index}]`;
+    problems.oneOf(`${field}.type`, metric.type, metricTypes);
+    if (metric.type !== "Resource") return;
+    if (!metric.resource?.name) problems.required(`${field}.resource.name`, "must specify a resource name");
+    const { averageUtilization } = metric.resource?.target ?? {};
+    if (averageUtilization !== undefined && averageUtilization < 1) {
+      problems.invalid(`${field}.resource.target.averageUtilization`, averageUtilization, "must be greater than 0");
+    }
+  });
+  return problems.causes;
+}
+
+/** "cpu: 12%/80%" */
+function metricText(metric: Metric, index: number, one: Autoscaler): string {
+  const current = one.status?.currentMetrics?.[index];
+  if (metric.type !== "Resource" || !metric.resource) return `${metric.type}: <unknown>`;
+  const { name, target } = metric.resource;
+  const now = current?.resource?.current;
+  const percent = (value: number | undefined): string => (value === undefined ? "<unknown>" : `${value}%`);
+  if (target.averageUtilization !== undefined) {
+    return `${name}: ${percent(now?.averageUtilization)}/${target.averageUtilization}%`;
+  }
+  return `${name}: ${String(now?.averageValue ?? "<unknown>")}/${String(target.averageValue ?? "")}`;
+}
+
+function targets(one: Autoscaler): string {
+  const metrics = one.spec?.metrics ?? [];
+  if (metrics.length === 0) return "<none>";
+  const shown = metrics.slice(0, 2).map((metric, index) => metricText(metric, index, one));
+  return shown.join(", ") + (metrics.length > 2 ? ` + ${metrics.length - 2} more...` : "");
+}
+
+export const horizontalPodAutoscaler: ResourceDefinition = define({
+  group: "autoscaling",
+  version: "v2",
+  kind: "HorizontalPodAutoscaler",
+  resource: "horizontalpodautoscalers",
+  shortNames: ["hpa"],
+  categories: ["all"],
+  strategy: withStatus(
+    {
+      defaults(object) {
+        const spec = specOf(object);
+        spec.minReplicas ??= 1;
+        if ((spec.metrics ?? []).length === 0) {
+          spec.metrics = [
+            { type: "Resource", resource: { name: "cpu", target: { type: "Utilization", averageUtilization: 80 } } },
+          ];
+        }
+        object["spec"] = spec;
+      },
+      validate,
+      validateUpdate: validate,
+    },
+    () => ({ currentMetrics: null, desiredReplicas: 0 }),
+  ),
+  table: table<Autoscaler>(
+    shows("Reference", "What it scales", (one) => `${one.spec?.scaleTargetRef.kind}/${one.spec?.scaleTargetRef.name}`),
+    shows("Targets", "Where the metrics are, and should be", targets),
+    shows("MinPods", "Never fewer", (one) => String(one.spec?.minReplicas ?? "<unset>")),
+    shows("MaxPods", "Never more", (one) => one.spec?.maxReplicas ?? 0, { type: "integer" }),
+    shows("Replicas", "How many there are", (one) => one.status?.currentReplicas ?? 0, { type: "integer" }),
+    showsAge,
+  ),
+  subresources: [statusSubresource()],
+});
