@@ -107,10 +107,13 @@ export class ControlPlaneProcess {
   private flags(): string[] {
     const { data, port, kubeconfig, kubeletEgress, simulatedNodes } = this.options;
     return [
-      ...["--data", data, "--port", String(port), "--kubeconfig", kubeconfig, "--exit-with-parent"],
-      ...["--advertise-address", "10.0.2.2"],
-      ...(kubeletEgress ? ["--kubelet-egress", `unix:${kubeletEgress}`] : []),
-      ...(simulatedNodes ? ["--simulated-nodes", simulatedNodes.join(",")] : []),
+      `--data=${data}`,
+      `--port=${port}`,
+      `--kubeconfig=${kubeconfig}`,
+      "--advertise-address=10.0.2.2",
+      "--exit-with-parent",
+      ...(kubeletEgress ? [`--kubelet-egress=unix:${kubeletEgress}`] : []),
+      ...(simulatedNodes ? [`--simulated-nodes=${simulatedNodes.join(",")}`] : []),
     ];
   }
 
@@ -175,7 +178,7 @@ export class ControlPlaneProcess {
     const signal = this.watching?.signal;
     const file = new RotatingLog(this.options.log);
     file.warn(`control plane ${why}; starting it again`);
-    while (this.wanted && !signal?.aborted) {
+    while (this.wanted) {
       await pause(PAUSES[Math.min(this.restarts, PAUSES.length - 1)] as number, signal);
       if (!this.wanted) break;
       this.restarts++;

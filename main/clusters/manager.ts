@@ -134,10 +134,7 @@ export class ClusterManager {
       const run = this.begin("create", cluster, createSteps(membersOf(cluster)), (run) =>
         runCreate(cluster, run, (context) => this.checkHost(cluster, context)),
       );
-      void run.done.then((operation) => {
-        if (operation.state !== "done") this.clusters.delete(plan.name);
-        this.topic.changed();
-      });
+      void this.afterwards(run, (operation) => operation.state === "done" || this.clusters.delete(plan.name));
       return run.snapshot();
     } finally {
       this.reserved.delete(plan.name);
@@ -164,18 +161,12 @@ export class ClusterManager {
         run.skip("control-plane-stop", "its file is not readable");
         await run.step("files", async () => broken.remove(await this.options.driver("qemu")));
       });
-      void run.done.then((operation) => {
-        if (operation.state === "done") this.broken.delete(name);
-        this.topic.changed();
-      });
+      void this.afterwards(run, (operation) => operation.state === "done" && this.broken.delete(name));
       return run.snapshot();
     }
     const cluster = this.get(name);
     const run = this.begin("delete", cluster, deleteSteps(cluster), (run) => runDelete(cluster, run));
-    void run.done.then((operation) => {
-      if (operation.state === "done") this.clusters.delete(name);
-      this.topic.changed();
-    });
+    void this.afterwards(run, (operation) => operation.state === "done" && this.clusters.delete(name));
     return run.snapshot();
   }
 
@@ -258,6 +249,11 @@ export class ClusterManager {
     }
     await Promise.all(this.all().map((cluster) => cluster.release()));
     await this.usual.save();
+  }
+
+  private async afterwards(run: OperationRun, work: (operation: Operation) => void): Promise<void> {
+    work(await run.done);
+    this.topic.changed();
   }
 
   private async loadOne(name: string, folder: string): Promise<void> {

@@ -101,7 +101,8 @@ export class OperationRun {
     const deadline = new AbortController();
     const timer = setTimeout(() => deadline.abort(late(plan, step)), plan.deadlineMillis);
     const signal = AbortSignal.any([this.signal, deadline.signal]);
-    const working = work(this.context(step, signal));
+    // In a function of its own, so that what is thrown at once fails the step as well.
+    const working = (async () => work(this.context(step, signal)))();
     this.works.add(working);
     working.finally(() => this.works.delete(working)).catch(() => undefined);
     try {

@@ -162,18 +162,15 @@ export class Engine {
     });
     await chmod(this.paths.socket, 0o600);
     await this.ui.restore();
-    this.probeInBackground();
+    void this.probeInBackground();
   }
 
-  private probeInBackground(): void {
-    this.driver("qemu")
-      .then((driver) => driver.probe())
-      .then(
-        (probe) => {
-          this.probe = probe;
-          this.manager.topic.changed();
-        },
-        (error: unknown) => this.log.error("looking for QEMU failed", error),
-      );
+  private async probeInBackground(): Promise<void> {
+    try {
+      this.probe = await (await this.driver("qemu")).probe();
+      this.manager.topic.changed();
+    } catch (error) {
+      this.log.error("looking for QEMU failed", error);
+    }
   }
 }

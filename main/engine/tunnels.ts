@@ -86,7 +86,7 @@ export class Tunnels {
   }
 
   async closeAll(cluster?: string): Promise<void> {
-    for (const tunnel of [...this.tunnels.values()]) {
+    for (const tunnel of this.tunnels.values()) {
       if (cluster === undefined || tunnel.cluster === cluster) await this.close(tunnel.id);
     }
   }

@@ -8,6 +8,7 @@ import { createReadStream } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
 import path from "node:path";
 import * as z from "zod";
 import { writeFileAtomically } from "../clusters/cluster-file.ts";
@@ -50,6 +51,7 @@ export class UiServer {
   /** Hash → expiry, Unix milliseconds. */
   private readonly tokens = new Map<string, number>();
   private sessions: string[] = [];
+  private readonly sockets = new Set<Socket>();
   private port = 0;
   private listening: Promise<void> | undefined;
 
@@ -60,6 +62,10 @@ export class UiServer {
         if (!response.headersSent) response.writeHead(500, { "content-type": "text/plain" });
         response.end(`${error instanceof Error ? error.message : String(error)}\n`);
       });
+    });
+    this.server.on("connection", (socket: Socket) => {
+      this.sockets.add(socket);
+      socket.once("close", () => this.sockets.delete(socket));
     });
     options.rpc.attach(this.server, (request) =>
       this.fromHere(request, true) && this.session(request) ? undefined : "403 Forbidden",
@@ -85,7 +91,8 @@ export class UiServer {
 
   async close(): Promise<void> {
     if (!this.listening) return;
-    this.server.closeAllConnections();
+    // Upgraded connections are no longer the HTTP server's to close.
+    for (const socket of this.sockets) socket.destroy();
     await new Promise<void>((resolve) => this.server.close(() => resolve()));
   }
 
