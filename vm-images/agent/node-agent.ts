@@ -108,7 +108,12 @@ export class NodeAgent {
     const images = new Images(runtime);
     const events = new EventRecorder(client, identity.nodeName, log);
     const killer = new Killer(runtime, cache, log);
-    const probes = new Probes(runtime, (uid) => this.#kubelet?.wake(uid), (pod, container, message) => events.pod(pod, "Warning", "Unhealthy", message, `spec.containers{${container}}`));
+    const probes = new Probes(
+      runtime,
+      (uid) => this.#kubelet?.wake(uid),
+      (pod, container, message) => events.pod(pod, "Warning", "Unhealthy", message, `spec.containers{${container}}`),
+      (id) => cache.get(id)?.state === "running" && !killer.isKilling(id),
+    );
     const spare = allocatable(facts);
     const context: KubeletContext = {
       node: { name: identity.nodeName, address: identity.address, cpuMilli: spare.cpuMilli, memoryBytes: spare.memoryBytes },

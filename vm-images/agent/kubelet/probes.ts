@@ -53,9 +53,12 @@ export class Probes {
   readonly #runtime: Runtime;
   readonly #changed: (uid: string) => void;
   readonly #failed: ProbeFailed;
+  readonly #alive: (containerId: string) => boolean;
   readonly #pods = new Map<string, { pod: Pod; podIP: string; workers: Map<string, Worker>; running: Set<string> }>();
 
-  constructor(runtime: Runtime, changed: (uid: string) => void, failed: ProbeFailed) {
+  /** `alive`: the container runs and nobody is ending it; the probes of others say nothing any more. */
+  constructor(runtime: Runtime, changed: (uid: string) => void, failed: ProbeFailed, alive: (containerId: string) => boolean) {
+    this.#alive = alive;
     this.#runtime = runtime;
     this.#changed = changed;
     this.#failed = failed;
@@ -140,7 +143,7 @@ export class Probes {
     if (worker.type === "startup" ? started : !started) return this.#schedule(uid, worker, worker.type === "startup" ? period : Math.min(period, 1000));
     const target = { runtime: this.#runtime, containerId: worker.containerId, container: worker.container, podIP: entry.podIP };
     const outcome = await runHandler(worker.spec, target, (worker.spec.timeoutSeconds ?? 1) * 1000);
-    if (worker.stopped) return;
+    if (worker.stopped || !this.#alive(worker.containerId)) return;
     const before = worker.state.result;
     worker.state = nextProbeState(worker.state, outcome.success, worker.spec);
     if (!outcome.success) {
