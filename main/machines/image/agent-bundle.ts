@@ -15,7 +15,8 @@ export interface AgentBundle {
 /** The folder that holds package.json, from wherever this file is bundled to. */
 export function projectFolder(): string {
   let folder = path.dirname(fileURLToPath(import.meta.url));
-  while (!existsSync(path.join(folder, "package.json")) && path.dirname(folder) !== folder) folder = path.dirname(folder);
+  while (!existsSync(path.join(folder, "package.json")) && path.dirname(folder) !== folder)
+    folder = path.dirname(folder);
   return folder;
 }
 
@@ -27,7 +28,12 @@ export async function agentBundle(): Promise<AgentBundle> {
   const entry = path.join(folder, "vm-images/agent/main.ts");
   const built = path.join(folder, "out/agent/agent.cjs");
   const code = existsSync(entry) ? await bundle(entry) : existsSync(built) ? await readFile(built) : undefined;
-  if (!code) throw new MachineError({ code: "IMAGE_BROKEN", message: "the agent's program is missing from this installation", advice: "Install Drydock again." });
+  if (!code)
+    throw new MachineError({
+      code: "IMAGE_BROKEN",
+      message: "the agent's program is missing from this installation",
+      advice: "Install Drydock again.",
+    });
   return { code, hash: createHash("sha256").update(code).digest("hex").slice(0, 16) };
 }
 

@@ -16,10 +16,22 @@ import { writeSampleImage } from "./sample-image.ts";
 import { addEntry, addFile } from "./tar.ts";
 
 const NETWORK_ADVICE = "Check that this computer reaches deb.debian.org (or its mirror), then try again.";
-const APT = ['--aptopt=APT::Install-Recommends "false"', '--aptopt=Acquire::Languages "none"', '--aptopt=Acquire::Retries "3"'];
+const APT = [
+  '--aptopt=APT::Install-Recommends "false"',
+  '--aptopt=Acquire::Languages "none"',
+  '--aptopt=Acquire::Retries "3"',
+];
+
+/** Commands that no package brings, as links to busybox, for whoever works in a node's shell (and `poweroff`, for the agent). */
+const APPLET_LINKS =
+  'for applet in $(busybox --list); do command -v "$applet" >/dev/null || ln -s /usr/bin/busybox "/usr/local/bin/$applet"; done';
 
 /** Fills `folder`; returns the sizes of the files that make the image. */
-export async function buildImage(folder: string, progress: Progress, signal: AbortSignal | undefined): Promise<Record<string, number>> {
+export async function buildImage(
+  folder: string,
+  progress: Progress,
+  signal: AbortSignal | undefined,
+): Promise<Record<string, number>> {
   const root = process.getuid?.() === 0;
   const mode = root ? "root" : "unshare";
   const work = path.join(folder, "work");
@@ -32,7 +44,16 @@ export async function buildImage(folder: string, progress: Progress, signal: Abo
   for (const [index, image] of SAMPLE_IMAGES.entries()) {
     progress.log(`container image ${image.name}`);
     const packages = path.join(work, "packages.tar");
-    await run("mmdebstrap", ["--quiet", "--variant=extract", `--mode=${mode}`, "--format=tar", ...APT, `--include=${image.packages.join(",")}`, SUITE, packages]);
+    await run("mmdebstrap", [
+      "--quiet",
+      "--variant=extract",
+      `--mode=${mode}`,
+      "--format=tar",
+      ...APT,
+      `--include=${image.packages.join(",")}`,
+      SUITE,
+      packages,
+    ]);
     const archive = path.join(work, `${image.name.replaceAll(/[/:]/g, "-")}.tar`);
     await writeSampleImage(image, packages, archive);
     archives.push(archive);
@@ -44,12 +65,20 @@ export async function buildImage(folder: string, progress: Progress, signal: Abo
   const rootTar = path.join(work, "root.tar");
   progress.log("Debian packages of the node");
   await run("mmdebstrap", [
-    "--variant=minbase", `--mode=${mode}`, "--format=tar", ...APT, "--dpkgopt=path-exclude=/usr/share/doc/*", "--dpkgopt=path-exclude=/usr/share/man/*", "--dpkgopt=path-exclude=/usr/share/locale/*",
+    "--variant=minbase",
+    `--mode=${mode}`,
+    "--format=tar",
+    ...APT,
+    "--dpkgopt=path-exclude=/usr/share/doc/*",
+    "--dpkgopt=path-exclude=/usr/share/man/*",
+    "--dpkgopt=path-exclude=/usr/share/locale/*",
     `--include=${NODE_PACKAGES.join(",")}`,
-    '--customize-hook=chroot "$1" sh -c "xz -dc /usr/lib/modules/*/kernel/drivers/block/virtio_blk.ko.xz >/boot/virtio_blk.ko && cp /boot/vmlinuz-* /boot/vmlinuz"',
+    '--customize-hook=chroot "$1" sh -c "xz -dc /usr/lib/modules/*/kernel/drivers/block/virtio_blk.ko.xz >/boot/virtio_blk.ko && mv /boot/vmlinuz-* /boot/vmlinuz"',
+    `--customize-hook=chroot "$1" sh -c '${APPLET_LINKS}'`,
     `--customize-hook=tar-in ${overlay} /`,
     `--customize-hook=cd "$1" && rm -rf ${NODE_REMOVED.join(" ")} etc/machine-id var/lib/dbus/machine-id etc/hostname`,
-    SUITE, rootTar,
+    SUITE,
+    rootTar,
   ]);
   fraction(0.75);
 
@@ -67,7 +96,11 @@ export async function buildImage(folder: string, progress: Progress, signal: Abo
   if (root) await run("sh", ["-c", makeDisk], "Check that there is room on the disk.");
   else await run("mmdebstrap", ["--unshare-helper", "sh", "-c", makeDisk], "Check that there is room on the disk.");
   fraction(0.9);
-  await run("qemu-img", ["convert", "-f", "raw", "-O", "qcow2", raw, path.join(folder, DISK)], "Check that there is room on the disk.");
+  await run(
+    "qemu-img",
+    ["convert", "-f", "raw", "-O", "qcow2", raw, path.join(folder, DISK)],
+    "Check that there is room on the disk.",
+  );
   await rm(work, { recursive: true, force: true });
   fraction(1);
   const sizes: Record<string, number> = {};
@@ -80,24 +113,30 @@ async function writeOverlay(target: string, archives: string[]): Promise<void> {
   const out = pack();
   const written = pipeline(out, createWriteStream(target));
   const source = path.join(projectFolder(), "vm-images/node");
-  for (const entry of (await readdir(source, { recursive: true, withFileTypes: true })).toSorted((a, b) => a.parentPath.localeCompare(b.parentPath))) {
+  for (const entry of (await readdir(source, { recursive: true, withFileTypes: true })).toSorted((a, b) =>
+    a.parentPath.localeCompare(b.parentPath),
+  )) {
     if (!entry.isFile()) continue;
     const file = path.join(entry.parentPath, entry.name);
     const executable = ((await stat(file)).mode & 0o100) !== 0;
     await addEntry(out, { name: path.relative(source, file), mode: executable ? 0o755 : 0o644 }, await readFile(file));
   }
-  for (const folder of ["usr/lib/drydock/images", "var/lib/drydock"]) await addEntry(out, { name: folder, type: "directory", mode: 0o755 });
+  for (const folder of ["usr/lib/drydock/images", "var/lib/drydock"])
+    await addEntry(out, { name: folder, type: "directory", mode: 0o755 });
   await addEntry(out, { name: "usr/sbin/init", type: "symlink", linkname: "../bin/busybox", mode: 0o777 });
   await addEntry(out, { name: "usr/lib/drydock/node", mode: 0o755 }, await readFile(process.execPath));
   await addEntry(out, { name: "etc/resolv.conf", mode: 0o644 }, Buffer.from("nameserver 10.0.2.3\n"));
-  await addEntry(out, { name: "etc/hosts", mode: 0o644 }, Buffer.from("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"));
+  await addEntry(
+    out,
+    { name: "etc/hosts", mode: 0o644 },
+    Buffer.from("127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"),
+  );
   for (const archive of archives) {
     await addFile(out, `usr/lib/drydock/images/${path.basename(archive)}`, archive);
   }
   out.finalize();
   await written;
 }
-
 
 async function readFiles(archive: string, names: string[]): Promise<Map<string, Buffer>> {
   const found = new Map<string, Buffer>();
@@ -114,7 +153,12 @@ async function readFiles(archive: string, names: string[]): Promise<Map<string, 
   });
   await pipeline(createReadStream(archive), input);
   const missing = names.filter((name) => !found.get(name)?.length);
-  if (missing.length > 0) throw new MachineError({ code: "IMAGE_BUILD", message: `The node's root has no ${missing.join(", ")}.`, advice: "Look at the step's log." });
+  if (missing.length > 0)
+    throw new MachineError({
+      code: "IMAGE_BUILD_FAILED",
+      message: `The node's root has no ${missing.join(", ")}.`,
+      advice: "Look at the step's log.",
+    });
   return found;
 }
 

@@ -19,7 +19,11 @@ export async function runBuildCommand(command: string, args: string[], options: 
   options.progress.log(`$ ${line}`);
   const lastLines: string[] = [];
   // A group of its own: the package tools start many programs, and a cancelled build must leave none.
-  const child = spawn(command, args, { stdio: ["ignore", "pipe", "pipe"], detached: true, env: { ...process.env, LC_ALL: "C.UTF-8" } });
+  const child = spawn(command, args, {
+    stdio: ["ignore", "pipe", "pipe"],
+    detached: true,
+    env: { ...process.env, LC_ALL: "C.UTF-8" },
+  });
   const killGroup = (): void => {
     try {
       if (child.pid) process.kill(-child.pid, "SIGKILL");
@@ -49,6 +53,15 @@ export async function runBuildCommand(command: string, args: string[], options: 
   try {
     [code] = (await once(child, "close")) as [number | null];
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT")
+      throw new MachineError(
+        {
+          code: "IMAGE_BUILD_FAILED",
+          message: `${command} is not installed`,
+          advice: "Install what builds the image: apt-get install mmdebstrap qemu-utils e2fsprogs",
+        },
+        error,
+      );
     reason = error instanceof Error ? error.message : String(error);
   } finally {
     clearTimeout(timer);
@@ -56,5 +69,11 @@ export async function runBuildCommand(command: string, args: string[], options: 
   }
   if (code === 0 && !reason) return;
   options.signal?.throwIfAborted();
-  throw new MachineError({ code: "IMAGE_BUILD", message: `${command} failed: ${reason || `exit code ${code}`}`, command: line, lastLines, advice: options.advice });
+  throw new MachineError({
+    code: "IMAGE_BUILD_FAILED",
+    message: `${command} failed: ${reason || `exit code ${code}`}`,
+    command: line,
+    lastLines,
+    advice: options.advice,
+  });
 }

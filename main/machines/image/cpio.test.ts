@@ -18,7 +18,11 @@ describe("cpio", () => {
   it("is read by another program", (context) => {
     let listing: string;
     try {
-      listing = execFileSync("busybox", ["cpio", "-t"], { input: archive, encoding: "utf8", stdio: ["pipe", "pipe", "ignore"] });
+      listing = execFileSync("busybox", ["cpio", "-t"], {
+        input: archive,
+        encoding: "utf8",
+        stdio: ["pipe", "pipe", "ignore"],
+      });
     } catch {
       return context.skip("there is no busybox here to read it with");
     }

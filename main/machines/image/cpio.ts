@@ -16,8 +16,19 @@ export function cpio(entries: CpioEntry[]): Buffer {
     const data = Buffer.from(entry.data ?? new Uint8Array());
     const name = Buffer.from(`${entry.path}\0`);
     const fields = [
-      entry.path === "TRAILER!!!" ? 0 : inode++, entry.mode, 0, 0, 1, 0, data.length, 0, 0,
-      "device" in entry ? (entry.device?.major ?? 0) : 0, "device" in entry ? (entry.device?.minor ?? 0) : 0, name.length, 0,
+      entry.path === "TRAILER!!!" ? 0 : inode++,
+      entry.mode,
+      0,
+      0,
+      1,
+      0,
+      data.length,
+      0,
+      0,
+      "device" in entry ? (entry.device?.major ?? 0) : 0,
+      "device" in entry ? (entry.device?.minor ?? 0) : 0,
+      name.length,
+      0,
     ];
     const header = Buffer.from(`070701${fields.map((field) => field.toString(16).padStart(8, "0")).join("")}`);
     parts.push(padded(Buffer.concat([header, name])), padded(data));

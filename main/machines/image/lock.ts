@@ -1,48 +1,47 @@
-/** A lock between processes: a file with the holder's process id. One whose process is gone holds nothing. */
-import { open, readFile, rm } from "node:fs/promises";
+/** One process at a time makes an image or a template; the others wait for it. */
 import { setTimeout as delay } from "node:timers/promises";
+import { LockedError, acquireLock } from "../../host/lock.ts";
+import type { Lock } from "../../host/lock.ts";
 import type { Progress } from "../driver.ts";
 import { MachineError } from "../failure.ts";
 
 /** A build takes minutes; who waits longer than this waits for something that hangs. */
-const DEADLINE = 20 * 60_000;
+const DEADLINE_MILLIS = 20 * 60_000;
+const RETRY_MILLIS = 500;
 
-export async function withLock<T>(file: string, progress: Progress, signal: AbortSignal | undefined, work: () => Promise<T>): Promise<T> {
-  const until = Date.now() + DEADLINE;
-  let told = false;
-  while (!(await take(file))) {
-    signal?.throwIfAborted();
-    if (Date.now() > until) throw new MachineError({ code: "IMAGE_BUILD", message: `Another process has been building the node image for ${DEADLINE / 60_000} minutes.`, advice: `End that process, or remove ${file}.` });
-    if (!told) progress.log("waiting: another process is building the node image");
-    told = true;
-    await delay(500);
-  }
+/** `what` is made meanwhile: "the node image". */
+export async function withLock<T>(
+  file: string,
+  what: string,
+  progress: Progress,
+  signal: AbortSignal | undefined,
+  work: () => Promise<T>,
+): Promise<T> {
+  const lock = await taken(file, what, progress, signal);
   try {
     return await work();
   } finally {
-    await rm(file, { force: true });
+    await lock.release();
   }
 }
 
-async function take(file: string): Promise<boolean> {
-  try {
-    const handle = await open(file, "wx", 0o600);
-    await handle.writeFile(String(process.pid));
-    await handle.close();
-    return true;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
-  }
-  const pid = Number(await readFile(file, "utf8").catch(() => ""));
-  if (pid > 0 && !alive(pid)) await rm(file, { force: true });
-  return false;
-}
-
-function alive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
+async function taken(file: string, what: string, progress: Progress, signal: AbortSignal | undefined): Promise<Lock> {
+  const until = Date.now() + DEADLINE_MILLIS;
+  for (let told = false; ; told = true) {
+    signal?.throwIfAborted();
+    try {
+      return await acquireLock(file);
+    } catch (error) {
+      if (!(error instanceof LockedError)) throw error;
+      const { pid } = error.holder;
+      if (Date.now() > until)
+        throw new MachineError({
+          code: "IMAGE_BUILD_FAILED",
+          message: `process ${pid} has been making ${what} for ${DEADLINE_MILLIS / 60_000} minutes`,
+          advice: "End that process, then try again.",
+        });
+      if (!told) progress.log(`waiting: process ${pid} is making ${what}`);
+    }
+    await delay(RETRY_MILLIS, undefined, signal ? { signal } : {});
   }
 }

@@ -39,7 +39,11 @@ async function writeLayer(image: SampleImage, packages: string, target: string):
   input.on("entry", (header, stream, next) => {
     const from = normalize(header.name);
     const name = only ? only.get(from) : from;
-    const unwanted = !name || overridden.has(name) || header.type === "character-device" || header.type === "block-device" ||
+    const unwanted =
+      !name ||
+      overridden.has(name) ||
+      header.type === "character-device" ||
+      header.type === "block-device" ||
       image.removed.some((path) => name === path || name.startsWith(`${path}/`));
     if (unwanted) {
       stream.resume();
@@ -54,8 +58,10 @@ async function writeLayer(image: SampleImage, packages: string, target: string):
   });
   await pipeline(createReadStream(packages), input);
 
-  for (const [path, mode] of image.directories) if (!present.has(path)) await addEntry(out, { name: path, type: "directory", mode });
-  for (const [path, target] of image.links) if (!present.has(path)) await addEntry(out, { name: path, type: "symlink", linkname: target });
+  for (const [path, mode] of image.directories)
+    if (!present.has(path)) await addEntry(out, { name: path, type: "directory", mode });
+  for (const [path, target] of image.links)
+    if (!present.has(path)) await addEntry(out, { name: path, type: "symlink", linkname: target });
   for (const [path, text, mode] of image.files) await addEntry(out, { name: path, mode }, text);
   if (image.busybox) {
     for (const applet of BUSYBOX_LINKS) {
@@ -68,12 +74,14 @@ async function writeLayer(image: SampleImage, packages: string, target: string):
   return { path: target, digest: hash.digest("hex") };
 }
 
-
 /** Writes the archive to `target`; `packages` is a tar of the packages' files. */
 export async function writeSampleImage(image: SampleImage, packages: string, target: string): Promise<void> {
   const layer = await writeLayer(image, packages, `${target}.layer`);
   const config = JSON.stringify({
-    architecture: "amd64", os: "linux", created: EPOCH.toISOString(), config: image.config,
+    architecture: "amd64",
+    os: "linux",
+    created: EPOCH.toISOString(),
+    config: image.config,
     rootfs: { type: "layers", diff_ids: [`sha256:${layer.digest}`] },
     history: [{ created: EPOCH.toISOString(), created_by: `drydock: Debian ${image.packages.join(" ")}` }],
   });

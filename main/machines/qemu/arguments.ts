@@ -45,7 +45,7 @@ export const AGENT_CHANNEL = "drydock.agent";
 export function qemuArguments(machine: MachineArguments): string[] {
   const { sockets } = machine;
   return [
-    ...["-name", machine.name, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
+    ...["-name", machine.name, "-nodefaults", "-no-user-config", "-display", "none"],
     ...["-machine", "q35,memory-backend=ram,usb=off,vmport=off", ...accelerator(machine.accelerator)],
     ...["-smp", String(machine.cpus), "-m", `${machine.memoryMiB}M`, "-object", memory(machine)],
     ...["-rtc", "base=utc", "-device", "vmgenid,guid=auto"],

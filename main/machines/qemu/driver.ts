@@ -4,7 +4,7 @@
  * their pid files.
  */
 import { createHash } from "node:crypto";
-import { mkdir, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, open, rename, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { MachineError } from "../failure.ts";
 import { ensureImage, findImage } from "../image/image.ts";
@@ -17,7 +17,7 @@ import { TEMPLATE_MAC, qemuArguments } from "./arguments.ts";
 import type { Kernel, MachineArguments, Sockets } from "./arguments.ts";
 import { followFile } from "./console.ts";
 import { QemuMachine } from "./machine.ts";
-import { loadState, saveState } from "./migration.ts";
+import { loadState, saveState, untilNoMigration } from "./migration.ts";
 import { probeQemu } from "./probe.ts";
 import { findQemu, killQemu, lastLines, readIfThere, spawnQemu } from "./process.ts";
 import type { QemuProcess } from "./process.ts";
@@ -56,6 +56,9 @@ export class QemuDriver implements MachineDriver {
   readonly name = "qemu";
   private readonly options: DriverOptions;
   private readonly switches = new Map<string, LearningSwitch>();
+  private readonly held = new Map<string, QemuMachine>();
+  /** What `prepare` made ready: machines made after it are made of that, whatever a developer changes meanwhile. */
+  private prepared: NodeImage | undefined;
   private readonly cleaned: Promise<void>;
 
   constructor(options: DriverOptions) {
@@ -72,7 +75,7 @@ export class QemuDriver implements MachineDriver {
   async probe(signal?: AbortSignal): Promise<DriverProbe> {
     const image = await findImage(imagesFolder(this.options.home)).catch(() => undefined);
     return probeQemu({
-      cache: path.join(this.options.home, "accelerators.json"),
+      cache: path.join(imagesFolder(this.options.home), "accelerators.json"),
       work: this.options.runFolder,
       kernel: image?.kernel,
       signal,
@@ -82,6 +85,7 @@ export class QemuDriver implements MachineDriver {
   async prepare(shape: Shape, progress: Progress, signal?: AbortSignal): Promise<void> {
     await this.cleaned;
     const image = await ensureImage(imagesFolder(this.options.home), progress, signal ? { signal } : {});
+    this.prepared = image;
     await ensureTemplate(
       { folder: templatesFolder(this.options.home), run: this.options.runFolder, image, shape },
       progress,
@@ -90,7 +94,7 @@ export class QemuDriver implements MachineDriver {
   }
 
   async create(spec: MachineSpec, progress: Progress): Promise<void> {
-    const image = await this.image();
+    const image = this.prepared ?? (await this.image());
     const template = await findTemplate(templatesFolder(this.options.home), image, spec);
     const files = filesOf(spec);
     await mkdir(spec.folder, { recursive: true, mode: 0o700 });
@@ -106,7 +110,7 @@ export class QemuDriver implements MachineDriver {
           ? { template: { ram: template.ram, state: template.state }, mac: TEMPLATE_MAC }
           : { mac: spec.mac }),
       };
-      await writeFile(files.origin, JSON.stringify(origin, null, 2), { mode: 0o600 });
+      await writeWhole(files.origin, JSON.stringify(origin, null, 2));
       progress.log(
         template ? `disk made over template ${template.folder}` : "disk made over the image; no template: it will boot",
       );
@@ -122,15 +126,15 @@ export class QemuDriver implements MachineDriver {
     if (await this.suspendedHere(files)) {
       try {
         progress.log("going on from its saved state");
-        const machine = await this.resume(
+        return await this.resume(
           spec,
           files,
           origin,
           { memory: { kind: "own" }, state: files.state, ignoreShared: false },
+          // Once it runs its disk moves on, and this memory must never meet that disk again.
+          () => rm(files.state, { force: true }),
           signal,
         );
-        await rm(files.state, { force: true });
-        return machine;
       } catch (error) {
         if (signal?.aborted) throw error;
         progress.log(`its saved state cannot be used, so it boots: ${String(error)}`);
@@ -138,9 +142,8 @@ export class QemuDriver implements MachineDriver {
     }
     await rm(files.state, { force: true });
     const { template, ...booted } = origin;
+    const keepBooted = (): Promise<void> => writeWhole(files.origin, JSON.stringify(booted, null, 2));
     if (template) {
-      // Once it runs its disk is no longer the template's, so this is the only time.
-      await writeFile(files.origin, JSON.stringify(booted, null, 2), { mode: 0o600 });
       try {
         progress.log("cloning the template");
         return await this.resume(
@@ -148,11 +151,14 @@ export class QemuDriver implements MachineDriver {
           files,
           origin,
           { memory: { kind: "clone", path: template.ram }, state: template.state, ignoreShared: true },
+          // Once it runs its disk is no longer the template's: it is cloned only once.
+          keepBooted,
           signal,
         );
       } catch (error) {
         if (signal?.aborted) throw error;
         progress.log(`the template cannot be cloned, so it boots: ${String(error)}`);
+        await keepBooted();
         await createOverlay(files.disk, { file: origin.image.disk, format: origin.image.format }, spec.diskGiB);
       }
     }
@@ -166,18 +172,30 @@ export class QemuDriver implements MachineDriver {
     if (!running) return undefined;
     try {
       const qmp = await Qmp.connect(this.sockets(spec).qmp, { deadlineMillis: QMP_MILLIS });
-      const { running: runs } = await qmp.execute<{ running: boolean }>("query-status");
-      if (!runs) throw new Error("its guest does not run");
+      await this.wake(files, qmp);
       const machine = this.hold(spec, files, running, qmp);
       await machine.restoreForwards();
       return machine;
     } catch (error) {
-      // Half-started or half-suspended when the engine was killed: its disk is good, the process is not.
+      // Its disk (and its saved state, when that is whole) is good, the process is not.
       this.options.log(`${spec.id}: cannot be taken up (${String(error)}): ending it`);
       await killQemu(running);
       await this.removeSockets(spec);
       return undefined;
     }
+  }
+
+  /** A former engine may have been killed between pausing a machine and what it paused it for. */
+  private async wake(files: Files, qmp: Qmp): Promise<void> {
+    const { running, status } = await qmp.execute<{ running: boolean; status: string }>("query-status");
+    if (running) return;
+    if (status === "inmigrate") throw new Error("it was still being started");
+    if (await isThere(files.state)) throw new Error("it has been suspended, but for its process");
+    // A save that still goes on must end first: the guest must not run while its memory is written down.
+    await qmp.execute("migrate_cancel");
+    await untilNoMigration(qmp, SAVE_MILLIS);
+    await rm(`${files.state}.making`, { force: true });
+    await qmp.execute("cont");
   }
 
   async stop(machine: Machine, options: { gracePeriodSeconds: number; force?: boolean }): Promise<void> {
@@ -200,6 +218,7 @@ export class QemuDriver implements MachineDriver {
       progress.log("saving its memory");
       await saveState(held.qmp, making, { ignoreShared: false, deadlineMillis: SAVE_MILLIS });
       await writeFile(files.stateQemu, await qemuVersion(), { mode: 0o600 });
+      await durable(making);
       await rename(making, files.state);
     } catch (error) {
       held.ending = undefined;
@@ -247,23 +266,22 @@ export class QemuDriver implements MachineDriver {
 
   private async suspendedHere(files: Files): Promise<boolean> {
     const wrote = await readIfThere(files.stateQemu);
-    const present = await stat(files.state).then(
-      () => true,
-      () => false,
-    );
-    return present && wrote === (await qemuVersion());
+    return (await isThere(files.state)) && wrote === (await qemuVersion());
   }
 
-  /** Starts a machine that waits for its state, gives it that, and lets it run. */
+  /** Starts a machine that waits for its state, gives it that, and lets it run; `beforeRunning` is the last chance to note that. */
   private async resume(
     spec: MachineSpec,
     files: Files,
     origin: Origin,
     from: { memory: MachineArguments["memory"]; state: string; ignoreShared: boolean },
+    beforeRunning: () => Promise<void>,
     signal: AbortSignal | undefined,
   ): Promise<QemuMachine> {
     return this.launch(spec, files, origin, { memory: from.memory, incoming: true }, signal, async (qmp) => {
       await loadState(qmp, from.state, { ignoreShared: from.ignoreShared, deadlineMillis: LOAD_MILLIS });
+      signal?.throwIfAborted();
+      await beforeRunning();
       await qmp.execute("cont");
     });
   }
@@ -304,7 +322,7 @@ export class QemuDriver implements MachineDriver {
       return machine;
     } catch (error) {
       await killQemu(running);
-      this.switches.get(spec.networkId)?.detach(spec.id);
+      await this.held.get(spec.id)?.finished;
       await this.removeSockets(spec);
       if (signal?.aborted || error instanceof MachineError) throw error;
       throw new MachineError(
@@ -330,10 +348,13 @@ export class QemuDriver implements MachineDriver {
       { agent: sockets.agent, log: files.log, console: files.console },
       this.options.log,
     );
+    this.held.set(spec.id, machine);
     this.network(spec.networkId).attach(spec.id, sockets.network);
     machine.onExit(() => {
+      // Its sockets stay until the next start or `delete`: removing them here could hit a successor's.
+      if (this.held.get(spec.id) !== machine) return;
+      this.held.delete(spec.id);
       this.switches.get(spec.networkId)?.detach(spec.id);
-      void this.removeSockets(spec);
     });
     return machine;
   }
@@ -355,7 +376,7 @@ export class QemuDriver implements MachineDriver {
 
   private async letGo(machine: QemuMachine): Promise<void> {
     machine.qmp.close();
-    this.switches.get(machine.spec.networkId)?.detach(machine.id);
+    await machine.finished;
     await this.removeSockets(machine.spec);
   }
 
@@ -390,6 +411,30 @@ async function readOrigin(files: Files): Promise<Origin> {
       advice: "Delete the cluster and create it again.",
     });
   return JSON.parse(text) as Origin;
+}
+
+function isThere(file: string): Promise<boolean> {
+  return stat(file).then(
+    () => true,
+    () => false,
+  );
+}
+
+/** Whoever reads it sees the old text or the new, never half. */
+async function writeWhole(file: string, text: string): Promise<void> {
+  await writeFile(`${file}.new`, text, { mode: 0o600 });
+  await durable(`${file}.new`);
+  await rename(`${file}.new`, file);
+}
+
+/** On the disk, not only on its way there. */
+async function durable(file: string): Promise<void> {
+  const handle = await open(file, "r+");
+  try {
+    await handle.datasync();
+  } finally {
+    await handle.close();
+  }
 }
 
 function processName(spec: MachineSpec): string {

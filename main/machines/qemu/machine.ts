@@ -6,7 +6,7 @@ import type { AgentMessage, HostMessage } from "../../../common/node/identity.ts
 import type { Machine, MachineSpec, MachineState, PortForward } from "../driver.ts";
 import { MachineError } from "../failure.ts";
 import { AgentPort } from "./agent-port.ts";
-import { isAlive, lastLines, untilGone } from "./process.ts";
+import { killQemu, lastLines, untilGone } from "./process.ts";
 import type { QemuProcess } from "./process.ts";
 import type { Qmp } from "./qmp.ts";
 
@@ -14,6 +14,7 @@ type Exit = { expected: boolean; code: number | null; lastLines: string[] };
 
 const FORWARDS = "forwards.json";
 const PORT_TRIES = 5;
+const LOST_MILLIS = 10_000;
 
 export interface MachineFiles {
   /** Agent's socket. */
@@ -36,6 +37,8 @@ export class QemuMachine implements Machine {
   private readonly files: MachineFiles;
   private readonly exitListeners = new Set<(exit: Exit) => void>();
   private exit: Exit | undefined;
+  /** Resolves when the process is gone and everyone who listens has been told. */
+  readonly finished: Promise<void>;
 
   constructor(spec: MachineSpec, running: QemuProcess, qmp: Qmp, files: MachineFiles, log: (line: string) => void) {
     this.id = spec.id;
@@ -44,7 +47,7 @@ export class QemuMachine implements Machine {
     this.qmp = qmp;
     this.files = files;
     this.agent = new AgentPort(files.agent, (line) => log(`${spec.id}: ${line}`));
-    qmp.onClose(() => void this.ended());
+    this.finished = new Promise((resolve) => qmp.onClose(() => void this.ended(log).finally(resolve)));
   }
 
   get pid(): number {
@@ -124,17 +127,20 @@ export class QemuMachine implements Machine {
     return untilGone(this.process, millis);
   }
 
-  private async ended(): Promise<void> {
+  private async ended(log: (line: string) => void): Promise<void> {
     this.agent.close();
     // The control socket closes a little before the process ends; a process that lives on without it is lost to us.
-    if (!(await untilGone(this.process, 10_000)) && (await isAlive(this.process))) process.kill(this.pid, "SIGKILL");
+    if (!(await untilGone(this.process, LOST_MILLIS))) {
+      log(`${this.id}: its control socket is closed but it lives: ending it`);
+      await killQemu(this.process);
+    }
     const expected = this.ending !== undefined;
     this.current = this.ending === "suspending" ? "suspended" : expected ? "stopped" : "failed";
     const lines = expected
       ? []
       : [...(await lastLines(this.files.log, 5)), ...(await lastLines(this.files.console, 10))];
     this.exit = { expected, code: this.process.exitCode ?? null, lastLines: lines };
-    for (const listener of this.exitListeners) listener(this.exit);
+    for (const listener of [...this.exitListeners]) listener(this.exit);
   }
 
   private async keepForwards(): Promise<void> {

@@ -36,6 +36,17 @@ export async function loadState(
   await untilCompleted(qmp, "loading the machine's state", options.deadlineMillis);
 }
 
+/** Waits for the end, good or bad, of whatever save goes on. */
+export async function untilNoMigration(qmp: Qmp, deadlineMillis: number): Promise<void> {
+  const until = Date.now() + deadlineMillis;
+  for (;;) {
+    const { status = "none" } = await qmp.execute<MigrateInfo>("query-migrate");
+    if (["none", "completed", "failed", "cancelled"].includes(status)) return;
+    if (Date.now() > until) throw new Error(`a save does not end (${status})`);
+    await sleep(POLL_MILLIS);
+  }
+}
+
 async function prepare(qmp: Qmp, ignoreShared: boolean): Promise<void> {
   await qmp.execute("migrate-set-parameters", { "max-bandwidth": BANDWIDTH });
   await qmp.execute("migrate-set-capabilities", {

@@ -14,10 +14,13 @@ import { isAlive, killQemu, lastLines, readIfThere, spawnQemu } from "./process.
 import { qemuVersion } from "./tools.ts";
 
 type Tried = DriverProbe["accelerators"][number];
+type Kept = Tried & { triedAt: number };
 
 /** By speed. Software emulation always works: there is nothing to try. */
 const CANDIDATES: Accelerator[] = process.platform === "darwin" ? ["hvf"] : ["kvm"];
-const BOOT_MILLIS = 8000;
+const BOOT_MILLIS = 5000;
+/** A "no" may be mended (a setting of the firmware, a group joined), so it is asked again after a day. */
+const NO_MILLIS = 24 * 60 * 60_000;
 const SAID = "drydock";
 
 export interface ProbeOptions {
@@ -51,10 +54,14 @@ async function remembered(name: Accelerator, version: string, options: ProbeOpti
   const key = createHash("sha256").update(`${name} ${version} ${subject}`).digest("hex").slice(0, 16);
   const known = await readCache(options.cache);
   const kept = known[key];
-  if (kept) return kept;
+  if (kept && (kept.works || Date.now() - kept.triedAt < NO_MILLIS)) {
+    return { name: kept.name, works: kept.works, reason: kept.reason };
+  }
   const tried = await tryToBoot(name, options);
   await mkdir(path.dirname(options.cache), { recursive: true, mode: 0o700 });
-  await writeFile(options.cache, `${JSON.stringify({ ...known, [key]: tried })}\n`, { mode: 0o600 });
+  await writeFile(options.cache, `${JSON.stringify({ ...known, [key]: { ...tried, triedAt: Date.now() } })}\n`, {
+    mode: 0o600,
+  });
   return tried;
 }
 
@@ -124,9 +131,9 @@ async function tryToBoot(name: Accelerator, { work, kernel, signal }: ProbeOptio
   }
 }
 
-async function readCache(file: string): Promise<Record<string, Tried>> {
+async function readCache(file: string): Promise<Record<string, Kept>> {
   try {
-    return JSON.parse(await readFile(file, "utf8")) as Record<string, Tried>;
+    return JSON.parse(await readFile(file, "utf8")) as Record<string, Kept>;
   } catch {
     // Absent or damaged: tried again.
     return {};

@@ -69,7 +69,7 @@ export async function ensureTemplate(
   if (present) return present;
   const key = await templateKey(image, shape);
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  return withLock(path.join(folder, `${key}.lock`), progress, signal, async () => {
+  return withLock(path.join(folder, `${key}.lock`), "the template", progress, signal, async () => {
     const made = await findTemplate(folder, image, shape);
     if (made) return made;
     await roomFor(folder, shape);
