@@ -181,7 +181,7 @@ export class Informer<T extends KubeObject = KubeObject> {
       resourceVersion = list.metadata.resourceVersion ?? "";
       page = list.metadata.continue || undefined;
     } while (page);
-    for (const [key, object] of [...this.#objects]) if (!found.has(key)) this.#remove(key, object);
+    for (const [key, object] of this.#objects) if (!found.has(key)) this.#remove(key, object);
     for (const [key, object] of found) this.#put(key, object);
     return resourceVersion;
   }

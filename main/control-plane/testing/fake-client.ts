@@ -74,7 +74,7 @@ export class FakeClient implements Client {
 
   /** Ends all watches, as a server that goes away does. */
   dropWatches(): void {
-    for (const { listeners } of this.#collections.values()) for (const listener of [...listeners]) listener.end();
+    for (const { listeners } of this.#collections.values()) for (const listener of listeners) listener.end();
   }
 
   async get<T extends KubeObject = KubeObject>(ref: ObjectRef): Promise<T> {
@@ -156,6 +156,7 @@ export class FakeClient implements Client {
     metadata.uid = `uid-${(this.#uids += 1)}`;
     metadata.creationTimestamp = timestamp(this.#clock.now());
     if ("spec" in made) metadata.generation = 1;
+    if (made.kind === "Namespace") made.spec = { finalizers: ["kubernetes"] };
     if (made.kind === "Pod") made.status ??= { phase: "Pending" };
     this.writes.push(`create ${ref.resource} ${objectKey(made)}`);
     return this.#store(ref, made, undefined) as T;
@@ -184,12 +185,12 @@ export class FakeClient implements Client {
     const finalizers = [...(old.metadata.finalizers ?? [])];
     if (options.propagationPolicy === "Foreground") finalizers.push("foregroundDeletion");
     if (options.propagationPolicy === "Orphan") finalizers.push("orphan");
-    if (old.kind === "Namespace" && old.metadata.deletionTimestamp === undefined) finalizers.push("kubernetes");
+    const held = (old.spec as { finalizers?: string[] } | undefined)?.finalizers ?? [];
     const phase = (old.status as { phase?: string } | undefined)?.phase;
     const graceful = old.kind === "Pod" && spec.nodeName && phase !== "Succeeded" && phase !== "Failed";
     const grace = graceful ? (options.gracePeriodSeconds ?? spec.terminationGracePeriodSeconds ?? 30) : 0;
     this.writes.push(`delete ${ref.resource} ${objectKey(old)}`);
-    if (grace > 0 || finalizers.length > 0) {
+    if (grace > 0 || finalizers.length > 0 || held.length > 0) {
       if (old.metadata.deletionTimestamp && (old.metadata.deletionGracePeriodSeconds ?? 0) <= grace) return old;
       const metadata = {
         ...old.metadata,
@@ -250,6 +251,7 @@ export class FakeClient implements Client {
     const gone =
       next.metadata.deletionTimestamp !== undefined &&
       (next.metadata.finalizers ?? []).length === 0 &&
+      ((next.spec as { finalizers?: string[] } | undefined)?.finalizers ?? []).length === 0 &&
       !next.metadata.deletionGracePeriodSeconds;
     if (gone) {
       this.#remove(ref, next);

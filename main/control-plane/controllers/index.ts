@@ -1,0 +1,86 @@
+/** All controllers of the control plane, started together over one set of informers. */
+import type { Client } from "../../../common/kube/client.ts";
+import { systemClock } from "../../../common/kube/clock.ts";
+import type { Clock } from "../../../common/kube/clock.ts";
+import { InformerFactory } from "../../../common/kube/informer.ts";
+import type { KeyAndCertificate } from "../pki/keys.ts";
+import { bootstrapTokenController } from "./bootstrap-token.ts";
+import { certificateController } from "./certificates/index.ts";
+import { deploymentController } from "./deployment/index.ts";
+import { runController, text } from "./kernel/controller.ts";
+import type { ControllerContext, ControllerDefinition, ResourceInfo } from "./kernel/controller.ts";
+import { namespaceController } from "./namespace/index.ts";
+import { nodeIpamController } from "./node-ipam.ts";
+import { replicaSetController, replicationController } from "./replicaset/index.ts";
+import { rootCaController } from "./root-ca.ts";
+import { serviceAccountController } from "./service-account.ts";
+
+export type { ResourceInfo } from "./kernel/controller.ts";
+
+export interface ControllersOptions {
+  client: Client;
+  ca: KeyAndCertificate;
+  /** Everything the API server serves at present; asked again now and then, for resources that come later. */
+  resources(): readonly ResourceInfo[];
+  /** Default 10.244.0.0/16, a /24 for each node. */
+  clusterCIDR?: string;
+  nodePrefixLength?: number;
+  clock?: Clock;
+  random?(): number;
+  /** Lines for the operator. Default: silence. */
+  log?(line: string): void;
+  /** Names of controllers to run; default all. */
+  only?: readonly string[];
+}
+
+function definitions(options: ControllersOptions): ControllerDefinition[] {
+  return [
+    namespaceController,
+    serviceAccountController,
+    rootCaController,
+    nodeIpamController(options.clusterCIDR ?? "10.244.0.0/16", options.nodePrefixLength ?? 24),
+    certificateController,
+    bootstrapTokenController,
+    replicaSetController,
+    replicationController,
+    deploymentController,
+  ];
+}
+
+export interface RunningControllers {
+  /** Resolves when all have seen the cluster once and work. */
+  ready: Promise<void>;
+  stop(): Promise<void>;
+}
+
+export function startControllers(options: ControllersOptions): RunningControllers {
+  const clock = options.clock ?? systemClock;
+  const log = options.log ?? ((): void => undefined);
+  const informers = new InformerFactory(options.client, {
+    clock,
+    failed: (gvr, error) => log(`informer of ${gvr.resource}: ${text(error)}`),
+  });
+  const context: ControllerContext = {
+    client: options.client,
+    informers,
+    clock,
+    random: options.random ?? Math.random,
+    log,
+    ca: options.ca,
+    resources: () => options.resources(),
+  };
+  const ready = Promise.withResolvers<void>();
+  const running = definitions(options)
+    .filter(({ name }) => options.only?.includes(name) ?? true)
+    .map((definition) => runController(definition, context, ready.promise));
+  informers.start();
+  void informers.synced().then(() => ready.resolve());
+  return {
+    ready: ready.promise,
+    stop: async () => {
+      ready.resolve();
+      await Promise.all(running.map((controller) => controller.stop()));
+      await informers.stop();
+    },
+  };
+}

@@ -1,0 +1,134 @@
+/**
+ * What a controller is: it follows some collections, turns what it hears into keys, and reconciles one key
+ * at a time. `reconcile` is not told what happened: it reads the state of the world from the informers,
+ * decides what should be, and brings that about. Stopping it anywhere and starting it again is harmless.
+ */
+import type { Client } from "../../../../common/kube/client.ts";
+import type { Clock } from "../../../../common/kube/clock.ts";
+import { EventRecorder } from "../../../../common/kube/events.ts";
+import type { Informer, InformerFactory } from "../../../../common/kube/informer.ts";
+import { objectKey } from "../../../../common/kube/object.ts";
+import type { KubeObject } from "../../../../common/kube/object.ts";
+import { isStatus } from "../../../../common/kube/status.ts";
+import { WorkQueue } from "../../../../common/kube/workqueue.ts";
+import type { Outcome } from "../../../../common/kube/workqueue.ts";
+import type { KeyAndCertificate } from "../../pki/keys.ts";
+
+/** One resource as discovery lists it. */
+export interface ResourceInfo {
+  group: string;
+  version: string;
+  resource: string;
+  kind: string;
+  namespaced: boolean;
+  verbs: readonly string[];
+}
+
+export interface ControllerContext {
+  client: Client;
+  informers: InformerFactory;
+  clock: Clock;
+  random(): number;
+  /** One line for the operator's log. */
+  log(line: string): void;
+  /** The cluster's certificate authority. */
+  ca: KeyAndCertificate;
+  /** Everything the API server serves at present. */
+  resources(): readonly ResourceInfo[];
+}
+
+export interface Keys {
+  add(key: string): void;
+  addAfter(key: string, milliseconds: number): void;
+}
+
+export interface Setup {
+  reconcile(key: string): Promise<Outcome> | Outcome;
+  /** Called once the informers are in sync. */
+  started?(): void;
+  stop?(): void | Promise<void>;
+}
+
+export interface ControllerDefinition {
+  /** As Kubernetes names it in events: "deployment-controller". */
+  name: string;
+  /** Keys at work at once. */
+  concurrency: number;
+  /** Asks for its informers, and adds keys when they tell of something. */
+  setup(context: ControllerContext & { events: EventRecorder }, keys: Keys): Setup;
+}
+
+export interface RunningController {
+  name: string;
+  queue: WorkQueue;
+  stop(): Promise<void>;
+}
+
+/** Conflicts are ordinary: the cache was a moment behind. They are retried without a word. */
+const SILENT_CONFLICTS = 5;
+
+/** Begins work once `ready` resolves. */
+export function runController(
+  definition: ControllerDefinition,
+  context: ControllerContext,
+  ready: Promise<void>,
+): RunningController {
+  const events = new EventRecorder(context.client, {
+    source: { component: definition.name },
+    clock: context.clock,
+    failed: (error) => context.log(`${definition.name}: an event was not written: ${text(error)}`),
+  });
+  let setup: Setup | undefined;
+  let stopped = false;
+  const queue = new WorkQueue({
+    clock: context.clock,
+    concurrency: definition.concurrency,
+    work: async (key) => {
+      await ready;
+      return stopped ? undefined : setup?.reconcile(key);
+    },
+    failed: (key, error, failures) => {
+      if (isStatus(error, "Conflict") && failures <= SILENT_CONFLICTS) return;
+      context.log(`${definition.name}: ${key}: ${text(error)} (${failures} in a row)`);
+    },
+  });
+  setup = definition.setup({ ...context, events }, queue);
+  void ready.then(() => (stopped ? undefined : setup?.started?.()));
+  return {
+    name: definition.name,
+    queue,
+    stop: async () => {
+      stopped = true;
+      await setup?.stop?.();
+      await queue.stop();
+    },
+  };
+}
+
+/** Enqueues an object's own key whenever anything happens to it. */
+export function follow<T extends KubeObject>(
+  informer: Informer<T>,
+  keys: Keys,
+  keysOf: (object: T) => Iterable<string> = own,
+): Informer<T> {
+  const all = (object: T): void => {
+    for (const key of keysOf(object)) keys.add(key);
+  };
+  informer.addHandler({
+    add: all,
+    update: (object, old) => {
+      all(object);
+      all(old);
+    },
+    delete: all,
+  });
+  return informer;
+}
+
+function own(object: KubeObject): string[] {
+  return [objectKey(object)];
+}
+
+export function text(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
