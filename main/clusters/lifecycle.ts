@@ -8,7 +8,7 @@ import path from "node:path";
 import type { AgentStage } from "../../common/node/identity.ts";
 import type { Cluster } from "./cluster.ts";
 import type { ClusterNode } from "./cluster-node.ts";
-import { fail } from "./failure.ts";
+import { fail, toFailure } from "./failure.ts";
 import type { OperationRun, StepContext, StepPlan } from "./operation.ts";
 import { unmergeKubeconfig } from "./kubeconfig.ts";
 
@@ -153,15 +153,8 @@ export async function runCreate(
   try {
     await run.step("check", check);
     await cluster.save();
-    const { plan, accelerator } = cluster.record;
-    const shape = {
-      cpus: plan.cpus,
-      memoryMiB: plan.memoryMiB,
-      diskGiB: plan.diskGiB,
-      accelerator: accelerator === "none" ? ("tcg" as const) : accelerator,
-    };
     const image = cluster.driver.features().containers
-      ? run.step("image", (context) => cluster.driver.prepare(shape, context, context.signal))
+      ? run.step("image", (context) => prepare(cluster, context))
       : Promise.resolve();
     const controlPlane = run.step("control-plane", (context) => cluster.startControlPlane(context.log, context.signal));
     await together(run, [
@@ -176,9 +169,26 @@ export async function runCreate(
   } catch (error) {
     await run.abandon(error);
     await removeEverything(cluster);
+    run.forgetLogs(cluster.folder);
     throw error;
   } finally {
     cluster.activity = undefined;
+  }
+}
+
+/** When the user left the choice to us, an accelerator that lets a guest hang is given up for emulation. */
+async function prepare(cluster: Cluster, context: StepContext): Promise<void> {
+  const { plan, accelerator } = cluster.record;
+  const shape = { cpus: plan.cpus, memoryMiB: plan.memoryMiB, diskGiB: plan.diskGiB };
+  const chosen = accelerator === "none" ? "tcg" : accelerator;
+  try {
+    await cluster.driver.prepare({ ...shape, accelerator: chosen }, context, context.signal);
+  } catch (error) {
+    const hung = ["AGENT_SILENT", "QEMU_FAILED", "ACCELERATOR_UNUSABLE"].includes(toFailure(error).code);
+    if (context.signal.aborted || !hung || plan.accelerator !== "auto" || chosen === "tcg") throw error;
+    context.log(`${chosen} does not carry a node (${toFailure(error).message}): going on with emulation`);
+    cluster.record.accelerator = "tcg";
+    await cluster.driver.prepare({ ...shape, accelerator: "tcg" }, context, context.signal);
   }
 }
 

@@ -126,6 +126,11 @@ export class OperationRun {
     }
   }
 
+  /** The failure's log lies in a folder that the clean-up removed: its last lines must do. */
+  forgetLogs(folder: string): void {
+    for (const step of this.operation.steps) if (step.failure?.log?.startsWith(folder)) delete step.failure.log;
+  }
+
   /** Nothing to do for this step. */
   skip(id: string, why: string): void {
     const now = Date.now();
