@@ -114,6 +114,7 @@ export class ClusterManager {
   }
 
   async create(plan: ClusterPlan): Promise<Operation> {
+    await this.taking;
     if (this.clusters.has(plan.name) || this.broken.has(plan.name) || this.reserved.has(plan.name)) {
       throw fail("CLUSTER_EXISTS", `a cluster named ${plan.name} exists already`);
     }
@@ -141,20 +142,23 @@ export class ClusterManager {
     }
   }
 
-  start(name: string): Operation {
+  async start(name: string): Promise<Operation> {
+    await this.taking;
     const cluster = this.get(name);
     return this.begin("start", cluster, startSteps(membersOf(cluster)), (run) =>
       runStart(cluster, run, cluster.nodes),
     ).snapshot();
   }
 
-  stop(name: string): Operation {
+  async stop(name: string): Promise<Operation> {
+    await this.taking;
     const cluster = this.get(name);
     const suspend = cluster.driver.features().suspend;
     return this.begin("stop", cluster, stopSteps(cluster, suspend), (run) => runStop(cluster, run, suspend)).snapshot();
   }
 
-  delete(name: string): Operation {
+  async delete(name: string): Promise<Operation> {
+    await this.taking;
     const broken = this.broken.get(name);
     if (broken) {
       const run = this.operation("delete", name, deleteSteps({ nodes: [] }), async (run) => {
@@ -170,7 +174,8 @@ export class ClusterManager {
     return run.snapshot();
   }
 
-  startNode(name: string, nodeName: string): Operation {
+  async startNode(name: string, nodeName: string): Promise<Operation> {
+    await this.taking;
     const cluster = this.get(name);
     const node = cluster.node(nodeName);
     return this.begin("node-start", cluster, startSteps(membersOf(cluster, [node])), (run) =>
@@ -178,7 +183,8 @@ export class ClusterManager {
     ).snapshot();
   }
 
-  stopNode(name: string, nodeName: string, force: boolean): Operation {
+  async stopNode(name: string, nodeName: string, force: boolean): Promise<Operation> {
+    await this.taking;
     const cluster = this.get(name);
     const node = cluster.node(nodeName);
     return this.begin("node-stop", cluster, nodeStopSteps(nodeName), (run) =>
@@ -244,7 +250,7 @@ export class ClusterManager {
       await Promise.all(
         this.all()
           .filter((cluster) => cluster.record.phase === "running")
-          .map((cluster) => this.operationRun(this.stop(cluster.name).id).done),
+          .map(async (cluster) => this.operationRun((await this.stop(cluster.name)).id).done),
       );
     }
     await Promise.all(this.all().map((cluster) => cluster.release()));

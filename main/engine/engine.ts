@@ -2,7 +2,7 @@
  * The engine: everything that outlives a window, put together. It holds the lock of the data folder,
  * takes up the clusters that run, and serves the contract until it is told to stop.
  */
-import { chmod, rm } from "node:fs/promises";
+import { chmod, rm, rmdir } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { Server } from "node:http";
 import { totalmem } from "node:os";
@@ -13,7 +13,7 @@ import { createDriver } from "../machines/drivers.ts";
 import type { DriverProbe, MachineDriver } from "../machines/driver.ts";
 import { cpuCount, diskFreeBytes, memoryFreeBytes } from "../clusters/host.ts";
 import { ClusterManager } from "../clusters/manager.ts";
-import { buildImage, imageInfo } from "./image.ts";
+import { NodeImageState } from "./image.ts";
 import { acquireLock } from "../host/lock.ts";
 import type { Lock } from "../host/lock.ts";
 import { RotatingLog } from "../host/log.ts";
@@ -40,9 +40,12 @@ export class Engine {
   private readonly server: Server;
   private readonly rpc: RpcServer;
   private readonly ui: UiServer;
+  private readonly image: NodeImageState;
   private readonly startedAt = new Date().toISOString();
   private readonly drivers = new Map<string, Promise<MachineDriver>>();
   private probe: DriverProbe | undefined;
+  private readonly probing = new AbortController();
+  private probed: Promise<void> = Promise.resolve();
   private askToStop: (stopClusters: boolean) => void = () => undefined;
 
   private constructor(paths: Paths, lock: Lock) {
@@ -59,6 +62,7 @@ export class Engine {
       driver: (name) => this.driver(name),
       log,
     });
+    this.image = new NodeImageState(paths.home, this.manager);
     this.stopRequested = new Promise((resolve) => (this.askToStop = resolve));
     this.server = createServer((_request, response) => void response.writeHead(404).end());
     this.rpc = rpcServer(routerOf(this), log);
@@ -115,13 +119,13 @@ export class Engine {
       engine: { pid: process.pid, startedAt: this.startedAt, memoryBytes: process.memoryUsage.rss() },
       qemu,
       ...(probe && best ? { accelerator: { best, reasons: probe.accelerators } } : {}),
-      image: await imageInfo(this.paths.home, this.manager),
+      image: await this.image.info(),
     };
   }
 
   /** Follow it with operations.watch. */
   buildImage(rebuild: boolean): Operation {
-    return buildImage(this.manager, this.paths.home, rebuild).snapshot();
+    return this.image.build(rebuild).snapshot();
   }
 
   openUi(): Promise<string> {
@@ -135,6 +139,8 @@ export class Engine {
 
   /** Stops serving last, so that whoever asked can see how it goes. */
   async stop(stopClusters: boolean): Promise<void> {
+    this.probing.abort();
+    await this.probed;
     this.terminals.closeAll();
     await this.tunnels.closeAll();
     await this.manager.close(stopClusters);
@@ -143,6 +149,7 @@ export class Engine {
     this.server.closeAllConnections();
     await new Promise<void>((resolve) => this.server.close(() => resolve()));
     await rm(this.paths.socket, { force: true });
+    await removeIfEmpty(this.paths.run);
     this.log.info("engine stopped");
     this.log.close();
     await this.lock.release();
@@ -162,15 +169,25 @@ export class Engine {
     });
     await chmod(this.paths.socket, 0o600);
     await this.ui.restore();
-    void this.probeInBackground();
+    this.probed = this.probeInBackground();
   }
 
   private async probeInBackground(): Promise<void> {
     try {
-      this.probe = await (await this.driver("qemu")).probe();
+      this.probe = await (await this.driver("qemu")).probe(this.probing.signal);
       this.manager.topic.changed();
     } catch (error) {
-      this.log.error("looking for QEMU failed", error);
+      if (!this.probing.signal.aborted) this.log.error("looking for QEMU failed", error);
     }
+  }
+}
+
+/** Machines that were left running keep their sockets there. */
+async function removeIfEmpty(folder: string): Promise<void> {
+  try {
+    await rmdir(folder);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    if (code !== "ENOTEMPTY" && code !== "ENOENT") throw error;
   }
 }

@@ -3,7 +3,7 @@
  * node images), kubectl, and waiting with a deadline.
  */
 import { spawn } from "node:child_process";
-import { readFileSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import path from "node:path";
@@ -80,7 +80,7 @@ export class Dock {
 
   /** Sockets that lie in the run folder. */
   sockets(): string[] {
-    return readdirSync(this.run);
+    return existsSync(this.run) ? readdirSync(this.run) : [];
   }
 
   enginePid(): number {
