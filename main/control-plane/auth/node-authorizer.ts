@@ -1,0 +1,111 @@
+/**
+ * Node authorization: a kubelet sees only the Secrets, ConfigMaps and volumes that Pods bound to its node
+ * use, and writes only its own Lease and its Pods' tokens. The rest of what kubelets may do is the
+ * system:node ClusterRole's rules.
+ */
+import type { KubeObject } from "../../../common/kube/object.ts";
+import type { Pod, PodSpec } from "../../../common/kube/types.ts";
+import type { User } from "../resources/definition.ts";
+import type { Reader } from "../resources/reader.ts";
+import { ruleAllows } from "./rbac/rules.ts";
+import { nodeRules } from "./bootstrap/node-rules.ts";
+import type { Attributes, Decision } from "./types.ts";
+
+const nodePrefix = "system:node:";
+const nodesGroup = "system:nodes";
+const leaseNamespace = "kube-node-lease";
+
+/** The node a user is the kubelet of, or undefined. */
+export function nodeOf(user: User): string | undefined {
+  return user.groups.includes(nodesGroup) && user.name.startsWith(nodePrefix)
+    ? user.name.slice(nodePrefix.length)
+    : undefined;
+}
+
+const no = (reason: string): Decision => ({ allowed: false, reason });
+const yes: Decision = { allowed: true, reason: "" };
+
+/** undefined when the user is no node: others decide then. */
+export function authorizeNode(user: User, attributes: Attributes, reader: Reader): Decision | undefined {
+  const node = nodeOf(user);
+  if (node === undefined) return undefined;
+  const { group = "", resource = "", subresource, verb, name, namespace } = attributes;
+  const graph = `${resource}${subresource ? `/${subresource}` : ""}${group === "" ? "" : `.${group}`}`;
+  switch (graph) {
+    case "secrets":
+    case "configmaps":
+    case "persistentvolumeclaims":
+    case "persistentvolumeclaims/status":
+    case "persistentvolumes": {
+      const writes = graph === "persistentvolumeclaims/status" && ["update", "patch"].includes(verb);
+      if (!writes && !["get", "list", "watch"].includes(verb)) {
+        return no(`node ${JSON.stringify(node)} can only read resources of this type`);
+      }
+      if (!name) return no(`No Object name found`);
+      return related(node, resource, namespace, name, reader)
+        ? yes
+        : no(`no relationship found between node ${JSON.stringify(node)} and this object`);
+    }
+    case "serviceaccounts/token": {
+      if (verb !== "create") return no("can only create tokens for individual service accounts");
+      const used = podsOf(node, namespace, reader).some((pod) => (pod.spec?.serviceAccountName ?? "default") === name);
+      return used ? yes : no(`no relationship found between node ${JSON.stringify(node)} and this object`);
+    }
+    case "leases.coordination.k8s.io": {
+      if (!["get", "create", "update", "patch", "delete"].includes(verb)) {
+        return no("can only get, create, update, patch, or delete a node lease");
+      }
+      if (namespace !== leaseNamespace) {
+        return no(`can only access leases in the ${JSON.stringify(leaseNamespace)} system namespace`);
+      }
+      return verb === "create" || name === node
+        ? yes
+        : no("can only access node lease with the same name as the requesting node");
+    }
+    default:
+      return nodeRules.some((rule) => ruleAllows(rule, attributes)) ? yes : undefined;
+  }
+}
+
+function podsOf(node: string, namespace: string | undefined, reader: Reader): Pod[] {
+  return ([...reader.list("pods", namespace)] as Pod[]).filter((pod) => pod.spec?.nodeName === node);
+}
+
+function related(node: string, resource: string, namespace: string | undefined, name: string, reader: Reader): boolean {
+  if (resource !== "persistentvolumes") {
+    return podsOf(node, namespace, reader).some((pod) => references(pod.spec as PodSpec, resource, name, pod));
+  }
+  const volume = reader.get("persistentvolumes", undefined, name);
+  const claim = (volume?.["spec"] as { claimRef?: { namespace?: string; name?: string } } | undefined)?.claimRef;
+  return claim?.namespace !== undefined && claim.name !== undefined
+    ? related(node, "persistentvolumeclaims", claim.namespace, claim.name, reader)
+    : false;
+}
+
+/** True when the Pod's spec names this Secret, ConfigMap or claim anywhere. */
+export function references(spec: PodSpec, resource: string, name: string, pod: KubeObject): boolean {
+  const containers = [...(spec.containers ?? []), ...(spec.initContainers ?? []), ...(spec.ephemeralContainers ?? [])];
+  if (resource === "persistentvolumeclaims") {
+    return (spec.volumes ?? []).some(
+      (volume) =>
+        volume.persistentVolumeClaim?.claimName === name ||
+        (volume.ephemeral !== undefined && `${pod.metadata.name}-${volume.name}` === name),
+    );
+  }
+  const secrets = resource === "secrets";
+  if (secrets && (spec.imagePullSecrets ?? []).some((one) => one.name === name)) return true;
+  const inVolumes = (spec.volumes ?? []).some((volume) =>
+    secrets
+      ? volume.secret?.secretName === name ||
+        (volume.csi?.nodePublishSecretRef?.name ?? "") === name ||
+        (volume.projected?.sources ?? []).some((one) => one.secret?.name === name)
+      : volume.configMap?.name === name ||
+        (volume.projected?.sources ?? []).some((one) => one.configMap?.name === name),
+  );
+  if (inVolumes) return true;
+  return containers.some(
+    ({ env = [], envFrom = [] }) =>
+      env.some(({ valueFrom }) => (secrets ? valueFrom?.secretKeyRef : valueFrom?.configMapKeyRef)?.name === name) ||
+      envFrom.some((one) => (secrets ? one.secretRef : one.configMapRef)?.name === name),
+  );
+}
