@@ -98,9 +98,13 @@ export function createKeyListener(commands: () => Command[]): (event: KeyboardEv
   };
 }
 
+/** Fields, terminals, and Monaco, which takes its text through an element that is no field. */
 function isTyping(target: EventTarget | null): boolean {
   return (
-    target instanceof HTMLElement && (target.isContentEditable || /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName))
+    target instanceof HTMLElement &&
+    (target.isContentEditable ||
+      /^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) ||
+      target.closest('.monaco-editor, .xterm, [role="textbox"]') !== null)
   );
 }
 

@@ -200,7 +200,7 @@ export function createDouble({ scene, pods = 12, speed = 1 }: DoubleOptions) {
         return operate("create", input.name, () => change(input.name, clusterNamed(input.name, "running", input)));
       }),
       start: os.clusters.start.handler(({ input }) => {
-        change(input.cluster, { state: "starting" });
+        change(input.cluster, { state: "starting", failure: undefined });
         return operate("start", input.cluster, () => change(input.cluster, clusterNamed(input.cluster, "running")));
       }),
       stop: os.clusters.stop.handler(({ input }) => {

@@ -222,7 +222,10 @@ interface PodSeed {
 
 function pod(seed: PodSeed): KubeObject {
   const letters = "bcdfghjklmnpqrstvwxz2456789";
-  const suffix = Array.from({ length: 5 }, () => letters[Math.floor(seed.next() * letters.length)]).join("");
+  // The last three letters count, so that no two of ten thousand names are the same.
+  const random = Array.from({ length: 2 }, () => letters[Math.floor(seed.next() * letters.length)]).join("");
+  const digits = [seed.address, seed.address / letters.length, seed.address / letters.length ** 2];
+  const suffix = random + digits.map((digit) => letters[Math.floor(digit) % letters.length]).join("");
   const state = seed.broken
     ? { waiting: { reason: "CrashLoopBackOff", message: "back-off 40s restarting failed container" } }
     : { running: { startedAt: seed.createdAt } };

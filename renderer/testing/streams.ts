@@ -23,7 +23,8 @@ export async function* fakeLog(name: string, follow: boolean, signal: AbortSigna
   };
   const now = Date.now();
   for (let index = 0; index < 60; index += 1) yield line(index, now - (60 - index) * 1000);
-  for (let index = 60; follow && !ended(signal); index += 1) {
+  if (!follow) return;
+  for (let index = 60; !ended(signal); index += 1) {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, 1000);
       signal?.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });

@@ -1,0 +1,80 @@
+/** What UI tests share: Debian's Chromium, pages that must not report errors, axe, and screenshots to look at. */
+import { existsSync } from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { AxeBuilder } from "@axe-core/playwright";
+import { chromium, type Browser, type Page } from "playwright-core";
+
+const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
+const FLAGS = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+const SHOTS = join(import.meta.dirname, "screenshots");
+
+export async function launch(): Promise<Browser> {
+  const executablePath = process.env["CHROMIUM"] ?? CHROMIUM.find((path) => existsSync(path));
+  if (!executablePath)
+    throw new Error(`UI tests need Chromium (apt-get install chromium); looked for ${CHROMIUM.join(", ")}`);
+  return chromium.launch({ executablePath, args: FLAGS });
+}
+
+export interface View {
+  width?: number;
+  height?: number;
+  scheme?: "light" | "dark";
+}
+
+export interface OpenPage {
+  page: Page;
+  /** Errors of the page and of its content security policy. Empty at the end of every test. */
+  errors: string[];
+}
+
+export async function open(browser: Browser, url: string, view: View = {}): Promise<OpenPage> {
+  const context = await browser.newContext({
+    viewport: { width: view.width ?? 1440, height: view.height ?? 900 },
+    colorScheme: view.scheme ?? "light",
+    reducedMotion: "reduce",
+    permissions: ["clipboard-read", "clipboard-write"],
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
+  const errors: string[] = [];
+  page.on("pageerror", (error) => errors.push(error.message));
+  page.on("console", (message) => {
+    // A refused connection is what some tests are about; the browser logs it by itself.
+    if (message.type() === "error" && !/WebSocket connection|ERR_CONNECTION_REFUSED/.test(message.text()))
+      errors.push(message.text());
+  });
+  await page.goto(url);
+  return { page, errors };
+}
+
+/** For the eye; the folder is not kept in the repository. */
+export async function shot(page: Page, name: string): Promise<void> {
+  await mkdir(SHOTS, { recursive: true });
+  await page.screenshot({ path: join(SHOTS, `${name}.png`) });
+}
+
+/** Violations of WCAG 2.1 A and AA, one line each. Monaco and xterm are judged by their own projects. */
+export async function accessibilityProblems(page: Page): Promise<string[]> {
+  const result = await new AxeBuilder({ page })
+    .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"])
+    .exclude(".monaco-editor")
+    .exclude(".xterm")
+    .analyze();
+  return result.violations.map(
+    (violation) =>
+      `${violation.id}: ${violation.nodes
+        .map((node) => `${node.target.join(" ")} ${node.failureSummary ?? ""}`)
+        .slice(0, 4)
+        .join(" | ")}`,
+  );
+}
