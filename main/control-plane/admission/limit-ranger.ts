@@ -1,0 +1,130 @@
+/** LimitRanger: a namespace's LimitRanges give Pods default requests and limits, and hold them to bounds. */
+import type { KubeObject } from "../../../common/kube/object.ts";
+import type { Quantity } from "../../../common/kube/quantity.ts";
+import {
+  addQuantity,
+  compareQuantity,
+  formatQuantity,
+  isQuantity,
+  parseQuantity,
+} from "../../../common/kube/quantity.ts";
+import type { Container, Pod, PodSpec } from "../../../common/kube/types.ts";
+import type { Reader } from "../resources/reader.ts";
+import { forbid, on } from "./forbid.ts";
+import type { AdmissionPlugin } from "./types.ts";
+
+type Amounts = Record<string, string | number>;
+interface LimitItem {
+  type: string;
+  max?: Amounts;
+  min?: Amounts;
+  default?: Amounts;
+  defaultRequest?: Amounts;
+  maxLimitRequestRatio?: Amounts;
+}
+
+const limitsOf = (object: KubeObject): LimitItem[] =>
+  (object["spec"] as { limits?: LimitItem[] } | undefined)?.limits ?? [];
+const containersOf = (spec: PodSpec): Container[] => [...(spec.containers ?? []), ...(spec.initContainers ?? [])];
+
+export function limitRanger(reader: Reader): AdmissionPlugin {
+  const itemsFor = (namespace: string | undefined): LimitItem[] =>
+    [...reader.list("limitranges", namespace ?? "")].flatMap(limitsOf);
+  return {
+    name: "LimitRanger",
+    mutate(request) {
+      if (!on(request, "CREATE", "pods") || !request.object) return;
+      const items = itemsFor(request.namespace).filter(({ type }) => type === "Container");
+      if (items.length === 0) return;
+      for (const container of containersOf((request.object as Pod).spec as PodSpec)) {
+        for (const item of items) fill(container, item);
+      }
+    },
+    validate(request) {
+      if (!on(request, "CREATE", "pods") || !request.object) return;
+      const spec = (request.object as Pod).spec as PodSpec;
+      const problems = itemsFor(request.namespace).flatMap((item) => violations(spec, item));
+      if (problems.length === 1) throw forbid(request, problems[0] as string);
+      if (problems.length > 1) throw forbid(request, `[${problems.join(", ")}]`);
+    },
+  };
+}
+
+function fill(container: Container, item: LimitItem): void {
+  const resources = (container.resources ??= {}) as { limits?: Amounts; requests?: Amounts };
+  const limits = { ...item.default, ...resources.limits };
+  // A limit that the author wrote is also the request, before the namespace's default request is.
+  const requests = { ...item.defaultRequest, ...resources.limits, ...resources.requests };
+  if (Object.keys(limits).length > 0) resources.limits = limits;
+  if (Object.keys(requests).length > 0) resources.requests = requests;
+}
+
+/** What is out of bounds, in words. Pure. */
+export function violations(spec: PodSpec, item: LimitItem): string[] {
+  if (item.type === "Container") {
+    return containersOf(spec).flatMap((container) => {
+      const { requests = {}, limits = {} } = (container.resources ?? {}) as { requests?: Amounts; limits?: Amounts };
+      return outOfBounds(item, requests, limits);
+    });
+  }
+  return item.type === "Pod" ? outOfBounds(item, total(spec, "requests"), total(spec, "limits")) : [];
+}
+
+/** What the containers of a Pod need together; the largest init container where that is more. */
+function total(spec: PodSpec, part: "requests" | "limits"): Amounts {
+  const sums = new Map<string, Quantity>();
+  for (const container of spec.containers ?? []) {
+    for (const [name, value] of Object.entries((container.resources?.[part] ?? {}) as Amounts)) {
+      const before = sums.get(name);
+      if (isQuantity(value)) sums.set(name, before ? addQuantity(before, parseQuantity(value)) : parseQuantity(value));
+    }
+  }
+  for (const container of spec.initContainers ?? []) {
+    for (const [name, value] of Object.entries((container.resources?.[part] ?? {}) as Amounts)) {
+      if (!isQuantity(value)) continue;
+      const before = sums.get(name);
+      const own = parseQuantity(value);
+      if (!before || compareQuantity(own, before) > 0) sums.set(name, own);
+    }
+  }
+  return Object.fromEntries([...sums].map(([name, quantity]) => [name, formatQuantity(quantity)]));
+}
+
+function outOfBounds(item: LimitItem, requests: Amounts, limits: Amounts): string[] {
+  const problems: string[] = [];
+  const quantity = (value: unknown): Quantity | undefined => (isQuantity(value) ? parseQuantity(value) : undefined);
+  for (const [name, least] of Object.entries(item.min ?? {})) {
+    const bound = quantity(least);
+    const request = quantity(requests[name]);
+    const limit = quantity(limits[name]);
+    if (!bound) continue;
+    const rule = `minimum ${name} usage per ${item.type} is ${String(least)}`;
+    if (!request) problems.push(`${rule}.  No request is specified`);
+    else if (compareQuantity(request, bound) < 0) problems.push(`${rule}, but request is ${formatQuantity(request)}`);
+    if (limit && compareQuantity(limit, bound) < 0) problems.push(`${rule}, but limit is ${formatQuantity(limit)}`);
+  }
+  for (const [name, most] of Object.entries(item.max ?? {})) {
+    const bound = quantity(most);
+    const request = quantity(requests[name]);
+    const limit = quantity(limits[name]);
+    if (!bound) continue;
+    const rule = `maximum ${name} usage per ${item.type} is ${String(most)}`;
+    if (!limit) problems.push(`${rule}.  No limit is specified`);
+    else if (compareQuantity(limit, bound) > 0) problems.push(`${rule}, but limit is ${formatQuantity(limit)}`);
+    if (request && compareQuantity(request, bound) > 0)
+      problems.push(`${rule}, but request is ${formatQuantity(request)}`);
+  }
+  for (const [name, most] of Object.entries(item.maxLimitRequestRatio ?? {})) {
+    const bound = quantity(most);
+    const request = quantity(requests[name]);
+    const limit = quantity(limits[name]);
+    if (!bound || !request || !limit || request.nano <= 0n) continue;
+    const ratio = Number(limit.nano) / Number(request.nano);
+    if (ratio > Number(bound.nano) / 1e9) {
+      problems.push(
+        `${name} max limit to request ratio per ${item.type} is ${String(most)}, but provided ratio is ${ratio.toFixed(6)}`,
+      );
+    }
+  }
+  return problems;
+}
