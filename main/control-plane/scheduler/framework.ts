@@ -1,0 +1,67 @@
+/**
+ * What a scheduling plug-in is. For each Pod it prepares once (or says that it has nothing to do with it),
+ * and then refuses or scores one node at a time. Names and meanings: Kubernetes' scheduling framework.
+ */
+import type { Node, Pod } from "../../../common/kube/types.ts";
+import type { ClusterView } from "./cache.ts";
+import type { NodeInfo, PodInfo } from "./model.ts";
+
+/** Why a node will not do. The reasons are what users read, in Kubernetes' words. */
+export interface Refusal {
+  reasons: readonly string[];
+  /** Taking Pods away from the node would not help. */
+  unresolvable: boolean;
+}
+
+export function refuse(...reasons: string[]): Refusal {
+  return { reasons, unresolvable: false };
+}
+
+export function refuseForGood(...reasons: string[]): Refusal {
+  return { reasons, unresolvable: true };
+}
+
+export const HIGHEST_SCORE = 100;
+
+/** A plug-in ready for one Pod. */
+export interface Prepared {
+  /** No node will do, for this reason, whatever the nodes are. */
+  impossible?: Refusal;
+  /** Only these nodes need be looked at. */
+  onlyNodes?: ReadonlySet<string>;
+  filter?(node: NodeInfo): Refusal | undefined;
+  /** Any number; `normalize` brings them to 0…100. */
+  score?(node: NodeInfo): number;
+  /** Changes the scores in place; `nodes[i]` has `scores[i]`. Default: they are 0…100 already. */
+  normalize?(scores: number[], nodes: readonly NodeInfo[]): void;
+}
+
+/** Something happened that may help Pods which found no place. */
+export type ClusterEvent =
+  | { type: "node added"; node: Node }
+  | { type: "node updated"; node: Node; old: Node }
+  /** A bound Pod appeared, or changed its labels. */
+  | { type: "pod placed"; pod: Pod }
+  /** A bound Pod is gone, has ended, or asks for less. */
+  | { type: "pod gone"; pod: Pod }
+  | { type: "other"; resource: string };
+
+export interface Plugin {
+  readonly name: string;
+  /** Weight of its score among the others. */
+  readonly weight?: number;
+  /** Keeps a Pod out of the queue altogether; the reason is for its condition. */
+  preEnqueue?(pod: Pod): string | undefined;
+  prepare(pod: PodInfo, cluster: ClusterView): Prepared | undefined;
+  /** Whether the event may make a node do for a Pod that this plug-in refused. Absent: any event may. */
+  mayHelp?(event: ClusterEvent, pod: PodInfo): boolean;
+}
+
+/** Scales so that the highest becomes 100; `reverse` turns the best into the worst. */
+export function scaleScores(scores: number[], reverse = false): void {
+  const highest = Math.max(0, ...scores);
+  for (let at = 0; at < scores.length; at += 1) {
+    const scaled = highest === 0 ? 0 : Math.floor((HIGHEST_SCORE * (scores[at] as number)) / highest);
+    scores[at] = reverse ? HIGHEST_SCORE - scaled : scaled;
+  }
+}

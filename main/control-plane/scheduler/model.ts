@@ -1,0 +1,227 @@
+/** Pods and nodes as the scheduler keeps them: what plug-ins ask for, worked out once. */
+import { objectKey } from "../../../common/kube/object.ts";
+import { selectNothing, selectorFromObject } from "../../../common/kube/selector.ts";
+import type { LabelSelectorObject, Selector } from "../../../common/kube/selector.ts";
+import type { Node, Pod } from "../../../common/kube/types.ts";
+import { addTo, amounts, requestsOf, scoringRequestsOf } from "./resources.ts";
+import type { Amounts } from "./resources.ts";
+
+/** A term of Pod affinity or anti-affinity, ready to be matched. */
+export interface AffinityTerm {
+  topologyKey: string;
+  selector: Selector;
+  namespaces: ReadonlySet<string>;
+  /** Namespaces are chosen by their labels (an empty selector: all). */
+  namespaceSelector: Selector;
+  /** Same id, same matches: for counting once. */
+  id: string;
+  /** For preferred terms. */
+  weight: number;
+}
+
+export interface HostPort {
+  ip: string;
+  protocol: string;
+  port: number;
+}
+
+export class PodInfo {
+  readonly pod: Pod;
+  readonly key: string;
+  readonly uid: string;
+  readonly namespace: string;
+  readonly labels: Record<string, string>;
+  readonly priority: number;
+  readonly requests: Amounts;
+  readonly scoringRequests: Amounts;
+  readonly hostPorts: readonly HostPort[];
+  readonly affinity: readonly AffinityTerm[];
+  readonly antiAffinity: readonly AffinityTerm[];
+  readonly preferredAffinity: readonly AffinityTerm[];
+  readonly preferredAntiAffinity: readonly AffinityTerm[];
+  /** uid of the controller that made it, for spreading siblings. */
+  readonly owner: string | undefined;
+
+  constructor(pod: Pod) {
+    const { metadata, spec } = pod;
+    this.pod = pod;
+    this.key = objectKey(pod);
+    this.uid = metadata.uid ?? "";
+    this.namespace = metadata.namespace ?? "";
+    this.labels = metadata.labels ?? {};
+    this.priority = spec?.priority ?? 0;
+    this.requests = requestsOf(pod);
+    this.scoringRequests = scoringRequestsOf(pod);
+    this.hostPorts = hostPortsOf(pod);
+    const affinity = spec?.affinity as PodAffinities | undefined;
+    const { podAffinity, podAntiAffinity } = affinity ?? {};
+    this.affinity = terms(podAffinity?.requiredDuringSchedulingIgnoredDuringExecution, this);
+    this.antiAffinity = terms(podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution, this);
+    this.preferredAffinity = weighted(podAffinity?.preferredDuringSchedulingIgnoredDuringExecution, this);
+    this.preferredAntiAffinity = weighted(podAntiAffinity?.preferredDuringSchedulingIgnoredDuringExecution, this);
+    this.owner = metadata.ownerReferences?.find(({ controller }) => controller)?.uid;
+  }
+
+  get hasAffinity(): boolean {
+    return (
+      this.affinity.length +
+        this.antiAffinity.length +
+        this.preferredAffinity.length +
+        this.preferredAntiAffinity.length >
+      0
+    );
+  }
+}
+
+interface RawTerm {
+  topologyKey: string;
+  labelSelector?: LabelSelectorObject;
+  namespaces?: string[];
+  namespaceSelector?: LabelSelectorObject;
+  matchLabelKeys?: string[];
+  mismatchLabelKeys?: string[];
+}
+
+interface RawAffinity {
+  requiredDuringSchedulingIgnoredDuringExecution?: RawTerm[];
+  preferredDuringSchedulingIgnoredDuringExecution?: { weight: number; podAffinityTerm: RawTerm }[];
+}
+
+interface PodAffinities {
+  podAffinity?: RawAffinity;
+  podAntiAffinity?: RawAffinity;
+}
+
+function term(raw: RawTerm, pod: { namespace: string; labels: Record<string, string> }, weight: number): AffinityTerm {
+  const expressions = [
+    ...(raw.labelSelector?.matchExpressions ?? []),
+    ...(raw.matchLabelKeys ?? [])
+      .filter((key) => key in pod.labels)
+      .map((key) => ({ key, operator: "In", values: [pod.labels[key] as string] })),
+    ...(raw.mismatchLabelKeys ?? [])
+      .filter((key) => key in pod.labels)
+      .map((key) => ({ key, operator: "NotIn", values: [pod.labels[key] as string] })),
+  ];
+  const labelSelector = raw.labelSelector && { ...raw.labelSelector, matchExpressions: expressions };
+  const own = (raw.namespaces ?? []).length === 0 && raw.namespaceSelector === undefined;
+  const namespaces = own ? [pod.namespace] : (raw.namespaces ?? []);
+  return {
+    topologyKey: raw.topologyKey,
+    selector: selectorFromObject(labelSelector),
+    namespaces: new Set(namespaces),
+    namespaceSelector: raw.namespaceSelector === undefined ? selectNothing : selectorFromObject(raw.namespaceSelector),
+    id: JSON.stringify([labelSelector, namespaces, raw.namespaceSelector]),
+    weight,
+  };
+}
+
+function terms(raw: RawTerm[] | undefined, pod: PodInfo): AffinityTerm[] {
+  return (raw ?? []).map((one) => term(one, pod, 0));
+}
+
+function weighted(raw: { weight: number; podAffinityTerm: RawTerm }[] | undefined, pod: PodInfo): AffinityTerm[] {
+  return (raw ?? []).map(({ weight, podAffinityTerm }) => term(podAffinityTerm, pod, weight));
+}
+
+/** Whether a Pod is among those a term speaks of; `labelsOf` gives a namespace's labels. */
+export function matchesTerm(
+  of: AffinityTerm,
+  pod: PodInfo,
+  labelsOf: (namespace: string) => Record<string, string> | undefined,
+): boolean {
+  const inNamespace =
+    of.namespaces.has(pod.namespace) ||
+    (of.namespaceSelector !== selectNothing && of.namespaceSelector.matches(labelsOf(pod.namespace) ?? {}));
+  return inNamespace && of.selector.matches(pod.labels);
+}
+
+function hostPortsOf(pod: Pod): HostPort[] {
+  const ports: HostPort[] = [];
+  const sidecars = (pod.spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always");
+  for (const container of [...(pod.spec?.containers ?? []), ...sidecars]) {
+    for (const { hostPort, hostIP, protocol } of container.ports ?? []) {
+      if (hostPort) ports.push({ ip: hostIP || "0.0.0.0", protocol: protocol ?? "TCP", port: hostPort });
+    }
+  }
+  return ports;
+}
+
+export interface Taint {
+  key: string;
+  value?: string;
+  effect: string;
+}
+
+/** A node with what runs there, or is about to. */
+export class NodeInfo {
+  readonly name: string;
+  node: Node;
+  labels: Record<string, string> = {};
+  taints: readonly Taint[] = [];
+  allocatable: Amounts = {};
+  allowedPods = 0;
+  imageSizes = new Map<string, number>();
+  readonly pods = new Map<string, PodInfo>();
+  readonly requested: Amounts = {};
+  readonly scoringRequested: Amounts = {};
+  /** Pods by the uid of their controller. */
+  readonly siblings = new Map<string, number>();
+  /** Those with any term of Pod affinity or anti-affinity. */
+  readonly withAffinity = new Map<string, PodInfo>();
+
+  constructor(node: Node) {
+    this.name = node.metadata.name ?? "";
+    this.node = node;
+    this.setNode(node);
+  }
+
+  setNode(node: Node): void {
+    this.node = node;
+    this.labels = node.metadata.labels ?? {};
+    this.taints = (node.spec?.taints ?? []) as Taint[];
+    const { pods = 0, ...rest } = amounts(
+      (node.status?.allocatable ?? node.status?.capacity) as Record<string, string> | undefined,
+    );
+    this.allocatable = rest;
+    this.allowedPods = pods;
+    this.imageSizes = new Map(
+      (node.status?.images ?? []).flatMap(({ names = [], sizeBytes = 0 }) =>
+        names.map((name) => [name, Number(sizeBytes)] as const),
+      ),
+    );
+  }
+
+  add(pod: PodInfo): void {
+    if (this.pods.has(pod.uid)) this.remove(pod.uid);
+    this.pods.set(pod.uid, pod);
+    this.#count(pod, 1);
+  }
+
+  remove(uid: string): PodInfo | undefined {
+    const pod = this.pods.get(uid);
+    if (!pod) return undefined;
+    this.pods.delete(uid);
+    this.#count(pod, -1);
+    return pod;
+  }
+
+  /** A copy whose Pods can be taken away for a try. */
+  clone(): NodeInfo {
+    const copy = new NodeInfo(this.node);
+    for (const pod of this.pods.values()) copy.add(pod);
+    return copy;
+  }
+
+  #count(pod: PodInfo, sign: 1 | -1): void {
+    addTo(this.requested, pod.requests, sign);
+    addTo(this.scoringRequested, pod.scoringRequests, sign);
+    if (pod.owner !== undefined) {
+      const count = (this.siblings.get(pod.owner) ?? 0) + sign;
+      if (count > 0) this.siblings.set(pod.owner, count);
+      else this.siblings.delete(pod.owner);
+    }
+    if (!pod.hasAffinity) return;
+    if (sign > 0) this.withAffinity.set(pod.uid, pod);
+    else this.withAffinity.delete(pod.uid);
+  }
+}

@@ -1,0 +1,104 @@
+/** nodeSelector and node affinity: which nodes a Pod needs, and which it likes. */
+import { selectorOf } from "../../../../common/kube/selector.ts";
+import type { Requirement, Selector } from "../../../../common/kube/selector.ts";
+import type { Pod } from "../../../../common/kube/types.ts";
+import { refuseForGood, scaleScores } from "../framework.ts";
+import type { Plugin } from "../framework.ts";
+
+interface RawRequirement {
+  key: string;
+  operator: string;
+  values?: string[];
+}
+
+export interface NodeSelectorTerm {
+  matchExpressions?: RawRequirement[];
+  matchFields?: RawRequirement[];
+}
+
+interface Labelled {
+  name: string;
+  labels: Record<string, string>;
+}
+
+type Match = (node: Labelled) => boolean;
+
+function expressions(raw: RawRequirement[] | undefined): Selector {
+  return selectorOf(
+    (raw ?? []).map(({ key, operator, values = [] }) => ({
+      key,
+      operator: operator as Requirement["operator"],
+      values,
+    })),
+  );
+}
+
+/** A term without any requirement matches no node. */
+export function termMatcher(term: NodeSelectorTerm): Match {
+  const byLabel = expressions(term.matchExpressions);
+  const byField = expressions(term.matchFields);
+  if (byLabel.empty && byField.empty) return () => false;
+  return ({ name, labels }) => byLabel.matches(labels) && byField.matches({ "metadata.name": name });
+}
+
+interface RawNodeAffinity {
+  requiredDuringSchedulingIgnoredDuringExecution?: { nodeSelectorTerms: NodeSelectorTerm[] };
+  preferredDuringSchedulingIgnoredDuringExecution?: { weight: number; preference: NodeSelectorTerm }[];
+}
+
+const affinityOf = (pod: Pod): RawNodeAffinity | undefined =>
+  (pod.spec?.affinity as { nodeAffinity?: RawNodeAffinity } | undefined)?.nodeAffinity;
+
+/** Whether a node has what nodeSelector and required node affinity ask for; undefined when they ask for nothing. */
+export function requiredMatcher(pod: Pod): Match | undefined {
+  const labels = Object.entries(pod.spec?.nodeSelector ?? {});
+  const required = affinityOf(pod)?.requiredDuringSchedulingIgnoredDuringExecution;
+  if (labels.length === 0 && !required) return undefined;
+  const terms = required?.nodeSelectorTerms.map(termMatcher);
+  return (node) =>
+    labels.every(([key, value]) => node.labels[key] === value) && (!terms || terms.some((matches) => matches(node)));
+}
+
+/** Nodes a Pod is bound to by name (DaemonSets): every term must name one. */
+function namedNodes(pod: Pod): ReadonlySet<string> | undefined {
+  const terms = affinityOf(pod)?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms;
+  if (!terms || terms.length === 0) return undefined;
+  const names = terms.map(
+    ({ matchFields = [] }) =>
+      matchFields.find(({ key, operator }) => key === "metadata.name" && operator === "In")?.values,
+  );
+  return names.every((one) => one !== undefined) ? new Set(names.flat()) : undefined;
+}
+
+export const nodeAffinity: Plugin = {
+  name: "NodeAffinity",
+  weight: 2,
+  prepare({ pod }) {
+    const required = requiredMatcher(pod);
+    const preferred = (affinityOf(pod)?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map(
+      ({ weight, preference }) => ({ weight, matches: termMatcher(preference) }),
+    );
+    if (!required && preferred.length === 0) return undefined;
+    const onlyNodes = namedNodes(pod);
+    return {
+      ...(onlyNodes ? { onlyNodes } : {}),
+      ...(required
+        ? {
+            filter: (node) =>
+              required(node) ? undefined : refuseForGood("node(s) didn't match Pod's node affinity/selector"),
+          }
+        : {}),
+      ...(preferred.length > 0
+        ? {
+            score: (node) => preferred.reduce((sum, { weight, matches }) => sum + (matches(node) ? weight : 0), 0),
+            normalize: (scores) => scaleScores(scores),
+          }
+        : {}),
+    };
+  },
+  mayHelp: (event, { pod }) => {
+    if (event.type !== "node added" && event.type !== "node updated") return false;
+    const required = requiredMatcher(pod);
+    return !required || required({ name: event.node.metadata.name ?? "", labels: event.node.metadata.labels ?? {} });
+  },
+};

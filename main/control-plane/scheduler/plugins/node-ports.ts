@@ -1,0 +1,31 @@
+/** Two Pods cannot listen at the same port of one node's address. */
+import { refuse } from "../framework.ts";
+import type { Plugin } from "../framework.ts";
+import type { HostPort } from "../model.ts";
+
+const ANY = "0.0.0.0";
+
+export function portsCollide(a: HostPort, b: HostPort): boolean {
+  return a.port === b.port && a.protocol === b.protocol && (a.ip === b.ip || a.ip === ANY || b.ip === ANY);
+}
+
+export const nodePorts: Plugin = {
+  name: "NodePorts",
+  prepare({ hostPorts }) {
+    if (hostPorts.length === 0) return undefined;
+    return {
+      filter: ({ pods }) => {
+        for (const other of pods.values()) {
+          if (other.hostPorts.some((taken) => hostPorts.some((wanted) => portsCollide(taken, wanted)))) {
+            return refuse("node(s) didn't have free ports for the requested pod ports");
+          }
+        }
+        return undefined;
+      },
+    };
+  },
+  mayHelp: (event) =>
+    event.type === "node added" ||
+    (event.type === "pod gone" &&
+      (event.pod.spec?.containers ?? []).some(({ ports }) => ports?.some(({ hostPort }) => hostPort))),
+};

@@ -1,0 +1,19 @@
+/** Cordoned nodes take no Pods, but those that tolerate it. */
+import { refuseForGood } from "../framework.ts";
+import type { Plugin } from "../framework.ts";
+import { tolerates } from "./taint-toleration.ts";
+
+const TAINT = { key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" };
+
+export const nodeUnschedulable: Plugin = {
+  name: "NodeUnschedulable",
+  prepare({ pod }) {
+    if (tolerates(pod.spec?.tolerations, TAINT)) return undefined;
+    return {
+      filter: ({ node }) => (node.spec?.unschedulable ? refuseForGood("node(s) were unschedulable") : undefined),
+    };
+  },
+  mayHelp: (event) =>
+    event.type === "node added" ||
+    (event.type === "node updated" && Boolean(event.old.spec?.unschedulable) && !event.node.spec?.unschedulable),
+};
