@@ -1,0 +1,105 @@
+/** pods/eviction: a delete that asks the PodDisruptionBudgets first. */
+import type { IPodDisruptionBudget } from "kubernetes-models/policy/v1/PodDisruptionBudget";
+import type { Client, DeleteOptions } from "../../../../common/kube/client.ts";
+import type { KubeObject } from "../../../../common/kube/object.ts";
+import type { LabelSelectorObject } from "../../../../common/kube/selector.ts";
+import { selectorFromObject } from "../../../../common/kube/selector.ts";
+import { isStatus, StatusError } from "../../../../common/kube/status.ts";
+import type { Pod } from "../../../../common/kube/types.ts";
+import type { VirtualHandler } from "./handler.ts";
+import { success } from "./handler.ts";
+
+type Budget = KubeObject & Pick<IPodDisruptionBudget, "spec" | "status">;
+
+const pods = { group: "", version: "v1", resource: "pods" } as const;
+const budgets = { group: "policy", version: "v1", resource: "poddisruptionbudgets" } as const;
+/** Writes to one budget meet; each loser reads it again. */
+const attempts = 10;
+
+/** Pods that no budget can keep: they do not count among the healthy. */
+export function needsNoBudget(pod: Pod): boolean {
+  const phase = pod.status?.phase;
+  return (
+    phase === "Succeeded" || phase === "Failed" || phase === "Pending" || pod.metadata.deletionTimestamp !== undefined
+  );
+}
+
+/** The budget with one disruption taken. Throws TooManyRequests when there is none to take. Pure. */
+export function takeDisruption(budget: Budget, pod: Pod, now: Date): Budget {
+  const { name = "", generation = 0 } = budget.metadata;
+  const status = budget.status;
+  const tooMany = (message: string, why: string): StatusError =>
+    new StatusError("TooManyRequests", message, {
+      retryAfterSeconds: 10,
+      causes: [{ reason: "DisruptionBudget", message: why }],
+    });
+  if ((status?.observedGeneration ?? 0) < generation) {
+    throw tooMany(
+      "Cannot evict pod as it would violate the pod's disruption budget.",
+      `The disruption budget ${name} is still being processed by the server.`,
+    );
+  }
+  const allowed = status?.disruptionsAllowed ?? 0;
+  if (allowed < 0) throw new StatusError("Forbidden", "pdb disruptions allowed is negative");
+  if (allowed === 0) {
+    throw tooMany(
+      "Cannot evict pod as it would violate the pod's disruption budget.",
+      `The disruption budget ${name} needs ${status?.desiredHealthy ?? 0} healthy pods and has ${status?.currentHealthy ?? 0} currently`,
+    );
+  }
+  const disrupted = { ...(status?.disruptedPods as Record<string, unknown> | undefined) };
+  disrupted[pod.metadata.name ?? ""] = `${now.toISOString().slice(0, 19)}Z`;
+  return {
+    ...budget,
+    status: { ...status, disruptionsAllowed: allowed - 1, disruptedPods: disrupted },
+  } as unknown as Budget;
+}
+
+export function evictionHandler(client: Client, now: () => Date = () => new Date()): VirtualHandler {
+  async function askBudgets(pod: Pod, namespace: string, dryRun: boolean): Promise<void> {
+    for (let attempt = 0; ; attempt += 1) {
+      const { items } = await client.list<Budget>(budgets, { namespace });
+      const matching = items.filter((budget) =>
+        selectorFromObject(budget.spec?.selector as LabelSelectorObject | undefined).matches(pod.metadata.labels),
+      );
+      const [budget] = matching;
+      if (!budget) return;
+      if (matching.length > 1) {
+        throw new StatusError(
+          "InternalError",
+          "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
+        );
+      }
+      const ready = pod.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True");
+      const { currentHealthy = 0, desiredHealthy = 0 } = budget.status ?? {};
+      const free =
+        budget.spec?.unhealthyPodEvictionPolicy === "AlwaysAllow" ||
+        (currentHealthy >= desiredHealthy && desiredHealthy > 0);
+      if (!ready && free) return;
+      const taken = takeDisruption(budget, pod, now());
+      try {
+        const ref = { ...budgets, namespace, name: budget.metadata.name ?? "", subresource: "status" };
+        await client.update(ref, taken, { dryRun });
+        return;
+      } catch (error) {
+        if (!isStatus(error, "Conflict") || attempt >= attempts) throw error;
+      }
+    }
+  }
+
+  return async (object, { namespace = "", name = "", dryRun }) => {
+    const options = (object["deleteOptions"] ?? {}) as DeleteOptions & { dryRun?: string[] | boolean };
+    const dry = dryRun || (Array.isArray(options.dryRun) && options.dryRun.includes("All"));
+    const ref = { ...pods, namespace, name };
+    const pod = await client.get<Pod>(ref);
+    if (!needsNoBudget(pod)) await askBudgets(pod, namespace, dry);
+    const { gracePeriodSeconds, propagationPolicy, preconditions } = options;
+    await client.delete(ref, {
+      dryRun: dry,
+      preconditions: { ...(pod.metadata.uid ? { uid: pod.metadata.uid } : {}), ...preconditions },
+      ...(gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds }),
+      ...(propagationPolicy === undefined ? {} : { propagationPolicy }),
+    });
+    return success();
+  };
+}
