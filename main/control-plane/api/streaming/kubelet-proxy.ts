@@ -5,7 +5,6 @@
  */
 import { request as httpRequest } from "node:http";
 import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from "node:http";
-import { Agent, request as httpsRequest } from "node:https";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { checkServerIdentity, connect as tlsConnect } from "node:tls";
@@ -96,13 +95,12 @@ export class KubeletProxy {
     headers: OutgoingHttpHeaders,
     signal: AbortSignal | undefined,
   ): ClientRequest {
-    return httpsRequest({
+    // Plain HTTP on a TLS connection of ours; without an agent, so that it is never reused: streams hold it to the end.
+    return httpRequest({
       method: "GET",
       path,
       headers: { host: `${target.address}:${target.port}`, ...headers },
       createConnection: () => socket,
-      // Never reused: a stream holds its connection to the end.
-      agent: new Agent({ keepAlive: false }),
       ...(signal ? { signal } : {}),
     });
   }
