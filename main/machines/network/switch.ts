@@ -42,7 +42,8 @@ export class LearningSwitch implements NetworkSwitch {
   /** MAC address → port it was last seen on. */
   private readonly learnt = new Map<string, Port>();
   private readonly delayed = new Set<NodeJS.Timeout>();
-  private readonly hooks: SwitchHooks;
+  /** May be set and taken away at any time. */
+  readonly hooks: SwitchHooks;
 
   constructor(hooks: SwitchHooks = {}) {
     this.hooks = hooks;
@@ -90,7 +91,7 @@ export class LearningSwitch implements NetworkSwitch {
   close(): Promise<void> {
     for (const timer of this.delayed) clearTimeout(timer);
     this.delayed.clear();
-    for (const machineId of [...this.ports.keys()]) this.detach(machineId);
+    for (const machineId of this.ports.keys()) this.detach(machineId);
     return Promise.resolve();
   }
 

@@ -44,34 +44,30 @@ export const AGENT_CHANNEL = "drydock.agent";
 
 export function qemuArguments(machine: MachineArguments): string[] {
   const { sockets } = machine;
-  return [
-    ...["-name", machine.name, "-nodefaults", "-no-user-config", "-display", "none"],
-    ...["-machine", "q35,memory-backend=ram,usb=off,vmport=off", ...accelerator(machine.accelerator)],
-    ...["-smp", String(machine.cpus), "-m", `${machine.memoryMiB}M`, "-object", memory(machine)],
-    ...["-rtc", "base=utc", "-device", "vmgenid,guid=auto"],
-    ...["-kernel", machine.boot.kernel, "-initrd", machine.boot.initrd, "-append", machine.boot.append],
-    ...[
+  const options: string[][] = [
+    ["-name", machine.name, "-nodefaults", "-no-user-config", "-display", "none"],
+    ["-machine", "q35,memory-backend=ram,usb=off,vmport=off", ...accelerator(machine.accelerator)],
+    ["-smp", String(machine.cpus), "-m", `${machine.memoryMiB}M`, "-object", memory(machine)],
+    ["-rtc", "base=utc", "-device", "vmgenid,guid=auto"],
+    ["-kernel", machine.boot.kernel, "-initrd", machine.boot.initrd, "-append", machine.boot.append],
+    [
       "-drive",
       `if=none,id=root,file=${escaped(machine.disk)},format=qcow2,cache=writeback,discard=unmap,detect-zeroes=unmap`,
     ],
-    ...["-device", "virtio-blk-pci,drive=root,serial=root"],
-    ...["-netdev", "user,id=outside", "-device", `virtio-net-pci,netdev=outside,mac=${OUTSIDE_MAC},romfile=`],
-    ...["-netdev", `stream,id=cluster,server=on,addr.type=unix,addr.path=${escaped(sockets.network)}`],
-    ...["-device", `virtio-net-pci,netdev=cluster,mac=${machine.mac},host_mtu=${CLUSTER_MTU},romfile=`],
-    ...["-device", "virtio-serial-pci,id=serial"],
-    ...["-chardev", `socket,id=agent,path=${escaped(sockets.agent)},server=on,wait=off`],
-    ...["-device", `virtserialport,bus=serial.0,chardev=agent,name=${AGENT_CHANNEL}`],
-    ...["-object", "rng-random,id=random,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=random"],
-    ...["-chardev", `file,id=console,path=${escaped(machine.consoleLog)},append=on`, "-serial", "chardev:console"],
-    ...[
-      "-chardev",
-      `socket,id=qmp,path=${escaped(sockets.qmp)},server=on,wait=off`,
-      "-mon",
-      "chardev=qmp,mode=control",
-    ],
-    ...["-pidfile", machine.pidFile],
-    ...(machine.incoming ? ["-incoming", "defer"] : []),
+    ["-device", "virtio-blk-pci,drive=root,serial=root"],
+    ["-netdev", "user,id=outside", "-device", `virtio-net-pci,netdev=outside,mac=${OUTSIDE_MAC},romfile=`],
+    ["-netdev", `stream,id=cluster,server=on,addr.type=unix,addr.path=${escaped(sockets.network)}`],
+    ["-device", `virtio-net-pci,netdev=cluster,mac=${machine.mac},host_mtu=${CLUSTER_MTU},romfile=`],
+    ["-device", "virtio-serial-pci,id=serial"],
+    ["-chardev", `socket,id=agent,path=${escaped(sockets.agent)},server=on,wait=off`],
+    ["-device", `virtserialport,bus=serial.0,chardev=agent,name=${AGENT_CHANNEL}`],
+    ["-object", "rng-random,id=random,filename=/dev/urandom", "-device", "virtio-rng-pci,rng=random"],
+    ["-chardev", `file,id=console,path=${escaped(machine.consoleLog)},append=on`, "-serial", "chardev:console"],
+    ["-chardev", `socket,id=qmp,path=${escaped(sockets.qmp)},server=on,wait=off`, "-mon", "chardev=qmp,mode=control"],
+    ["-pidfile", machine.pidFile],
+    machine.incoming ? ["-incoming", "defer"] : [],
   ];
+  return options.flat();
 }
 
 /** What of the arguments makes two machines' frozen states incompatible: the template's name holds a hash of it. */

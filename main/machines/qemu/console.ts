@@ -17,7 +17,8 @@ export async function* followFile(
   const parts = decoder.write(first.bytes).split(/\r?\n/);
   let rest = parts.pop() ?? "";
   yield* lines === 0 ? [] : parts.slice(-lines);
-  while (follow && !signal?.aborted) {
+  for (;;) {
+    if (!follow || signal?.aborted) break;
     await waited(LOOK_MILLIS, signal);
     const next = await readFrom(file, position);
     position = next.end;

@@ -22,7 +22,7 @@ import { probeQemu } from "./probe.ts";
 import { findQemu, killQemu, lastLines, readIfThere, spawnQemu } from "./process.ts";
 import type { QemuProcess } from "./process.ts";
 import { Qmp } from "./qmp.ts";
-import { cleanMaking, ensureTemplate, findTemplate } from "./template.ts";
+import { cleanMaking, ensureTemplate, findTemplate, touchTemplate } from "./template.ts";
 import type { Shape } from "./template.ts";
 import { createOverlay, qemuVersion } from "./tools.ts";
 
@@ -59,6 +59,7 @@ export class QemuDriver implements MachineDriver {
   private readonly held = new Map<string, QemuMachine>();
   /** What `prepare` made ready: machines made after it are made of that, whatever a developer changes meanwhile. */
   private prepared: NodeImage | undefined;
+  private probing: Promise<DriverProbe> | undefined;
   private readonly cleaned: Promise<void>;
 
   constructor(options: DriverOptions) {
@@ -72,13 +73,18 @@ export class QemuDriver implements MachineDriver {
     return { containers: true, templates: true, suspend: true, snapshot: false, console: true };
   }
 
+  /** One at a time for whoever asks; who gives up waiting does not end it for the others. */
   async probe(signal?: AbortSignal): Promise<DriverProbe> {
+    this.probing ??= this.probeOnce().finally(() => (this.probing = undefined));
+    return signal ? Promise.race([this.probing, aborted(signal)]) : this.probing;
+  }
+
+  private async probeOnce(): Promise<DriverProbe> {
     const image = await findImage(imagesFolder(this.options.home)).catch(() => undefined);
     return probeQemu({
       cache: path.join(imagesFolder(this.options.home), "accelerators.json"),
       work: this.options.runFolder,
       kernel: image?.kernel,
-      signal,
     });
   }
 
@@ -96,6 +102,7 @@ export class QemuDriver implements MachineDriver {
   async create(spec: MachineSpec, progress: Progress): Promise<void> {
     const image = this.prepared ?? (await this.image());
     const template = await findTemplate(templatesFolder(this.options.home), image, spec);
+    if (template) await touchTemplate(template);
     const files = filesOf(spec);
     await mkdir(spec.folder, { recursive: true, mode: 0o700 });
     try {
@@ -411,6 +418,14 @@ async function readOrigin(files: Files): Promise<Origin> {
       advice: "Delete the cluster and create it again.",
     });
   return JSON.parse(text) as Origin;
+}
+
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const abort = (): void => reject(signal.reason as Error);
+    if (signal.aborted) abort();
+    else signal.addEventListener("abort", abort, { once: true });
+  });
 }
 
 function isThere(file: string): Promise<boolean> {

@@ -37,6 +37,7 @@ export class QemuMachine implements Machine {
   private readonly files: MachineFiles;
   private readonly exitListeners = new Set<(exit: Exit) => void>();
   private exit: Exit | undefined;
+  private released = false;
   /** Resolves when the process is gone and everyone who listens has been told. */
   readonly finished: Promise<void>;
 
@@ -122,12 +123,20 @@ export class QemuMachine implements Machine {
     return { residentBytes: field("Rss"), privateBytes: field("Private_Clean") + field("Private_Dirty") };
   }
 
+  /** Lets go of a machine that runs on, as the end of our process would: another engine may adopt it. */
+  release(): void {
+    this.released = true;
+    this.agent.close();
+    this.qmp.close();
+  }
+
   /** Resolves true when the process is gone within that time. */
   gone(millis: number): Promise<boolean> {
     return untilGone(this.process, millis);
   }
 
   private async ended(log: (line: string) => void): Promise<void> {
+    if (this.released) return;
     this.agent.close();
     // The control socket closes a little before the process ends; a process that lives on without it is lost to us.
     if (!(await untilGone(this.process, LOST_MILLIS))) {
@@ -140,7 +149,7 @@ export class QemuMachine implements Machine {
       ? []
       : [...(await lastLines(this.files.log, 5)), ...(await lastLines(this.files.console, 10))];
     this.exit = { expected, code: this.process.exitCode ?? null, lastLines: lines };
-    for (const listener of [...this.exitListeners]) listener(this.exit);
+    for (const listener of this.exitListeners) listener(this.exit);
   }
 
   private async keepForwards(): Promise<void> {

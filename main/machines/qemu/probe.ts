@@ -30,7 +30,6 @@ export interface ProbeOptions {
   work: string;
   /** The node kernel, where there is one. */
   kernel: string | undefined;
-  signal?: AbortSignal | undefined;
 }
 
 export async function probeQemu(options: ProbeOptions): Promise<DriverProbe> {
@@ -76,7 +75,7 @@ async function kvmMissing(): Promise<string | undefined> {
   }
 }
 
-async function tryToBoot(name: Accelerator, { work, kernel, signal }: ProbeOptions): Promise<Tried> {
+async function tryToBoot(name: Accelerator, { work, kernel }: ProbeOptions): Promise<Tried> {
   await mkdir(work, { recursive: true, mode: 0o700 });
   const folder = await mkdtemp(path.join(work, "probe-"));
   try {
@@ -115,7 +114,6 @@ async function tryToBoot(name: Accelerator, { work, kernel, signal }: ProbeOptio
       const until = Date.now() + BOOT_MILLIS;
       const expected = kernel ? "Linux version" : SAID;
       while (Date.now() < until && (await isAlive(running))) {
-        signal?.throwIfAborted();
         if ((await readIfThere(serial))?.includes(expected))
           return { name, works: true, reason: kernel ? "the node kernel boots" : "a guest runs" };
         await sleep(50);

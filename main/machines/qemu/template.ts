@@ -4,10 +4,11 @@
  * name and renamed when whole, so that a folder of the right name is a whole template.
  */
 import { createHash } from "node:crypto";
-import { mkdir, readdir, rename, rm, stat, statfs, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, stat, statfs, utimes, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { AgentMessage, AgentStage } from "../../../common/node/identity.ts";
+import { lockHolder } from "../../host/lock.ts";
 import { withLock } from "../image/lock.ts";
 import type { NodeImage } from "../image/image.ts";
 import type { Accelerator, Progress } from "../driver.ts";
@@ -38,6 +39,11 @@ const PING_MILLIS = 500;
 const SAVE_MILLIS = 60_000;
 const QMP_MILLIS = 20_000;
 const MANIFEST = "template.json";
+/** KEY-TIME: a folder of a whole template. */
+const TEMPLATE = /^[0-9a-f]{16}(-[0-9a-z]+)?$/;
+const KEPT_TEMPLATES = 4;
+/** A node that was created over a template may be started a little later. */
+const IN_USE_MILLIS = 60 * 60_000;
 const SPARE_BYTES = 512 * 1024 * 1024;
 
 const TITLES: Partial<Record<AgentStage, string>> = {
@@ -54,8 +60,19 @@ export async function templateKey(image: NodeImage, shape: Shape): Promise<strin
 }
 
 export async function findTemplate(folder: string, image: NodeImage, shape: Shape): Promise<Template | undefined> {
-  const found = templateIn(path.join(folder, await templateKey(image, shape)));
-  return (await readIfThere(path.join(found.folder, MANIFEST))) === undefined ? undefined : found;
+  const key = await templateKey(image, shape);
+  for (const entry of await entriesOf(folder)) {
+    if (!entry.startsWith(key) || !TEMPLATE.test(entry)) continue;
+    const found = templateIn(path.join(folder, entry));
+    if ((await readIfThere(path.join(found.folder, MANIFEST))) !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** Notes that it is of use still: `forgetOld` goes by that. */
+export async function touchTemplate({ folder }: Template): Promise<void> {
+  const now = new Date();
+  await utimes(path.join(folder, MANIFEST), now, now);
 }
 
 /** Boots and freezes one when it is missing. `run` is a short folder for its sockets. */
@@ -78,8 +95,10 @@ export async function ensureTemplate(
     await mkdir(making.folder, { mode: 0o700 });
     try {
       await freeze(making, key, options, progress, signal);
-      const whole = templateIn(path.join(folder, key));
+      // A name of its own: of a former one whose memory was forgotten the disk is left, and nodes stand on that.
+      const whole = templateIn(path.join(folder, `${key}-${Date.now().toString(36)}`));
       await rename(making.folder, whole.folder);
+      await forgetOld(folder, whole.folder);
       return whole;
     } catch (error) {
       await removeMaking(making.folder, key);
@@ -88,19 +107,44 @@ export async function ensureTemplate(
   });
 }
 
+/**
+ * Frozen memory is large, and every change of the agent, the image or the shape makes another template: the memory
+ * of those that nobody has used lately goes. Their disks stay, because nodes' disks are layers over them.
+ */
+async function forgetOld(folder: string, current: string): Promise<void> {
+  const used: { ram: string; state: string; manifest: string; at: number }[] = [];
+  for (const entry of await entriesOf(folder)) {
+    if (!TEMPLATE.test(entry) || path.join(folder, entry) === current) continue;
+    const { ram, state, folder: one } = templateIn(path.join(folder, entry));
+    const manifest = path.join(one, MANIFEST);
+    const at = await stat(manifest).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => undefined,
+    );
+    if (at !== undefined) used.push({ ram, state, manifest, at });
+  }
+  const old = used.toSorted((a, b) => b.at - a.at).slice(KEPT_TEMPLATES - 1);
+  for (const { ram, state, manifest, at } of old) {
+    if (Date.now() - at < IN_USE_MILLIS) continue;
+    for (const file of [manifest, ram, state]) await rm(file, { force: true });
+  }
+}
+
 /** What a killed engine left: half-made templates, and the machines that made them. */
 export async function cleanMaking(folder: string): Promise<void> {
-  let entries: string[];
-  try {
-    entries = await readdir(folder);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
-    throw error;
-  }
-  for (const entry of entries) {
+  for (const entry of await entriesOf(folder)) {
     const key = /^\.making-([0-9a-f]+)$/.exec(entry)?.[1];
     // One whose lock is held is being made by somebody else.
-    if (key && !entries.includes(`${key}.lock`)) await removeMaking(path.join(folder, entry), key);
+    if (key && !(await lockHolder(path.join(folder, `${key}.lock`)))) await removeMaking(path.join(folder, entry), key);
+  }
+}
+
+async function entriesOf(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return [];
+    throw error;
   }
 }
 
@@ -218,19 +262,19 @@ async function untilAwaiting(
   progress: Progress,
   signal: AbortSignal | undefined,
 ): Promise<AgentStage | undefined> {
-  let stage: AgentStage | undefined;
-  let failure: Extract<AgentMessage, { type: "failure" }> | undefined;
+  const heard: { stage?: AgentStage; failure?: Extract<AgentMessage, { type: "failure" }> } = {};
   const port = new AgentPort(socket, progress.log);
   port.onMessage((message) => {
-    if (message.type === "failure") failure = message;
+    if (message.type === "failure") heard.failure = message;
     if (message.type !== "hello" && message.type !== "stage") return;
-    if (message.stage !== stage) progress.log(`agent: ${TITLES[message.stage] ?? message.stage}`);
-    stage = message.stage;
+    if (message.stage !== heard.stage) progress.log(`agent: ${TITLES[message.stage] ?? message.stage}`);
+    heard.stage = message.stage;
   });
   try {
     const until = Date.now() + BOOT_MILLIS;
-    while (stage !== "awaiting-identity" && alive() && Date.now() < until) {
+    while (heard.stage !== "awaiting-identity" && alive() && Date.now() < until) {
       signal?.throwIfAborted();
+      const { failure } = heard;
       if (failure)
         throw new MachineError({
           code: "IMAGE_BROKEN",
@@ -242,7 +286,7 @@ async function untilAwaiting(
       await port.send({ type: "ping" }).catch(() => undefined);
       await sleep(PING_MILLIS);
     }
-    return stage;
+    return heard.stage;
   } finally {
     port.close();
   }
