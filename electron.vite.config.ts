@@ -5,7 +5,7 @@
 import { existsSync } from "node:fs";
 import { resolve } from "node:path";
 import { defineConfig } from "electron-vite";
-import renderer from "./renderer/vite.config.ts";
+import { windowBuild } from "./renderer/build.ts";
 
 const at = (path: string): string => resolve(import.meta.dirname, path);
 
@@ -49,5 +49,5 @@ export default defineConfig({
       },
     },
   },
-  renderer,
+  renderer: windowBuild(at("renderer")),
 });

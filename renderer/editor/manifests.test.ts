@@ -5,7 +5,7 @@ import { createKubeApi, type KubeApi } from "../kube/api.ts";
 import { discover, type ResourceInfo } from "../kube/discovery.ts";
 import { parseManifest } from "../kube/yaml-lines.ts";
 import { inMemoryEngine, type InMemory } from "../testing/in-memory.ts";
-import { applyManifest, editable, readable, type ApplyOptions, type Outcome } from "./manifests.ts";
+import { applyManifest, editable, readable, warningsOf, type ApplyOptions, type Outcome } from "./manifests.ts";
 
 let engine: InMemory;
 let api: KubeApi;
@@ -82,5 +82,15 @@ describe("YAML of live objects", () => {
     expect(readable(object)).toBe(
       "apiVersion: v1\nkind: Pod\nmetadata:\n  name: a\n  labels:\n    app: a\nspec:\n  nodeName: n\n",
     );
+  });
+});
+
+describe("warnings", () => {
+  it("are read from their header, however many", () => {
+    expect(warningsOf('299 - "unknown field \\"spec.x\\"", 299 kube "v1 is old, use v2"')).toEqual([
+      'unknown field "spec.x"',
+      "v1 is old, use v2",
+    ]);
+    expect(warningsOf("")).toEqual([]);
   });
 });

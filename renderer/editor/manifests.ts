@@ -16,6 +16,8 @@ export interface Outcome {
   before: string;
   after: string;
   problems: Problem[];
+  /** What the server remarks without refusing. */
+  warnings: string[];
   /** Set when other managers own fields it sets: "kubectl owns spec.replicas". */
   conflict: string;
 }
@@ -51,6 +53,7 @@ async function applyDocument(
     before: "",
     after: "",
     problems,
+    warnings: [],
     conflict,
   });
   const info = options.find(object.apiVersion, object.kind);
@@ -72,16 +75,13 @@ async function applyDocument(
       ? await existing(api, kubePath(gvr, { namespace, name: object.metadata.name }))
       : undefined;
     const query = { fieldManager: FIELD_MANAGER, fieldValidation: "Strict", ...(options.dryRun && { dryRun: "All" }) };
-    const after = object.metadata.name
-      ? await api.json<KubeObject>(
+    const response = await (object.metadata.name
+      ? api.request(
           kubePath(gvr, { namespace, name: object.metadata.name, query: { ...query, force: options.force } }),
-          {
-            method: "PATCH",
-            headers: { "content-type": "application/apply-patch+yaml" },
-            body: sent,
-          },
+          { method: "PATCH", headers: { "content-type": "application/apply-patch+yaml" }, body: sent },
         )
-      : await api.json<KubeObject>(kubePath(gvr, { namespace, query }), { method: "POST", body: sent });
+      : api.request(kubePath(gvr, { namespace, query }), { method: "POST", body: sent }));
+    const after = JSON.parse(response.body) as KubeObject;
     const [was, is] = [before ? readable(before) : "", readable(after)];
     return {
       document,
@@ -90,6 +90,7 @@ async function applyDocument(
       before: was,
       after: is,
       problems: [],
+      warnings: warningsOf(response.headers["warning"] ?? ""),
       conflict: "",
     };
   } catch (error) {
@@ -100,6 +101,13 @@ async function applyDocument(
       : "";
     return failed(problemsOf(manifest, document.index, error.message, causes), conflict);
   }
+}
+
+/** The texts of `Warning: 299 - "…"` headers, joined by commas when there are several. */
+export function warningsOf(header: string): string[] {
+  return [...header.matchAll(/299 \S+ "((?:[^"\\]|\\.)*)"/g)].map((match) =>
+    (match[1] ?? "").replaceAll(/\\(.)/g, "$1"),
+  );
 }
 
 async function existing(api: KubeApi, path: string): Promise<KubeObject | undefined> {

@@ -1,5 +1,7 @@
 /** Server-side Tables (meta.k8s.io/v1): what `kubectl get` prints, for any kind the server knows. */
 import type { KubeObject, ListMeta } from "../../common/kube/object.ts";
+import type { Event } from "../../common/kube/types.ts";
+import { lastSeen } from "./events.ts";
 
 export const TABLE_ACCEPT = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 
@@ -38,6 +40,9 @@ export interface ShownColumn {
   description?: string;
 }
 
+const LAST_SEEN = "last seen";
+/** Columns that count from a time. */
+const AGES = new Set(["age", LAST_SEEN]);
 const STATUS_TITLES = new Set(["status", "phase", "condition", "state"]);
 
 export function shownColumns(columns: TableColumn[], options: { namespaced: boolean; wide: boolean }): ShownColumn[] {
@@ -49,7 +54,7 @@ export function shownColumns(columns: TableColumn[], options: { namespaced: bool
     const role =
       column.format === "name" || lower === "name"
         ? "name"
-        : lower === "age"
+        : lower === "age" || lower === LAST_SEEN
           ? "age"
           : STATUS_TITLES.has(lower)
             ? "status"
@@ -80,9 +85,25 @@ export function cellText(row: Row, column: ShownColumn): string {
   return cell === null || cell === undefined ? "" : typeof cell === "object" ? JSON.stringify(cell) : String(cell);
 }
 
+/** The time an age column counts from. */
+export function timeOf(row: Row, column: ShownColumn): string | undefined {
+  if (column.title.toLowerCase() === LAST_SEEN) return lastSeen(row.object as unknown as Event);
+  return row.object.metadata.creationTimestamp;
+}
+
+/** What a list is sorted by at first: events by when they were, everything else by name. */
+export function firstSort(columns: ShownColumn[]): string {
+  return (
+    (
+      columns.find((column) => column.title.toLowerCase() === LAST_SEEN) ??
+      columns.find((column) => column.role === "name")
+    )?.title ?? ""
+  );
+}
+
 /** What to sort by: numbers as numbers, ages by the time they count from (youngest first), the rest as text. */
 export function sortValue(row: Row, column: ShownColumn): string | number {
-  if (column.role === "age") return -Date.parse(row.object.metadata.creationTimestamp ?? "") || 0;
+  if (column.role === "age") return -Date.parse(timeOf(row, column) ?? "") || 0;
   const text = cellText(row, column);
   if (column.numeric) return Number(text) || 0;
   // "3 (5m ago)" and "2/3" sort by their first number.
