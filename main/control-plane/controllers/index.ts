@@ -7,6 +7,7 @@ import type { KeyAndCertificate } from "../pki/keys.ts";
 import { bootstrapTokenController } from "./bootstrap-token.ts";
 import { certificateController } from "./certificates/index.ts";
 import { deploymentController } from "./deployment/index.ts";
+import { endpointSliceController, endpointsController } from "./endpoints/index.ts";
 import { runController, text } from "./kernel/controller.ts";
 import type { ControllerContext, ControllerDefinition, ResourceInfo } from "./kernel/controller.ts";
 import { namespaceController } from "./namespace/index.ts";
@@ -44,6 +45,8 @@ function definitions(options: ControllersOptions): ControllerDefinition[] {
     replicaSetController,
     replicationController,
     deploymentController,
+    endpointSliceController,
+    endpointsController,
   ];
 }
 

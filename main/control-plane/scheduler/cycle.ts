@@ -101,7 +101,7 @@ export class Cycle {
   }
 
   #choose(ready: readonly Ready[], nodes: readonly NodeInfo[]): NodeInfo {
-    const totals = new Array<number>(nodes.length).fill(0);
+    const totals = nodes.map(() => 0);
     for (const { plugin, prepared } of ready) {
       if (!prepared.score) continue;
       const scores = nodes.map((node) => prepared.score?.(node) ?? 0);
