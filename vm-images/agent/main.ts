@@ -6,7 +6,7 @@ import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import type { AgentMessage, AgentStage, HostMessage, NodeIdentity } from "../../common/node/identity.ts";
 import { AGENT_PORT } from "../../common/node/identity.ts";
-import { runCommand, sleep } from "./command.ts";
+import { runCommand as spawnCommand, sleep } from "./command.ts";
 import { describeError, Log } from "./log.ts";
 import { agePseudoRandomness, become, networkCommands, CLUSTER_MTU, setClock } from "./machine/become.ts";
 import { loadShippedImages } from "./machine/images.ts";
@@ -15,20 +15,24 @@ import { NodeAgent } from "./node-agent.ts";
 import { DockerRuntime } from "./runtime/docker.ts";
 import { RuntimeCache } from "./runtime/runtime-cache.ts";
 import { SandboxPool } from "./kubelet/sandbox-pool.ts";
-import { warmUp } from "./warm-up.ts";
+import { rehearse } from "./rehearsal.ts";
+import { Shell } from "./shell.ts";
 
 const AGENT_VERSION = "0.1.0";
 const STATE = "/var/lib/drydock";
+const SECRETS = "/run/drydock/pods";
 const IDENTITY = `${STATE}/identity.json`;
 /** In memory: present when an agent of this boot has joined before. */
 const JOINED = "/run/drydock/joined";
 /** A node that has booted again goes on with the identity it has when the host says nothing for this long. */
 const IDENTITY_PATIENCE = 15_000;
-const POOL_SIZE = Number(process.env["DRYDOCK_SANDBOX_POOL"] ?? 0);
+/** Sandboxes held ready, where the node's OCI runtime can give containers that join one their own hostname. */
+const POOL_SIZE = existsSync("/usr/lib/drydock/oci-runtime") ? 4 : 0;
 
 const log = new Log();
 const port = new HostPort(AGENT_PORT, log);
 const life = new AbortController();
+const runCommand = new Shell().run;
 let stage: AgentStage = "booting";
 let identity: NodeIdentity | undefined;
 let imageVersion = "unknown";
@@ -100,8 +104,8 @@ async function shutdown(graceSeconds: number): Promise<void> {
   } catch (error) {
     log.error("agent", "shutdown", error);
   }
-  await runCommand("sync", []).catch(() => undefined);
-  await runCommand("poweroff", ["-f"]).catch((error: unknown) => log.error("agent", "poweroff", error));
+  await spawnCommand("sync", []).catch(() => undefined);
+  await spawnCommand("poweroff", ["-f"]).catch((error: unknown) => log.error("agent", "poweroff", error));
 }
 
 async function waitForDocker(runtime: DockerRuntime): Promise<string> {
@@ -136,7 +140,10 @@ async function main(): Promise<void> {
     received = kept;
   } else {
     await pool.fill();
-    await warmUp(log);
+    if (!kept) {
+      await rehearse({ runtime, cache, pool, dockerVersion, log, run: runCommand }).catch((error: unknown) => log.error("rehearsal", "failed", error));
+      await pool.fill();
+    }
     if (!kept) await agePseudoRandomness(runCommand);
     enter("awaiting-identity");
     const patience = kept ? sleep(IDENTITY_PATIENCE).then(() => kept) : new Promise<never>(() => undefined);
@@ -151,15 +158,16 @@ async function main(): Promise<void> {
   }
   if (received !== kept) await saveIdentity(received);
   enter("network");
-  if (!again) await runCommand("ip", ["-force", "-batch", "-"], { input: networkCommands(received, CLUSTER_MTU) });
-  agent = new NodeAgent({ identity: received, runtime, cache, pool, dockerVersion, stateFolder: STATE, log, run: runCommand, enter, signal: life.signal });
+  const networkReady = again ? Promise.resolve() : runCommand("ip", ["-force", "-batch", "-"], { input: networkCommands(received, CLUSTER_MTU) });
+  networkReady.catch((error: unknown) => fatal("network", error));
+  agent = new NodeAgent({ identity: received, runtime, cache, pool, dockerVersion, stateFolder: STATE, memoryFolder: SECRETS, log, run: runCommand, fresh: !kept, networkReady, enter, signal: life.signal });
   await agent.join();
   await writeFile(JOINED, "");
   await agent.ready();
   enter("ready", `${((performance.now() - begin) / 1000).toFixed(2)} s after the identity, ${Math.round(process.memoryUsage().rss / 1048576)} MB`);
   // A larger disk than the image's is taken into use when nothing is waiting any more.
   await sleep(2000);
-  if (!again) await runCommand("resize2fs", ["/dev/vda"], { deadline: 300_000 }).then(() => log.info("disk", "file system grown"), (error: unknown) => log.error("disk", "resize2fs", error));
+  if (!again) await spawnCommand("resize2fs", ["/dev/vda"], { deadline: 300_000 }).then(() => log.info("disk", "file system grown"), (error: unknown) => log.error("disk", "resize2fs", error));
 }
 
 main().catch((error: unknown) => {

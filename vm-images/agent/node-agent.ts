@@ -37,7 +37,7 @@ import { Registration } from "./node/registration.ts";
 import { hostPorts } from "./proxy/host-ports.ts";
 import { ServiceProxy } from "./proxy/proxy.ts";
 import type { RuntimeCache } from "./runtime/runtime-cache.ts";
-import type { Runtime } from "./runtime/runtime.ts";
+import type { Runtime, RuntimeContainer } from "./runtime/runtime.ts";
 import { KubeletServer } from "./server/server.ts";
 import { Volumes } from "./volumes/volumes.ts";
 
@@ -51,8 +51,17 @@ export interface NodeAgentOptions {
   pool: SandboxPool;
   dockerVersion: string;
   stateFolder: string;
+  /** For secrets: in memory. */
+  memoryFolder: string;
   log: Log;
   run: RunCommand;
+  /** The first life of a new node: nothing of a former agent is there to be found. */
+  fresh: boolean;
+  /** Resolves when the node is on the cluster's network; joining goes on beside it. */
+  networkReady: Promise<unknown>;
+  /** Default: newPrivateKey. */
+  newKey?: () => string;
+  ports?: { kubelet: number; dns: number; dnsAddress: string };
   enter(stage: AgentStage, message?: string): void;
   signal: AbortSignal;
 }
@@ -79,6 +88,7 @@ export class NodeAgent {
     const pair = await this.#again("client certificate", () => this.#clientCertificate());
     const client = new KubeClient({ server: identity.apiServer, ca: identity.caCertificate, certificate: pair.certificate, key: pair.key });
     this.#client = client;
+    this.#options.signal.addEventListener("abort", () => client.close(), { once: true });
     enter("registering");
     this.#facts = await machineFacts();
     this.#registration = new Registration(client, identity, (previous) => this.#status(previous), log);
@@ -88,7 +98,7 @@ export class NodeAgent {
 
   /** Runs everything; resolves when the node has told that it is Ready. */
   async ready(): Promise<void> {
-    const { identity, run, log, signal, runtime, cache, pool } = this.#options;
+    const { identity, run, log, signal, runtime, cache, pool, networkReady } = this.#options;
     const client = this.#client as Client;
     const registration = this.#registration as Registration;
     const facts = this.#facts as MachineFacts;
@@ -100,7 +110,7 @@ export class NodeAgent {
     nodes.onChange(() => {
       const block = nodes.get(identity.nodeName)?.spec?.podCIDR;
       if (block && !this.#network.ready) {
-        this.#network.open(parseCidr(block)).then(() => addressed.resolve(), (error: unknown) => log.error("network", "opening", error));
+        this.#network.open(parseCidr(block), this.#options.fresh).then(() => addressed.resolve(), (error: unknown) => log.error("network", "opening", error));
       }
       if (nodes.synced) routes.apply(wantedRoutes(nodes.items(), identity.nodeName)).catch((error: unknown) => log.error("network", "routes", error));
     });
@@ -122,7 +132,7 @@ export class NodeAgent {
         nodeResolv: await readFile("/etc/resolv.conf", "utf8"), nodeHosts: await readFile("/etc/hosts", "utf8"),
       },
       client, runtime, cache, network: this.#network, images, events, killer, probes, pool, log,
-      volumes: new Volumes({ disk: `${this.#options.stateFolder}/pods`, memory: "/run/drydock/pods" }, run),
+      volumes: new Volumes({ disk: `${this.#options.stateFolder}/pods`, memory: this.#options.memoryFolder }, run),
       statuses: new StatusWriter(client, log, signal),
       objects: createObjectReader(client),
       services: (namespace) => services.items().filter(({ metadata }) => metadata.namespace === namespace || (metadata.namespace === "default" && metadata.name === "kubernetes")),
@@ -134,13 +144,22 @@ export class NodeAgent {
     const servers = /^nameserver\s+(\S+)/gm;
     const dns = new DnsServer(clusterData(identity, services, slices), new Upstream([...context.names.nodeResolv.matchAll(servers)].map(([, server]) => server as string)), log);
     void images.refreshNames().catch((error: unknown) => log.error("images", "names", error));
-    for (const watched of [nodes, services, slices]) void watched.run(signal);
-    await addressed.promise;
+    void nodes.run(signal);
+    await Promise.all([addressed.promise, networkReady]);
     await registration.updateStatus();
+    void services.run(signal);
+    void slices.run(signal);
     void registration.run(signal);
     void kubelet.run(signal);
+    // The sandboxes that wait for Pods get their network now, so that a Pod finds everything done.
+    const wire = (sandbox: RuntimeContainer): void => void this.#network.attach(sandbox.id, sandbox.pid).catch((error: unknown) => log.error("pool", "network", error));
+    pool.onFilled = wire;
+    for (const sandbox of pool.ready()) wire(sandbox);
+    pool.fillSoon();
     void proxy.run(nodes.get(identity.nodeName)?.spec?.podCIDR ?? "", signal);
-    void this.#again("DNS", () => dns.listen(identity.clusterDNS));
+    const { dnsAddress = identity.clusterDNS, dns: dnsPort = 53 } = this.#options.ports ?? {};
+    void this.#again("DNS", () => dns.listen(dnsAddress, dnsPort));
+    signal.addEventListener("abort", () => dns.close(), { once: true });
     void this.#again("kubelet API", () => this.#serve(kubelet, images));
   }
 
@@ -149,7 +168,7 @@ export class NodeAgent {
     const { identity, runtime, cache, log, signal } = this.#options;
     let certificate = await this.#servingCertificate();
     const server = new KubeletServer({
-      port: KUBELET_PORT, ca: identity.caCertificate, certificate, runtime, cache, log, nodeAddress: identity.address,
+      port: this.#options.ports?.kubelet ?? KUBELET_PORT, ca: identity.caCertificate, certificate, runtime, cache, log, nodeAddress: identity.address,
       pods: () => kubelet.pods(),
       find: (namespace, name) => kubelet.find(namespace, name),
       podIP: (sandboxId) => this.#network.address(sandboxId),
@@ -160,12 +179,13 @@ export class NodeAgent {
       },
     });
     await server.listen();
+    signal.addEventListener("abort", () => server.close(), { once: true });
     log.info("server", `listening on ${KUBELET_PORT}`);
     void (async () => {
       for (;;) {
         const renewAt = renewalTime(certificate.certificate);
         while (Date.now() < renewAt && !signal.aborted) await sleep(Math.min(renewAt - Date.now(), 3_600_000), signal);
-        if (signal.aborted) return server.close();
+        if (signal.aborted) return;
         certificate = await this.#again("serving certificate", () => this.#servingCertificate());
         server.renew(certificate);
       }
@@ -192,7 +212,7 @@ export class NodeAgent {
     if (!identity.bootstrapToken) throw new Error("the node has no certificate and was given no bootstrap token");
     const client = new KubeClient({ server: identity.apiServer, ca: identity.caCertificate, token: identity.bootstrapToken });
     try {
-      const pair = await requestCertificate(client, CLIENT_SIGNER.name, CLIENT_SIGNER.usages, subject, newPrivateKey(), signal);
+      const pair = await requestCertificate(client, CLIENT_SIGNER.name, CLIENT_SIGNER.usages, subject, this.#newKey(), signal);
       await this.#certificates.save("client", pair);
       return pair;
     } finally {
@@ -211,18 +231,23 @@ export class NodeAgent {
     const subject = { ...nodeSubject(identity.nodeName), dnsNames: [identity.nodeName], addresses: [identity.address] };
     const kept = await this.#certificates.load("serving", (certificate) => certificate.checkIP(identity.address) !== undefined && this.#signedByOurs(certificate));
     if (kept) return kept;
-    const pair = await requestCertificate(this.#client as Client, SERVING_SIGNER.name, SERVING_SIGNER.usages, subject, newPrivateKey(), signal);
+    const pair = await requestCertificate(this.#client as Client, SERVING_SIGNER.name, SERVING_SIGNER.usages, subject, this.#newKey(), signal);
     await this.#certificates.save("serving", pair);
     return pair;
   }
 
   /** Asks for a new client certificate in time, and lets init start the agent again with it. */
   async #restartBefore(time: number): Promise<void> {
-    while (Date.now() < time) await sleep(Math.min(time - Date.now(), 3_600_000), this.#options.signal);
+    while (Date.now() < time && !this.#options.signal.aborted) await sleep(Math.min(time - Date.now(), 3_600_000), this.#options.signal);
+    if (this.#options.signal.aborted) return;
     const { identity, signal } = this.#options;
-    const pair = await this.#again("renewing the certificate", () => requestCertificate(this.#client as Client, CLIENT_SIGNER.name, CLIENT_SIGNER.usages, nodeSubject(identity.nodeName), newPrivateKey(), signal));
+    const pair = await this.#again("renewing the certificate", () => requestCertificate(this.#client as Client, CLIENT_SIGNER.name, CLIENT_SIGNER.usages, nodeSubject(identity.nodeName), this.#newKey(), signal));
     await this.#certificates.save("client", pair);
     process.exit(0);
+  }
+
+  #newKey(): string {
+    return (this.#options.newKey ?? newPrivateKey)();
   }
 
   async #again<T>(what: string, work: () => Promise<T>): Promise<T> {
@@ -230,6 +255,7 @@ export class NodeAgent {
       try {
         return await work();
       } catch (error) {
+        if (this.#options.signal.aborted) throw error;
         this.#options.log.error("join", what, error);
         if (isStatus(error, "Unauthorized", "Forbidden")) await sleep(RETRY, this.#options.signal);
         await sleep(RETRY, this.#options.signal);

@@ -17,6 +17,7 @@ export class Kubelet {
   readonly #pods: Watched<Pod>;
   readonly #workers = new Map<string, PodWorker>();
   #stopping = false;
+  readonly #stopListening: () => void;
 
   constructor(context: KubeletContext, client: Client) {
     this.#context = context;
@@ -27,7 +28,7 @@ export class Kubelet {
         else this.#workers.get(podUid(object))?.vanish();
       }
     });
-    context.cache.onChange((uid) => this.#workers.get(uid)?.wake());
+    this.#stopListening = context.cache.onChange((uid) => this.#workers.get(uid)?.wake());
   }
 
   onPodsChange(listener: () => void): void {
@@ -59,6 +60,7 @@ export class Kubelet {
       await this.#adoptOrphans().catch((error: unknown) => this.#context.log.error("kubelet", "housekeeping", error));
       await sleep(HOUSEKEEPING, signal);
     }
+    this.#stopListening();
     for (const worker of this.#workers.values()) worker.stop();
     await watching;
   }
@@ -105,6 +107,7 @@ export class Kubelet {
   /** Containers and folders of Pods that the API does not know. Only asked once the API's list is complete. */
   async #adoptOrphans(): Promise<void> {
     if (!this.#pods.synced || this.#stopping) return;
+    this.#context.network.retain(this.#context.cache.all().filter(({ state }) => state === "running").map(({ id }) => id));
     const known = new Set(this.#pods.items().map(podUid));
     const uids = new Set([...this.#context.cache.uids(), ...(await this.#context.volumes.known())]);
     for (const uid of uids) {

@@ -41,6 +41,8 @@ export class PodWorker {
   readonly #starting = new Set<string>();
   readonly #announced = new Set<string>();
   #refreshedAt = Date.now();
+  /** The sandbox whose network files are written. */
+  #wired: string | undefined;
 
   constructor(context: KubeletContext, pod: Pod, finished: (uid: string) => void) {
     this.#context = context;
@@ -147,8 +149,7 @@ export class PodWorker {
     const sandbox = view.sandboxes[0];
     let wakeAt = plan.wakeAt ?? Infinity;
     if (sandbox?.state === "running" && plan.start.length > 0) {
-      // A sandbox of an agent that ended before it was wired.
-      const address = podIP ?? (await this.#wire(sandbox));
+      const address = await this.#wire(sandbox);
       for (const action of plan.start) {
         const held = this.#waiting.get(action.spec.name);
         if (held && held.retryAt > Date.now()) wakeAt = Math.min(wakeAt, held.retryAt);
@@ -193,17 +194,21 @@ export class PodWorker {
       this.#event("Warning", "FailedCreatePodSandBox", `Failed to create pod sandbox: ${describeError(error)}`);
       return false;
     } finally {
-      void this.#context.pool.fill().catch((error: unknown) => this.#context.log.error("pool", "fill", error));
+      this.#context.pool.fillSoon();
     }
   }
 
+  /** Network and the files that tell of it; also for a sandbox of an agent that ended before it had come to this. */
   async #wire(sandbox: RuntimeContainer): Promise<string> {
     const { network, volumes, names, node } = this.#context;
     const pod = this.#pod;
+    const known = this.#podIP(viewOf([sandbox]));
+    if (this.#wired === sandbox.id && known) return known;
     const address = isHostNetwork(pod) ? node.address : await network.attach(sandbox.id, sandbox.pid);
     await volumes.writePodFile(this.uid, "etc-hosts", hostsFile(pod, address, names));
     await volumes.writePodFile(this.uid, "resolv.conf", resolvFile(pod, names));
     await volumes.writePodFile(this.uid, "hostname", `${hostnameOf(pod)}\n`);
+    this.#wired = sandbox.id;
     return address;
   }
 

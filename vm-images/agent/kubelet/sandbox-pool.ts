@@ -8,14 +8,22 @@ import type { Runtime, RuntimeContainer } from "../runtime/runtime.ts";
 import { hostnameOf, plainSandbox, sandboxConfig } from "./container-config.ts";
 import { podUid } from "./pod.ts";
 
+/** The node's OCI runtime (vm-images/node/usr/lib/drydock/oci-runtime) gives a container that joins such a sandbox its Pod's hostname. */
+const POOL_HOSTNAME = "drydock-pool";
+const QUIET = 6_000;
+
 export class SandboxPool {
   readonly #runtime: Runtime;
   readonly #cache: RuntimeCache;
   readonly #log: Log;
   /** How many to hold ready; 0 without a way to give a joined container its hostname. */
   readonly #size: number;
+  readonly #taken = new Set<string>();
+  /** Told of each new one, so that its network can be made ready too. */
+  onFilled: ((sandbox: RuntimeContainer) => void) | undefined;
   #filling: Promise<void> | undefined;
   #closed = false;
+  #timer: NodeJS.Timeout | undefined;
 
   constructor(runtime: Runtime, cache: RuntimeCache, log: Log, size: number) {
     this.#runtime = runtime;
@@ -26,13 +34,28 @@ export class SandboxPool {
 
   close(): void {
     this.#closed = true;
+    clearTimeout(this.#timer);
+  }
+
+  /** Fills up when nobody has taken one for a while: starting sandboxes must not hold up the Pods that are starting. */
+  fillSoon(): void {
+    clearTimeout(this.#timer);
+    if (this.#closed || this.#size === 0) return;
+    this.#timer = setTimeout(() => this.fill().catch((error: unknown) => this.#log.error("pool", "fill", error)), QUIET);
+    this.#timer.unref();
+  }
+
+  /** Those that wait for a Pod. */
+  ready(): RuntimeContainer[] {
+    return this.#cache.all().filter((container) => !container.name && container.state === "running" && !this.#taken.has(container.id));
   }
 
   /** A running sandbox for the Pod. */
   async take(pod: Pod, attempt: number): Promise<RuntimeContainer> {
     const name = formatContainerName({ container: SANDBOX, pod: pod.metadata.name ?? "", namespace: pod.metadata.namespace ?? "", uid: podUid(pod), attempt });
-    const ahead = fitsPool(pod) ? this.#ready()[0] : undefined;
+    const ahead = fitsPool(pod) ? this.ready()[0] : undefined;
     if (ahead) {
+      this.#taken.add(ahead.id);
       try {
         await this.#runtime.rename(ahead.id, name);
         const container = await this.#cache.refresh(ahead.id);
@@ -40,6 +63,9 @@ export class SandboxPool {
       } catch (error) {
         this.#log.error("pool", "could not use a sandbox started ahead", error);
         await this.#runtime.remove(ahead.id);
+      } finally {
+        this.#taken.delete(ahead.id);
+        this.fillSoon();
       }
     }
     // Left by an agent that ended between making and starting it.
@@ -74,20 +100,18 @@ export class SandboxPool {
         await this.#cache.refresh(stale.id);
       }
     }
-    while (!this.#closed && this.#ready().length < this.#size) {
-      const id = await this.#runtime.create(pooledSandboxName(randomBytes(6).toString("hex")), plainSandbox("localhost"));
+    while (!this.#closed && this.ready().length < this.#size) {
+      const id = await this.#runtime.create(pooledSandboxName(randomBytes(6).toString("hex")), plainSandbox(POOL_HOSTNAME));
       await this.#runtime.start(id);
-      await this.#cache.refresh(id);
+      const sandbox = await this.#cache.refresh(id);
+      if (sandbox) this.onFilled?.(sandbox);
     }
-  }
-
-  #ready(): RuntimeContainer[] {
-    return this.#cache.all().filter((container) => !container.name && container.state === "running");
   }
 }
 
 /** One that was started for nobody in particular can be anybody's, unless the Pod asks for special namespaces. */
 function fitsPool(pod: Pod): boolean {
   const spec = pod.spec;
-  return !spec?.hostNetwork && !spec?.hostPID && !spec?.hostIPC && (spec?.securityContext?.sysctls ?? []).length === 0 && hostnameOf(pod) !== "";
+  const namesItself = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].some(({ env }) => env?.some(({ name }) => name === "HOSTNAME"));
+  return !namesItself && !spec?.hostNetwork && !spec?.hostPID && !spec?.hostIPC && (spec?.securityContext?.sysctls ?? []).length === 0 && hostnameOf(pod) !== "";
 }

@@ -21,6 +21,8 @@ export class PodNetwork {
   #block: Cidr | undefined;
   /** Beginning of the sandbox's id → address. */
   readonly #addresses = new Map<string, string>();
+  readonly #reserved = new Set<string>();
+  readonly #attaching = new Map<string, Promise<string>>();
   #last: string | undefined;
 
   constructor(run: RunCommand, mtu: number) {
@@ -28,13 +30,17 @@ export class PodNetwork {
     this.#mtu = mtu;
   }
 
-  /** The node's block is known once the Node has a podCIDR. Reads back what is wired already. */
-  async open(block: Cidr): Promise<void> {
-    this.#block = block;
+  /** The node's block is known once the Node has a podCIDR. Reads back what is wired already, unless this is a `fresh` node. */
+  async open(block: Cidr, fresh = false): Promise<void> {
+    if (fresh) {
+      this.#block = block;
+      return;
+    }
     const routes = JSON.parse((await this.#run("ip", ["-j", "-4", "route", "show"])) || "[]") as { dst: string; dev?: string }[];
     for (const { dst, dev } of routes) {
       if (dev?.startsWith(PREFIX) && dev.length === PREFIX.length + ID_LENGTH) this.#addresses.set(dev.slice(PREFIX.length), dst.replace("/32", ""));
     }
+    this.#block = block;
   }
 
   get ready(): boolean {
@@ -46,16 +52,25 @@ export class PodNetwork {
   }
 
   /** Wires the network namespace of process `pid`; returns the Pod's address. A sandbox that is wired keeps its own. */
-  async attach(sandboxId: string, pid: number): Promise<string> {
+  attach(sandboxId: string, pid: number): Promise<string> {
+    let attaching = this.#attaching.get(sandboxId);
+    if (!attaching) {
+      attaching = this.#attach(sandboxId, pid).finally(() => this.#attaching.delete(sandboxId));
+      this.#attaching.set(sandboxId, attaching);
+    }
+    return attaching;
+  }
+
+  async #attach(sandboxId: string, pid: number): Promise<string> {
     const block = this.#block;
     if (!block) throw new Error("the node has no podCIDR yet");
     const key = sandboxId.slice(0, ID_LENGTH);
     const known = this.#addresses.get(key);
     if (known) return known;
-    const address = nextAddress(block, new Set(this.#addresses.values()), this.#last);
+    const address = nextAddress(block, new Set([...this.#addresses.values(), ...this.#reserved]), this.#last);
     if (!address) throw new Error(`no address left in ${formatAddress(block.base)}/${block.prefix}`);
     // Taken before the work begins: another Pod may ask meanwhile.
-    this.#addresses.set(key, address);
+    this.#reserved.add(address);
     this.#last = address;
     const device = PREFIX + key;
     const gateway = gatewayOf(block);
@@ -79,11 +94,13 @@ export class PodNetwork {
           "",
         ].join("\n"),
       });
+      this.#addresses.set(key, address);
       return address;
     } catch (error) {
-      this.#addresses.delete(key);
       await this.#run("ip", ["link", "delete", device]).catch(() => undefined);
       throw error;
+    } finally {
+      this.#reserved.delete(address);
     }
   }
 

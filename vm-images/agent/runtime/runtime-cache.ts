@@ -23,9 +23,10 @@ export class RuntimeCache {
     this.#log = log;
   }
 
-  /** Told the Pod's uid whenever one of its containers has changed. */
-  onChange(listener: (uid: string) => void): void {
+  /** Told the Pod's uid whenever one of its containers has changed. Returns the way to stop. */
+  onChange(listener: (uid: string) => void): () => void {
     this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   all(): RuntimeContainer[] {
