@@ -74,7 +74,7 @@ describe("startSimulatedNodes", () => {
     await clock.advance(1000);
     expect(client.all<Pod>(PODS)[0]?.status?.phase).toBe("Running");
 
-    const renewed = (): unknown => (client.all(LEASES)[0]?.["spec"] as { renewTime: string }).renewTime;
+    const renewed = (): unknown => (client.all(LEASES)[0]?.["spec"] as { renewTime: string } | undefined)?.renewTime;
     const before = renewed();
     await clock.advance(20_000);
     expect(renewed()).not.toBe(before);
