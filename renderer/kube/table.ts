@@ -43,10 +43,12 @@ export interface ShownColumn {
 const LAST_SEEN = "last seen";
 /** Columns that count from a time. */
 const AGES = new Set(["age", LAST_SEEN]);
+const NAMESPACE_COLUMN: ShownColumn = { index: -1, title: "Namespace", role: "namespace", numeric: false };
 const STATUS_TITLES = new Set(["status", "phase", "condition", "state"]);
 
 export function shownColumns(columns: TableColumn[], options: { namespaced: boolean; wide: boolean }): ShownColumn[] {
   const shown: ShownColumn[] = [];
+  const events = columns.some((column) => column.name.toLowerCase() === LAST_SEEN);
   for (const [index, column] of columns.entries()) {
     if (column.priority > 0 && !options.wide) continue;
     const title = column.name;
@@ -54,9 +56,9 @@ export function shownColumns(columns: TableColumn[], options: { namespaced: bool
     const role =
       column.format === "name" || lower === "name"
         ? "name"
-        : lower === "age" || lower === LAST_SEEN
+        : AGES.has(lower)
           ? "age"
-          : STATUS_TITLES.has(lower)
+          : STATUS_TITLES.has(lower) || (lower === "type" && events)
             ? "status"
             : "plain";
     shown.push({
@@ -67,9 +69,11 @@ export function shownColumns(columns: TableColumn[], options: { namespaced: bool
       ...(column.description && { description: column.description }),
     });
     if (role === "name" && options.namespaced) {
-      shown.push({ index: -1, title: "Namespace", role: "namespace", numeric: false });
+      shown.push(NAMESPACE_COLUMN);
     }
   }
+  // Lists that do not show names (events) have the namespace after their first column.
+  if (options.namespaced && !shown.some((column) => column.role === "namespace")) shown.splice(1, 0, NAMESPACE_COLUMN);
   return shown;
 }
 

@@ -125,18 +125,21 @@ export const KINDS: FakeKind[] = [
     ],
   ),
   kind("v1", "ServiceAccount", "serviceaccounts", true, ["sa"], []),
-  kind(
-    "v1",
-    "Event",
-    "events",
-    true,
-    ["ev"],
-    [
+  {
+    ...kind("v1", "Event", "events", true, ["ev"], []),
+    columns: [
+      ["Last Seen", field("lastTimestamp")],
       ["Type", field("type")],
       ["Reason", field("reason")],
+      [
+        "Object",
+        (object) =>
+          `${String(at(object, "involvedObject.kind")).toLowerCase()}/${String(at(object, "involvedObject.name"))}`,
+      ],
       ["Message", field("message")],
+      ["Name", (object) => object.metadata.name, 1],
     ],
-  ),
+  },
   kind(
     "apps/v1",
     "Deployment",
