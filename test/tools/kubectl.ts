@@ -39,10 +39,14 @@ async function fetchKubectl(release: string, folder: string): Promise<void> {
     for (const made of [lists, archives, unpacked]) await mkdir(path.join(made, "partial"), { recursive: true });
     const sources = path.join(work, "sources.list");
     await writeFile(sources, `deb [signed-by=${KEYRING}] ${MIRROR} ${release} main\n`);
+    // Nothing is installed as far as this apt knows: the system's own kubectl is not to be compared with.
+    const status = path.join(work, "status");
+    await writeFile(status, "");
     const options = [
       `Dir::Etc::SourceList=${sources}`,
       "Dir::Etc::SourceParts=/dev/null",
       `Dir::State::Lists=${lists}`,
+      `Dir::State::Status=${status}`,
       `Dir::Cache::Archives=${archives}`,
       `Dir::Cache::PkgCache=${path.join(work, "pkgcache")}`,
       `Dir::Cache::SrcPkgCache=${path.join(work, "srcpkgcache")}`,
