@@ -3,10 +3,11 @@
  * load the shipped images, get warm, say `awaiting-identity` (here the template is frozen), become the node the host names.
  */
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import type { AgentMessage, AgentStage, HostMessage, NodeIdentity } from "../../common/node/identity.ts";
 import { AGENT_PORT } from "../../common/node/identity.ts";
 import { runCommand as spawnCommand, sleep } from "./command.ts";
+import { readJson, writeDurably } from "./durable.ts";
 import { describeError, Log } from "./log.ts";
 import { agePseudoRandomness, become, networkCommands, CLUSTER_MTU, setClock } from "./machine/become.ts";
 import { loadShippedImages } from "./machine/images.ts";
@@ -90,10 +91,8 @@ function onIdentity(received: NodeIdentity): void {
 }
 
 async function saveIdentity(received: NodeIdentity): Promise<void> {
-  await mkdir(STATE, { recursive: true });
   // The randomness was for once, and the token is good for one request: neither is kept.
-  await writeFile(`${IDENTITY}.new`, JSON.stringify({ ...received, entropy: "", bootstrapToken: undefined }), { mode: 0o600 });
-  await rename(`${IDENTITY}.new`, IDENTITY);
+  await writeDurably(IDENTITY, JSON.stringify({ ...received, entropy: "", bootstrapToken: undefined }));
 }
 
 async function shutdown(graceSeconds: number): Promise<void> {
@@ -122,7 +121,7 @@ async function waitForDocker(runtime: DockerRuntime): Promise<string> {
 async function main(): Promise<void> {
   imageVersion = (await readFile("/run/drydock/agent/image-version", "utf8").catch(() => "unknown")).trim();
   void port.run(onMessage, life.signal);
-  const kept = await readFile(IDENTITY, "utf8").then((text) => JSON.parse(text) as NodeIdentity, () => undefined);
+  const kept = await readJson<NodeIdentity>(IDENTITY, (error) => log.error("agent", "the kept identity is damaged: asking anew", error));
   const again = kept !== undefined && existsSync(JOINED);
 
   enter("docker");

@@ -4,11 +4,11 @@
  * Keys are made here and never leave the node; they are kept, so that a reboot needs no token.
  */
 import { X509Certificate } from "node:crypto";
-import { mkdir, readFile, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Client } from "../../../common/kube/client.ts";
 import type { CertificateSigningRequest } from "../../../common/kube/types.ts";
 import { sleep } from "../command.ts";
+import { readJson, writeDurably } from "../durable.ts";
 import { certificateRequest, newPrivateKey } from "./certificate-request.ts";
 import type { Subject } from "./certificate-request.ts";
 
@@ -31,18 +31,15 @@ export class CertificateStore {
 
   /** undefined when there is none, or it is of another subject, or its life is nearly over. */
   async load(name: string, isRight: (certificate: X509Certificate) => boolean): Promise<KeyPair | undefined> {
-    const text = await readFile(join(this.#folder, `${name}.pem`), "utf8").catch(() => undefined);
-    if (!text) return undefined;
-    const pair = JSON.parse(text) as KeyPair;
+    // A damaged one is as good as none: another is asked for.
+    const pair = await readJson<KeyPair>(join(this.#folder, `${name}.pem`), () => undefined);
+    if (!pair) return undefined;
     const certificate = new X509Certificate(pair.certificate);
     return isRight(certificate) && Date.now() < renewalTime(pair.certificate) ? pair : undefined;
   }
 
   async save(name: string, pair: KeyPair): Promise<void> {
-    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
-    const file = join(this.#folder, `${name}.pem`);
-    await writeFile(`${file}.new`, JSON.stringify(pair), { mode: 0o600 });
-    await rename(`${file}.new`, file);
+    await writeDurably(join(this.#folder, `${name}.pem`), JSON.stringify(pair));
   }
 }
 
