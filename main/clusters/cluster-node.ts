@@ -21,7 +21,9 @@ export interface NodeHome {
   changed(): void;
 }
 
-const PING_MILLIS = 1000;
+const PING_MILLIS = 500;
+/** An agent that still waits after this long did not get the last one. */
+const RESEND_MILLIS = 15_000;
 /** Stages of an agent that has its identity and works on it. */
 const BEFORE_IDENTITY: ReadonlySet<AgentStage> = new Set(["booting", "docker", "images", "awaiting-identity"]);
 
@@ -43,6 +45,8 @@ export class ClusterNode {
   private agentFailure: { code: string; message: string; detail?: string | undefined } | undefined;
   private identifying: Promise<void> | undefined;
   private sentWithoutToken = false;
+  private sentToken: boolean | undefined;
+  private identifiedAt = -Infinity;
   private pinger: AbortController | undefined;
 
   constructor(record: NodeRecord, home: NodeHome) {
@@ -78,6 +82,7 @@ export class ClusterNode {
     this.stage = undefined;
     this.suspended = false;
     this.sentWithoutToken = false;
+    this.identifiedAt = -Infinity;
     this.stops.push(
       machine.onMessage((message) => this.heard(message)),
       machine.onExit((exit) => this.exited(exit)),
@@ -164,7 +169,7 @@ export class ClusterNode {
   }
 
   private async ping(machine: Machine, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted && this.stage === undefined) {
+    while (!signal.aborted && (this.stage === undefined || BEFORE_IDENTITY.has(this.stage))) {
       try {
         await machine.send({ type: "ping" });
       } catch (error) {
@@ -209,10 +214,13 @@ export class ClusterNode {
   /** Sends the identity once for each time the agent asks; while that is under way, asking again changes nothing. */
   private identify(withToken: boolean): void {
     const machine = this.machine;
-    if (!machine || this.identifying) return;
+    const justSent = performance.now() - this.identifiedAt < RESEND_MILLIS;
+    if (!machine || this.identifying || (justSent && withToken === this.sentToken)) return;
     const send = async (): Promise<void> => {
       const identity = await this.home.identity(this.record, withToken);
       this.sentWithoutToken = !withToken;
+      this.sentToken = withToken;
+      this.identifiedAt = performance.now();
       await machine.send({
         type: "identity",
         identity: { ...identity, unixMillis: Date.now(), entropy: randomBytes(64).toString("base64") },
@@ -221,15 +229,9 @@ export class ClusterNode {
     this.identifying = send()
       .catch((error: unknown) => {
         this.home.log(`${this.name}: identity not sent: ${error instanceof Error ? error.message : String(error)}`);
-        // Asked again by the next hello.
-        if (this.machine === machine) setTimeout(() => this.askAgain(machine), PING_MILLIS).unref();
+        // Tried again at the next hello: it is pinged until it has it.
       })
       .finally(() => (this.identifying = undefined));
-  }
-
-  private askAgain(machine: Machine): void {
-    if (this.machine !== machine || this.stage === undefined || !BEFORE_IDENTITY.has(this.stage)) return;
-    machine.send({ type: "ping" }).catch((error: unknown) => this.home.log(`${this.name}: ${String(error)}`));
   }
 
   private exited(exit: { expected: boolean; code: number | null; lastLines: string[] }): void {
