@@ -12,6 +12,9 @@ import { runController, text } from "./kernel/controller.ts";
 import type { ControllerContext, ControllerDefinition, ResourceInfo } from "./kernel/controller.ts";
 import { namespaceController } from "./namespace/index.ts";
 import { nodeIpamController } from "./node-ipam.ts";
+import { nodeLifecycleController } from "./node-lifecycle/index.ts";
+import { taintEvictionController } from "./node-lifecycle/taint-eviction.ts";
+import { podGarbageController } from "./pod-gc.ts";
 import { replicaSetController, replicationController } from "./replicaset/index.ts";
 import { rootCaController } from "./root-ca.ts";
 import { serviceAccountController } from "./service-account.ts";
@@ -47,6 +50,9 @@ function definitions(options: ControllersOptions): ControllerDefinition[] {
     deploymentController,
     endpointSliceController,
     endpointsController,
+    nodeLifecycleController,
+    taintEvictionController,
+    podGarbageController,
   ];
 }
 
