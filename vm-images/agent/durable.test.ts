@@ -1,31 +1,31 @@
 import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import path from "node:path";
-import { afterEach, beforeEach, expect, it } from "vitest";
-import { readJson, writeDurably } from "./durable.ts";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { readState, writeState } from "./durable.ts";
+import { Log } from "./log.ts";
 
-let folder: string;
+describe("state files", () => {
+  let folder = "";
+  const log = new Log(() => undefined);
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), "drydock-state-"));
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
 
-beforeEach(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), "dd-"));
-});
+  it("come back as written, and leave nothing beside them", async () => {
+    const file = join(folder, "deep", "a.json");
+    await writeState(file, { one: 1 });
+    await writeState(file, { two: 2 });
+    expect(await readState(file, log)).toEqual({ two: 2 });
+    expect(await readdir(join(folder, "deep"))).toEqual(["a.json"]);
+  });
 
-afterEach(() => rm(folder, { recursive: true }));
-
-it("reads what was written, and leaves nothing else", async () => {
-  const file = path.join(folder, "state", "identity.json");
-  await writeDurably(file, '{"a":1}');
-  await writeDurably(file, '{"a":2}');
-  expect(await readJson(file, () => expect.unreachable())).toEqual({ a: 2 });
-  expect(await readdir(path.dirname(file))).toEqual(["identity.json"]);
-});
-
-it("takes an empty file, as a power cut leaves it, for none", async () => {
-  const damages: unknown[] = [];
-  const file = path.join(folder, "identity.json");
-  expect(await readJson(file, (error) => damages.push(error))).toBeUndefined();
-  expect(damages).toEqual([]);
-  await writeFile(file, "");
-  expect(await readJson(file, (error) => damages.push(error))).toBeUndefined();
-  expect(damages).toHaveLength(1);
+  it("count as absent when they are damaged", async () => {
+    const file = join(folder, "b.json");
+    await writeFile(file, "");
+    expect(await readState(file, log)).toBeUndefined();
+    expect(await readState(join(folder, "missing.json"), log)).toBeUndefined();
+    expect(log.last(5).join("\n")).toContain("damaged");
+  });
 });
