@@ -8,6 +8,7 @@ import { bootstrapTokenController } from "./bootstrap-token.ts";
 import { certificateController } from "./certificates/index.ts";
 import { deploymentController } from "./deployment/index.ts";
 import { endpointSliceController, endpointsController } from "./endpoints/index.ts";
+import { garbageCollector } from "./garbage-collector/index.ts";
 import { runController, text } from "./kernel/controller.ts";
 import type { ControllerContext, ControllerDefinition, ResourceInfo } from "./kernel/controller.ts";
 import { namespaceController } from "./namespace/index.ts";
@@ -53,6 +54,8 @@ function definitions(options: ControllersOptions): ControllerDefinition[] {
     nodeLifecycleController,
     taintEvictionController,
     podGarbageController,
+    // Last: what the others follow in full it shares with them.
+    garbageCollector,
   ];
 }
 
