@@ -21,7 +21,9 @@ export function fitColumns(columns: ShownColumn[], rows: Row[], width: number): 
     for (const row of rows.slice(0, SAMPLED))
       longest = Math.max(longest, cellText(row, column).length + (column.role === "status" ? 2 : 0));
     const characters =
-      column.role === "age" ? ROOM.age : Math.max(ROOM[column.role], Math.min(longest, MOST_CHARACTERS));
+      column.role === "age"
+        ? Math.max(ROOM.age, column.title.length + 4)
+        : Math.max(ROOM[column.role], Math.min(longest, MOST_CHARACTERS));
     return { column, px: characters * CHARACTER_PX, characters };
   });
   const needed = (kept: typeof measured): number =>

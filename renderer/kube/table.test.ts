@@ -55,6 +55,16 @@ describe("sorting", () => {
   it("takes the leading number of a count with a remark", () => {
     expect(names(sortRows(rows, named("Restarts"), true))).toEqual(["web-10", "web-9", "cache"]);
   });
+  it("keeps the order there was, with changed rows in place and new ones last", () => {
+    const [web10, web9, cache] = rows as [Row, Row, Row];
+    const changed = { ...web9, cells: [] };
+    expect(inOrderOf([cache, changed, row("new", "0", "")], [web9, web10, cache]).map((entry) => entry.id)).toEqual([
+      "web-9",
+      "cache",
+      "new",
+    ]);
+    expect(inOrderOf([changed], [web9])[0]).toBe(changed);
+  });
   it("puts the youngest first by age", () => {
     expect(names(sortRows(rows, named("Age"), false))).toEqual(["web-9", "web-10", "cache"]);
   });

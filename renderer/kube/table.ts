@@ -115,6 +115,23 @@ export function sortValue(row: Row, column: ShownColumn): string | number {
   return leading && /^(\d+$|\d+\/|\d+ )/.test(text) ? Number(leading[0]) : text;
 }
 
+/**
+ * Rows in the order they had before, new ones last. Sorting what is nearly sorted takes a pass instead of
+ * a sort, which is what a list of thousands does several times a second.
+ */
+export function inOrderOf(rows: Row[], before: Row[]): Row[] {
+  const byId = new Map(rows.map((row) => [row.id, row]));
+  const ordered: Row[] = [];
+  for (const { id } of before) {
+    const row = byId.get(id);
+    if (!row) continue;
+    ordered.push(row);
+    byId.delete(id);
+  }
+  ordered.push(...byId.values());
+  return ordered;
+}
+
 const collator = new Intl.Collator("en", { numeric: true });
 
 export function sortRows(rows: Row[], column: ShownColumn | undefined, descending: boolean): Row[] {
