@@ -209,6 +209,7 @@ export class Cluster {
 
   summary(): ClusterSummary {
     const { record } = this;
+    const failure = this.failure ?? this.controlPlane.failure;
     const serving = this.controlPlane.state() === "running";
     return {
       name: record.name,
@@ -221,7 +222,7 @@ export class Cluster {
       kubeconfig: this.kubeconfig,
       nodes: this.nodes.map((node) => node.summary()),
       nodePorts: this.nodePorts.list(),
-      ...(this.failure ? { failure: this.failure } : {}),
+      ...(failure ? { failure } : {}),
     };
   }
 

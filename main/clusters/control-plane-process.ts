@@ -8,7 +8,8 @@ import { createServer } from "node:net";
 import { onLines } from "../host/lines.ts";
 import { RotatingLog } from "../host/log.ts";
 import { entry, nodeRuntime } from "../host/paths.ts";
-import { fail } from "./failure.ts";
+import type { Failure } from "../../common/contract/failure.ts";
+import { fail, toFailure } from "./failure.ts";
 import { Topic, pause } from "./topic.ts";
 
 export type ControlPlaneState = "stopped" | "starting" | "running" | "failed";
@@ -32,6 +33,8 @@ const PAUSES = [200, 500, 1000, 2000, 5000, 10_000];
 export class ControlPlaneProcess {
   readonly topic = new Topic();
   private readonly options: ControlPlaneOptions;
+  /** Why it does not run although it should. */
+  failure: Failure | undefined;
   private child: ChildProcess | undefined;
   private current: ControlPlaneState = "stopped";
   private wanted = false;
@@ -76,6 +79,7 @@ export class ControlPlaneProcess {
       clearTimeout(timer);
     }
     this.child = undefined;
+    this.failure = undefined;
     this.change("stopped");
   }
 
@@ -99,6 +103,7 @@ export class ControlPlaneProcess {
     const child = spawn(command, args, { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...environment } });
     this.child = child;
     await this.untilReady(child, `${command} ${args.join(" ")}`, log, signal);
+    this.failure = undefined;
     this.change("running");
     child.once("exit", (code, by) => this.died(code, by));
     if (child.exitCode !== null || child.signalCode !== null) this.died(child.exitCode, child.signalCode);
@@ -190,6 +195,7 @@ export class ControlPlaneProcess {
       } catch (error) {
         if (!this.wanted) break;
         file.error("control plane did not start", error);
+        this.failure = toFailure(error);
         this.child?.kill("SIGKILL");
         this.change("failed");
       }
