@@ -1,43 +1,33 @@
-/** State of the node that must survive the machine being cut off at any moment: whole and on the disk before it counts. */
+/** Small files that must be whole after a power cut: the old text or the new, never none. */
 import { mkdir, open, readFile, rename } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { Log } from "./log.ts";
-import { describeError } from "./log.ts";
 
-/** Writes JSON beside the file, brings it to the disk, then puts it in the file's place. */
-export async function writeState(file: string, value: unknown): Promise<void> {
-  const folder = dirname(file);
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  const fresh = `${file}.new`;
-  const handle = await open(fresh, "w", 0o600);
+/** The file system may put a rename on the disk before the content: so the content goes there first. */
+export async function writeDurably(file: string, text: string): Promise<void> {
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+  const handle = await open(`${file}.new`, "w", 0o600);
   try {
-    await handle.writeFile(JSON.stringify(value));
-    await handle.sync();
+    await handle.writeFile(text);
+    await handle.datasync();
   } finally {
     await handle.close();
   }
-  await rename(fresh, file);
-  const directory = await open(folder, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
+  await rename(`${file}.new`, file);
 }
 
-/** undefined when there is none, or it cannot be read: then the node asks for it again. */
-export async function readState<T>(file: string, log: Log): Promise<T | undefined> {
+/** undefined when it is absent, or damaged (`onDamage` hears why): both mean to get it anew. */
+export async function readJson<T>(file: string, onDamage: (error: unknown) => void): Promise<T | undefined> {
   let text: string;
   try {
     text = await readFile(file, "utf8");
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "ENOENT") log.error("state", file, error);
-    return undefined;
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
   }
   try {
     return JSON.parse(text) as T;
   } catch (error) {
-    log.info("state", `${file} is damaged (${describeError(error)}) and counts as absent`);
+    onDamage(error);
     return undefined;
   }
 }

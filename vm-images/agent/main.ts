@@ -84,6 +84,7 @@ function onMessage(message: HostMessage): void {
 
 function onIdentity(received: NodeIdentity): void {
   if (!identity) return identityArrived.resolve(received);
+  if (received.bootstrapToken) agent?.useToken(received.bootstrapToken);
   // The control plane moved to another port: begin anew with what is known, without touching a container.
   if (received.apiServer === identity.apiServer && received.caCertificate === identity.caCertificate) return;
   log.info("agent", `the API server is at ${received.apiServer} now`);
@@ -138,11 +139,11 @@ async function main(): Promise<void> {
   if (again) {
     received = kept;
   } else {
-    await pool.fill();
     if (!kept) {
+      await pool.fill(1);
       await rehearse({ runtime, cache, pool, dockerVersion, log, run: runCommand }).catch((error: unknown) => log.error("rehearsal", "failed", error));
-      await pool.fill();
     }
+    await pool.fill();
     if (!kept) await agePseudoRandomness(runCommand);
     enter("awaiting-identity");
     const patience = kept ? sleep(IDENTITY_PATIENCE).then(() => kept) : new Promise<never>(() => undefined);
@@ -155,12 +156,15 @@ async function main(): Promise<void> {
     const fresh = received !== kept;
     await become({ ...received, unixMillis: fresh ? received.unixMillis + (performance.now() - begin) : Date.now() }, runCommand);
   }
-  if (received !== kept) await saveIdentity(received);
+  // Brought to the disk beside the rest; joining waits for it.
+  const saved = received === kept ? Promise.resolve() : saveIdentity(received);
+  saved.catch((error: unknown) => fatal("identity", error));
   enter("network");
   const networkReady = again ? Promise.resolve() : runCommand("ip", ["-force", "-batch", "-"], { input: networkCommands(received, CLUSTER_MTU) });
   networkReady.catch((error: unknown) => fatal("network", error));
-  agent = new NodeAgent({ identity: received, runtime, cache, pool, dockerVersion, stateFolder: STATE, memoryFolder: SECRETS, log, run: runCommand, fresh: !kept, networkReady, enter, signal: life.signal });
+  agent = new NodeAgent({ identity: received, runtime, cache, pool, dockerVersion, stateFolder: STATE, memoryFolder: SECRETS, log, run: runCommand, fresh: !kept, networkReady, enter, failed: (code, message) => port.send({ type: "failure", code, message }), signal: life.signal });
   await agent.join();
+  await saved;
   await writeFile(JOINED, "");
   await agent.ready();
   enter("ready", `${((performance.now() - begin) / 1000).toFixed(2)} s after the identity, ${Math.round(process.memoryUsage().rss / 1048576)} MB`);

@@ -42,6 +42,11 @@ import { KubeletServer } from "./server/server.ts";
 import { Volumes } from "./volumes/volumes.ts";
 
 const RETRY = 1000;
+const TOKEN_PATIENCE = 15_000;
+
+/** Joining waits for the host to give a bootstrap token. */
+class NoTokenError extends Error {}
+
 const NETWORK_MISSING = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:the node has no podCIDR yet";
 
 export interface NodeAgentOptions {
@@ -63,6 +68,8 @@ export interface NodeAgentOptions {
   newKey?: () => string;
   ports?: { kubelet: number; dns: number; dnsAddress: string };
   enter(stage: AgentStage, message?: string): void;
+  /** Something that the host must help with. */
+  failed(code: string, message: string): void;
   signal: AbortSignal;
 }
 
@@ -74,11 +81,21 @@ export class NodeAgent {
   #registration: Registration | undefined;
   #kubelet: Kubelet | undefined;
   #network: PodNetwork;
+  #token: string | undefined;
+  #tokenCame = Promise.withResolvers<void>();
 
   constructor(options: NodeAgentOptions) {
     this.#options = options;
+    this.#token = options.identity.bootstrapToken;
     this.#certificates = new CertificateStore(`${options.stateFolder}/pki`);
     this.#network = new PodNetwork(options.run, CLUSTER_MTU);
+  }
+
+  /** The host has made another bootstrap token. */
+  useToken(token: string): void {
+    this.#token = token;
+    this.#tokenCame.resolve();
+    this.#tokenCame = Promise.withResolvers<void>();
   }
 
   /** Gets the certificates and registers the Node. Tries until the API server is there. */
@@ -209,12 +226,17 @@ export class NodeAgent {
     const subject = nodeSubject(identity.nodeName);
     const kept = await this.#certificates.load("client", (certificate) => certificate.subject.includes(`CN=${subject.commonName}`) && this.#signedByOurs(certificate));
     if (kept) return kept;
-    if (!identity.bootstrapToken) throw new Error("the node has no certificate and was given no bootstrap token");
-    const client = new KubeClient({ server: identity.apiServer, ca: identity.caCertificate, token: identity.bootstrapToken });
+    const token = this.#token;
+    if (!token) throw new NoTokenError("the node has no certificate and was given no bootstrap token");
+    const client = new KubeClient({ server: identity.apiServer, ca: identity.caCertificate, token });
     try {
       const pair = await requestCertificate(client, CLIENT_SIGNER.name, CLIENT_SIGNER.usages, subject, this.#newKey(), signal);
       await this.#certificates.save("client", pair);
       return pair;
+    } catch (error) {
+      // Used up, or too old: only another one helps.
+      if (isStatus(error, "Unauthorized") && this.#token === token) this.#token = undefined;
+      throw error;
     } finally {
       client.close();
     }
@@ -257,6 +279,11 @@ export class NodeAgent {
       } catch (error) {
         if (this.#options.signal.aborted) throw error;
         this.#options.log.error("join", what, error);
+        if (error instanceof NoTokenError) {
+          this.#options.failed("CERTIFICATE", error.message);
+          await Promise.race([this.#tokenCame.promise, sleep(TOKEN_PATIENCE, this.#options.signal)]);
+          continue;
+        }
         if (isStatus(error, "Unauthorized", "Forbidden")) await sleep(RETRY, this.#options.signal);
         await sleep(RETRY, this.#options.signal);
       }

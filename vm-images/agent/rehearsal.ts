@@ -108,7 +108,7 @@ export async function rehearse(options: RehearsalOptions): Promise<void> {
   await mkdir(FOLDER, { recursive: true });
   try {
     const agent = new NodeAgent({
-      identity, runtime, cache, pool, dockerVersion, stateFolder: FOLDER, memoryFolder: `${FOLDER}/memory`, log: quiet, run: harmless, fresh: true, networkReady: Promise.resolve(), enter: () => undefined, signal: life.signal, newKey: () => key,
+      identity, runtime, cache, pool, dockerVersion, stateFolder: FOLDER, memoryFolder: `${FOLDER}/memory`, log: quiet, run: harmless, fresh: true, networkReady: Promise.resolve(), enter: () => undefined, failed: (code, message) => quiet.info("error", `${code}: ${message}`), signal: life.signal, newKey: () => key,
       ports: { kubelet: 0, dns: DNS_PORT, dnsAddress: "127.0.0.1" },
     });
     const inTime = sleep(DEADLINE, life.signal).then(() => {

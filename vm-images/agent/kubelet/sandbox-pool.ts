@@ -87,20 +87,20 @@ export class SandboxPool {
     return container;
   }
 
-  /** Starts sandboxes until the pool is full; one at a time, and never twice at once. */
-  fill(): Promise<void> {
-    this.#filling ??= this.#fill().finally(() => (this.#filling = undefined));
+  /** Starts sandboxes until the pool is full (or holds `count`); one at a time, and never twice at once. */
+  fill(count = this.#size): Promise<void> {
+    this.#filling ??= this.#fill(Math.min(count, this.#size)).finally(() => (this.#filling = undefined));
     return this.#filling;
   }
 
-  async #fill(): Promise<void> {
+  async #fill(count: number): Promise<void> {
     for (const stale of this.#cache.all()) {
       if (!stale.name && stale.state !== "running") {
         await this.#runtime.remove(stale.id);
         await this.#cache.refresh(stale.id);
       }
     }
-    while (!this.#closed && this.ready().length < this.#size) {
+    while (!this.#closed && this.ready().length < count) {
       const id = await this.#runtime.create(pooledSandboxName(randomBytes(6).toString("hex")), plainSandbox(POOL_HOSTNAME));
       await this.#runtime.start(id);
       const sandbox = await this.#cache.refresh(id);
