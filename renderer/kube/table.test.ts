@@ -1,6 +1,15 @@
 /** Rows and columns: what is shown, sorted and found. */
 import { describe, expect, it } from "vitest";
-import { cellText, filterRows, shownColumns, sortRows, type Row, type TableColumn } from "./table.ts";
+import {
+  cellText,
+  filterRows,
+  firstSort,
+  inOrderOf,
+  shownColumns,
+  sortRows,
+  type Row,
+  type TableColumn,
+} from "./table.ts";
 
 const COLUMNS: TableColumn[] = [
   { name: "Name", type: "string", format: "name", priority: 0 },
@@ -80,5 +89,36 @@ describe("filtering", () => {
     ["nothing", []],
   ])("%s", (filter, found) => {
     expect(names(filterRows(rows, columns, filter))).toEqual(found);
+  });
+});
+
+describe("events", () => {
+  const eventColumns = shownColumns(
+    [
+      { name: "Last Seen", type: "string", priority: 0 },
+      { name: "Type", type: "string", priority: 0 },
+      { name: "Name", type: "string", format: "name", priority: 1 },
+    ],
+    { namespaced: true, wide: false },
+  );
+  it("come newest first, by when they were last seen, with their namespace", () => {
+    const event = (name: string, lastTimestamp: string): Row => ({
+      id: name,
+      cells: ["", name, name],
+      object: {
+        apiVersion: "v1",
+        kind: "Event",
+        metadata: { name, creationTimestamp: "2026-01-01T00:00:00Z" },
+        lastTimestamp,
+      },
+    });
+    const list = [event("old", "2026-01-01T00:00:01Z"), event("new", "2026-01-01T00:05:00Z")];
+    expect(eventColumns.map((column) => [column.title, column.role])).toEqual([
+      ["Last Seen", "age"],
+      ["Namespace", "namespace"],
+      ["Type", "status"],
+    ]);
+    expect(firstSort(eventColumns)).toBe("Last Seen");
+    expect(names(sortRows(list, eventColumns[0], false))).toEqual(["new", "old"]);
   });
 });
