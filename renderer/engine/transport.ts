@@ -85,6 +85,7 @@ function receivePort(bridge: DrydockBridge, signal: AbortSignal): Promise<Messag
       if (port) resolve(port);
       else reject(new Error(data.error ?? "The engine does not answer."));
     };
+    if (signal.aborted) return onAbort();
     window.addEventListener("message", onMessage);
     signal.addEventListener("abort", onAbort, { once: true });
     bridge.connect(id);
