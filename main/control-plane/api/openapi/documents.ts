@@ -1,0 +1,201 @@
+/**
+ * OpenAPI documents: version 3 one a group and version, version 2 one for everything. Made when first asked
+ * for and kept until the catalog changes.
+ */
+import { createHash } from "node:crypto";
+import type { ResourceDefinition } from "../../resources/definition.ts";
+import type { Catalog } from "../catalog.ts";
+import { serverVersion } from "../version.ts";
+import type { Operation, Parameter, PathOperations } from "./operations.ts";
+import { pathsOf, rootOf } from "./operations.ts";
+import type { Dialect, Schema } from "./schemas.ts";
+import { closure, root, sorted } from "./schemas.ts";
+
+const json = "application/json";
+const contentTypes = [json, "application/yaml", "application/vnd.kubernetes.protobuf"];
+const patchTypes = [
+  "application/apply-patch+yaml",
+  "application/json-patch+json",
+  "application/merge-patch+json",
+  "application/strategic-merge-patch+json",
+];
+
+interface Documents {
+  version: number;
+  v2?: Buffer;
+  index?: Buffer;
+  v3: Map<string, Buffer>;
+}
+
+const kept = new WeakMap<Catalog, Documents>();
+
+function documentsOf(catalog: Catalog): Documents {
+  let documents = kept.get(catalog);
+  if (documents?.version !== catalog.version) {
+    documents = { version: catalog.version, v3: new Map() };
+    kept.set(catalog, documents);
+  }
+  return documents;
+}
+
+/** "api/v1", "apis/apps/v1" → the definitions there. */
+function places(catalog: Catalog): Map<string, ResourceDefinition[]> {
+  return Map.groupBy(catalog.all(), (definition) => rootOf(definition).slice(1));
+}
+
+/** The root document: where each group and version's own document is, with its hash. */
+export function openapiV3Index(catalog: Catalog): Buffer {
+  const documents = documentsOf(catalog);
+  documents.index ??= Buffer.from(
+    JSON.stringify({
+      paths: Object.fromEntries(
+        [...places(catalog).keys()].toSorted().map((place) => {
+          // The hash of what the document is made of: making all documents only to hash them would take too long.
+          const made = JSON.stringify([serverVersion.gitVersion, place, places(catalog).get(place)?.map(facts)]);
+          const hash = createHash("sha256").update(made).digest("hex").slice(0, 64).toUpperCase();
+          return [place, { serverRelativeURL: `/openapi/v3/${place}?hash=${hash}` }];
+        }),
+      ),
+    }),
+  );
+  return documents.index;
+}
+
+/** What of a definition shows in its document. */
+function facts({ resource, kind, verbs, subresources, namespaced }: ResourceDefinition): unknown {
+  return [resource, kind, verbs, namespaced, subresources?.map(({ name, verbs: allowed }) => [name, allowed])];
+}
+
+/** The document of "api/v1" or "apis/apps/v1"; undefined where nothing is served. */
+export function openapiV3(catalog: Catalog, place: string): Buffer | undefined {
+  const { v3 } = documentsOf(catalog);
+  const known = v3.get(place);
+  if (known) return known;
+  const definitions = places(catalog).get(place);
+  if (!definitions) return undefined;
+  const paths = definitions.flatMap(pathsOf);
+  const document = {
+    openapi: "3.0.0",
+    info: { title: "Kubernetes", version: serverVersion.gitVersion },
+    paths: renderPaths(paths, "v3"),
+    components: { schemas: closure(typesIn(paths), "v3") },
+  };
+  const bytes = Buffer.from(JSON.stringify(document));
+  v3.set(place, bytes);
+  return bytes;
+}
+
+/** Everything in one Swagger 2.0 document. */
+export function openapiV2(catalog: Catalog): Buffer {
+  const documents = documentsOf(catalog);
+  if (!documents.v2) {
+    const paths = catalog.all().flatMap(pathsOf);
+    documents.v2 = Buffer.from(
+      JSON.stringify({
+        swagger: "2.0",
+        info: { title: "Kubernetes", version: serverVersion.gitVersion },
+        paths: renderPaths(paths, "v2"),
+        definitions: closure(typesIn(paths), "v2"),
+      }),
+    );
+  }
+  return documents.v2;
+}
+
+function typesIn(paths: readonly PathOperations[]): Set<string> {
+  const types = new Set<string>();
+  for (const { operations } of paths) {
+    for (const { body, answer } of operations) {
+      if (body) types.add(body);
+      if (answer) types.add(answer);
+    }
+  }
+  return types;
+}
+
+function renderPaths(paths: readonly PathOperations[], dialect: Dialect): Record<string, Schema> {
+  return sorted(
+    Object.fromEntries(
+      paths.map(({ path, parameters, operations }) => [
+        path,
+        {
+          ...Object.fromEntries(operations.map((one) => [one.method, dialect === "v2" ? swagger(one) : openapi(one)])),
+          parameters: parameters.map((one) => renderParameter(one, dialect)),
+        },
+      ]),
+    ),
+  );
+}
+
+function renderParameter({ name, in: where, type, description }: Parameter, dialect: Dialect): Schema {
+  const required = where === "path" ? { required: true } : {};
+  const shape = dialect === "v2" ? { type, uniqueItems: true } : { schema: { type, uniqueItems: true } };
+  return { name, in: where, description, ...required, ...shape };
+}
+
+const codes = (operation: Operation): string[] => (operation.created ? ["200", "201"] : ["200"]);
+const said: Record<string, string> = { "200": "OK", "201": "Created" };
+
+function extensions({ action, gvk }: Operation): Schema {
+  return { "x-kubernetes-action": action, ...(gvk ? { "x-kubernetes-group-version-kind": gvk } : {}) };
+}
+
+function openapi(operation: Operation): Schema {
+  const { id, tag, description, body, answer, patch } = operation;
+  const reference = (type: string): Schema => ({ schema: { $ref: root("v3") + type } });
+  const answers = answer
+    ? { content: Object.fromEntries(contentTypes.map((type) => [type, reference(answer)])) }
+    : { content: { "*/*": { schema: { type: "string" } } } };
+  return {
+    tags: [tag],
+    description,
+    operationId: id,
+    parameters: operation.parameters.map((one) => renderParameter(one, "v3")),
+    ...(body
+      ? {
+          requestBody: {
+            content: Object.fromEntries((patch ? patchTypes : ["*/*"]).map((type) => [type, reference(body)])),
+            ...(patch || operation.method !== "delete" ? { required: true } : {}),
+          },
+        }
+      : {}),
+    responses: {
+      ...Object.fromEntries(codes(operation).map((code) => [code, { description: said[code], ...answers }])),
+      "401": { description: "Unauthorized" },
+    },
+    ...extensions(operation),
+  };
+}
+
+function swagger(operation: Operation): Schema {
+  const { id, tag, description, body, answer, patch } = operation;
+  const bodyParameter = body
+    ? [
+        {
+          name: "body",
+          in: "body",
+          ...(operation.method === "delete" ? {} : { required: true }),
+          schema: { $ref: root("v2") + body },
+        },
+      ]
+    : [];
+  return {
+    tags: [tag],
+    description,
+    operationId: id,
+    consumes: patch ? patchTypes : ["*/*"],
+    produces: contentTypes,
+    schemes: ["https"],
+    parameters: [...bodyParameter, ...operation.parameters.map((one) => renderParameter(one, "v2"))],
+    responses: {
+      ...Object.fromEntries(
+        codes(operation).map((code) => [
+          code,
+          { description: said[code], schema: answer ? { $ref: root("v2") + answer } : { type: "string" } },
+        ]),
+      ),
+      "401": { description: "Unauthorized" },
+    },
+    ...extensions(operation),
+  };
+}

@@ -1,0 +1,97 @@
+import { describe, expect, test } from "vitest";
+import { builtinResources } from "../../resources/index.ts";
+import { Catalog } from "../catalog.ts";
+import { describe as describeType, parseDeclaration } from "./descriptions.ts";
+import { openapiV2, openapiV3, openapiV3Index } from "./documents.ts";
+
+type Json = Record<string, any>; // eslint-disable-line typescript/no-explicit-any
+
+const catalog = new Catalog(builtinResources());
+const parsed = (bytes: Buffer | undefined): Json => JSON.parse(String(bytes)) as Json;
+
+/** Every $ref of a document, each once. */
+function references(value: unknown, found = new Set<string>()): Set<string> {
+  if (typeof value !== "object" || value === null) return found;
+  for (const [key, inner] of Object.entries(value)) {
+    if (key === "$ref") found.add(String(inner));
+    else references(inner, found);
+  }
+  return found;
+}
+
+describe("version 3", () => {
+  test("an index of hashed documents, all of which are there and complete", () => {
+    const index = parsed(openapiV3Index(catalog));
+    expect(Object.keys(index["paths"])).toContain("apis/apps/v1");
+    expect(index["paths"]["api/v1"]["serverRelativeURL"]).toMatch(/^\/openapi\/v3\/api\/v1\?hash=[0-9A-F]{64}$/);
+    for (const place of Object.keys(index["paths"])) {
+      const document = parsed(openapiV3(catalog, place));
+      const schemas = document["components"]["schemas"];
+      const missing = [...references(document)].filter((ref) => !schemas[ref.slice("#/components/schemas/".length)]);
+      expect({ place, missing }).toEqual({ place, missing: [] });
+    }
+    expect(openapiV3(catalog, "apis/nothing/v1")).toBeUndefined();
+  });
+
+  test("what kubectl looks for: fieldValidation on the kind's PATCH, kinds on schemas, merge keys", () => {
+    const document = parsed(openapiV3(catalog, "apis/apps/v1"));
+    const patch = document["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}"]["patch"];
+    expect(patch["x-kubernetes-group-version-kind"]).toEqual({ group: "apps", version: "v1", kind: "Deployment" });
+    expect(patch["parameters"].map((one: Json) => one["name"])).toContain("fieldValidation");
+    expect(Object.keys(patch["requestBody"]["content"])).toContain("application/apply-patch+yaml");
+    const schemas = document["components"]["schemas"];
+    expect(schemas["io.k8s.api.apps.v1.Deployment"]["x-kubernetes-group-version-kind"]).toEqual([
+      { group: "apps", version: "v1", kind: "Deployment" },
+    ]);
+    expect(schemas["io.k8s.api.core.v1.PodSpec"]["properties"]["containers"]).toMatchObject({
+      type: "array",
+      "x-kubernetes-list-type": "map",
+      "x-kubernetes-list-map-keys": ["name"],
+      "x-kubernetes-patch-strategy": "merge",
+      "x-kubernetes-patch-merge-key": "name",
+    });
+    expect(
+      document["paths"]["/apis/apps/v1/namespaces/{namespace}/deployments/{name}/scale"]["patch"][
+        "x-kubernetes-group-version-kind"
+      ],
+    ).toEqual({
+      group: "autoscaling",
+      version: "v1",
+      kind: "Scale",
+    });
+  });
+
+  test("a change of the catalog makes new documents", () => {
+    const changing = new Catalog(builtinResources());
+    const before = openapiV3Index(changing);
+    expect(openapiV3Index(changing)).toBe(before);
+    changing.remove({ group: "storage.k8s.io", version: "v1", resource: "storageclasses" });
+    expect(openapiV3(changing, "apis/storage.k8s.io/v1")).toBeUndefined();
+    expect(parsed(openapiV3Index(changing))["paths"]["apis/storage.k8s.io/v1"]).toBeUndefined();
+  });
+});
+
+test("version 2: one document, complete", () => {
+  const document = parsed(openapiV2(catalog));
+  const missing = [...references(document)].filter(
+    (ref) => !document["definitions"][ref.slice("#/definitions/".length)],
+  );
+  expect(missing).toEqual([]);
+  expect(
+    document["paths"]["/api/v1/namespaces/{namespace}/pods/{name}/log"]["get"]["responses"]["200"]["schema"],
+  ).toEqual({ type: "string" });
+  const ids = Object.values(document["paths"] as Json).flatMap((path: Json) =>
+    ["get", "put", "post", "patch", "delete"].flatMap((method) => path[method]?.["operationId"] ?? []),
+  );
+  expect(ids.length).toBe(new Set(ids).size);
+});
+
+test("words come from the package's doc comments", () => {
+  expect(describeType("io.k8s.api.core.v1.PodSpec").fields.get("containers")).toMatch(/^List of containers/);
+  const text =
+    '/**\n * A thing.\n */\nexport interface IThing {\n    /**\n     * One.\n     *\n     * Two.\n     */\n    "a"?: string;\n}\n';
+  expect(parseDeclaration(text, "Thing")).toEqual({
+    description: "A thing.",
+    fields: new Map([["a", "One.\n\nTwo."]]),
+  });
+});
