@@ -210,23 +210,32 @@ export class RevisionStore implements Store {
 
   private publish(batch: Pending[]): void {
     const events: StoreEvent[] = [];
+    const items: (KeyValue | undefined)[] = [];
     for (const { mutation, previous } of batch) {
       const { key, value, revision, createRevision } = mutation;
+      let current: KeyValue | undefined;
       if (value === undefined) {
         this.current.delete(key);
         this.keys.delete(key);
       } else {
         if (!this.current.has(key)) this.keys.add(key);
-        this.current.set(key, { key, value, createRevision, modRevision: revision });
+        // A later write may be staged already: then this value is no longer the staged one.
+        const staged = this.staged.get(key);
+        current = staged?.modRevision === revision ? staged : { key, value, createRevision, modRevision: revision };
+        this.current.set(key, current);
       }
       if (this.staged.get(key)?.modRevision === revision || (value === undefined && this.staged.get(key) === undefined)) this.staged.delete(key);
-      events.push({ type: value === undefined ? "delete" : "put", key, revision, ...(value ? { value } : {}), ...(previous ? { previous } : {}) });
+      items.push(current);
+      events.push({ type: value === undefined ? "delete" : "put", key, revision, ...(value ? { value } : {}), ...(current ? { current } : {}), ...(previous ? { previous } : {}) });
     }
     this.durable = batch.at(-1)?.mutation.revision ?? this.durable;
     this.recent.push(...events);
     if (this.recent.length > RECENT * 1.25) this.recent = this.recent.slice(-RECENT);
     for (const watcher of this.watchers) if (watcher.live) this.deliver(watcher, events);
-    for (const pending of batch) pending.done({ ok: true, revision: pending.mutation.revision });
+    batch.forEach((pending, at) => {
+      const item = items[at];
+      pending.done({ ok: true, revision: pending.mutation.revision, ...(item ? { item } : {}) });
+    });
   }
 
   private deliver(watcher: Watcher, events: StoreEvent[]): void {
@@ -293,7 +302,8 @@ function eventsOf(mutations: Mutation[]): StoreEvent[] {
   const last = new Map<string, KeyValue | undefined>();
   return mutations.map(({ key, value, revision, createRevision }) => {
     const previous = last.get(key);
-    last.set(key, value === undefined ? undefined : { key, value, createRevision, modRevision: revision });
-    return { type: value === undefined ? "delete" : "put", key, revision, ...(value ? { value } : {}), ...(previous ? { previous } : {}) };
+    const current = value === undefined ? undefined : { key, value, createRevision, modRevision: revision };
+    last.set(key, current);
+    return { type: value === undefined ? "delete" : "put", key, revision, ...(value ? { value } : {}), ...(current ? { current } : {}), ...(previous ? { previous } : {}) };
   });
 }

@@ -24,6 +24,8 @@ export interface StoreEvent {
   revision: number;
   /** For put: the new value. For delete: undefined. */
   value?: Uint8Array;
+  /** For put: what the key holds after it; the very object that `get` and `list` answer while it is current. */
+  current?: KeyValue;
   /** The value before this write; undefined when the key was created. */
   previous?: KeyValue;
 }
@@ -38,7 +40,7 @@ export interface ListResult {
 
 /** What a compare-and-swap write did. */
 export type WriteResult =
-  | { ok: true; revision: number }
+  | { ok: true; revision: number; /** For put: what the key holds now. */ item?: KeyValue }
   /** The key was not at the expected revision; `current` is what is there now. */
   | { ok: false; current: KeyValue | undefined };
 

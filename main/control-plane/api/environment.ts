@@ -1,0 +1,23 @@
+/** What the HTTP side works on: the registry, who may do what, and what answers requests that are not stored. */
+import type { Authenticator, Authorizer } from "../auth/types.ts";
+import type { VirtualHandlers } from "../resources/virtual/index.ts";
+import type { Reader } from "../resources/reader.ts";
+import type { Catalog } from "./catalog.ts";
+import type { Log } from "./log.ts";
+import type { Metrics } from "./metrics.ts";
+import type { RegistryContext } from "./registry/context.ts";
+import type { KubeletProxy } from "./streaming/kubelet-proxy.ts";
+
+export interface ApiEnvironment {
+  catalog: Catalog;
+  registry: RegistryContext;
+  reader: Reader;
+  authenticator: Authenticator;
+  authorizer: Authorizer;
+  handlers: VirtualHandlers;
+  kubelets: KubeletProxy;
+  log: Log;
+  metrics: Metrics;
+  /** Named checks of /readyz; each says what is wrong, or nothing. */
+  checks: Map<string, () => string | undefined>;
+}

@@ -1,0 +1,119 @@
+/** One request and its answer: the body read within its limit, and answers in the form the client asked for. */
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { promisify } from "node:util";
+import { gzip } from "node:zlib";
+import { encodeProtobuf } from "../../../../common/kube/codec/protobuf.ts";
+import { toYaml } from "../../../../common/kube/codec/json.ts";
+import type { KubeObject } from "../../../../common/kube/object.ts";
+import { StatusError } from "../../../../common/kube/status.ts";
+import type { User } from "../../resources/definition.ts";
+import { CONTENT_TYPES } from "./negotiate.ts";
+import type { Format } from "./negotiate.ts";
+import type { RequestInfo } from "./request-info.ts";
+
+const BODY_LIMIT = 3 * 1024 * 1024;
+/** Smaller answers are not worth the time. */
+const GZIP_BYTES = 128 * 1024;
+const gzipped = promisify(gzip);
+
+export class Exchange {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly info: RequestInfo;
+  readonly user: User;
+  readonly #warnings = new Set<string>();
+
+  constructor(request: IncomingMessage, response: ServerResponse, info: RequestInfo, user: User) {
+    this.request = request;
+    this.response = response;
+    this.info = info;
+    this.user = user;
+  }
+
+  warn(message: string): void {
+    this.#warnings.add(message);
+  }
+
+  /** The whole body. Throws RequestEntityTooLarge. */
+  async body(): Promise<Buffer> {
+    const tooLarge = new StatusError("RequestEntityTooLarge", `Request entity too large: limit is ${BODY_LIMIT}`);
+    if (Number(this.request.headers["content-length"] ?? 0) > BODY_LIMIT) throw tooLarge;
+    const chunks: Buffer[] = [];
+    let size = 0;
+    for await (const chunk of this.request as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > BODY_LIMIT) throw tooLarge;
+      chunks.push(chunk);
+    }
+    return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+  }
+
+  /** The media type of the body, without parameters. */
+  contentType(): string {
+    return (this.request.headers["content-type"] ?? "").split(";")[0]?.trim().toLowerCase() ?? "";
+  }
+
+  /** JSON bytes that are ready, in the form wanted. */
+  async sendJson(bytes: Buffer, format: Format, status = 200): Promise<void> {
+    if (format.media === "json") return this.send(bytes, CONTENT_TYPES.json, status);
+    return this.sendObject(JSON.parse(bytes.toString()) as KubeObject, format, status);
+  }
+
+  async sendObject(object: object, format: Format, status = 200): Promise<void> {
+    switch (format.media) {
+      case "yaml":
+        return this.send(Buffer.from(toYaml(object)), CONTENT_TYPES.yaml, status);
+      case "protobuf":
+        return this.send(Buffer.from(encodeProtobuf(object as KubeObject)), CONTENT_TYPES.protobuf, status);
+      default:
+        return this.send(Buffer.from(JSON.stringify(object)), CONTENT_TYPES.json, status);
+    }
+  }
+
+  async send(bytes: Buffer, contentType: string, status = 200): Promise<void> {
+    const { response } = this;
+    if (response.headersSent || response.destroyed) return;
+    let body = bytes;
+    const headers: Record<string, string | string[] | number> = {
+      "cache-control": "no-cache, private",
+      "content-type": contentType,
+      ...this.warningHeader(),
+    };
+    if (bytes.length >= GZIP_BYTES && /\bgzip\b/.test(String(this.request.headers["accept-encoding"] ?? ""))) {
+      body = await gzipped(bytes, { level: 1 });
+      headers["content-encoding"] = "gzip";
+      headers["vary"] = "Accept-Encoding";
+    }
+    headers["content-length"] = body.length;
+    response.writeHead(status, headers).end(body);
+  }
+
+  /** For answers that write their own head. */
+  warningHeader(): Record<string, string[]> {
+    if (this.#warnings.size === 0) return {};
+    return {
+      warning: [...this.#warnings].map(
+        (text) => `299 - "${text.replaceAll(/[\r\n]+/g, " ").replaceAll(/["\\]/g, "\\$&")}"`,
+      ),
+    };
+  }
+}
+
+/** Writes a Status where there is no exchange yet, or none any more. */
+export function sendStatus(response: ServerResponse, error: StatusError, headers: Record<string, string> = {}): void {
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  const { retryAfterSeconds } = error.status.details ?? {};
+  const body = Buffer.from(JSON.stringify(error.status));
+  response
+    .writeHead(error.code, {
+      "cache-control": "no-cache, private",
+      "content-type": CONTENT_TYPES.json,
+      ...(retryAfterSeconds === undefined ? {} : { "retry-after": String(retryAfterSeconds) }),
+      ...headers,
+      "content-length": body.length,
+    })
+    .end(body);
+}

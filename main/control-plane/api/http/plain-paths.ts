@@ -1,0 +1,144 @@
+/** Requests that are not about a resource: discovery, version, health, metrics, OpenAPI. */
+import { createHash } from "node:crypto";
+import { StatusError } from "../../../../common/kube/status.ts";
+import { aggregated, plainGroup, plainGroups, plainResources, plainVersions } from "../discovery/documents.ts";
+import type { ApiEnvironment } from "../environment.ts";
+import { openapiV2, openapiV3, openapiV3Index } from "../openapi/documents.ts";
+import { serverVersion } from "../version.ts";
+import type { Exchange } from "./exchange.ts";
+import { CONTENT_TYPES, negotiate } from "./negotiate.ts";
+
+/** Throws StatusError NotFound for paths that mean nothing. */
+export async function handlePlain(environment: ApiEnvironment, exchange: Exchange): Promise<void> {
+  const path = exchange.info.path.length > 1 ? exchange.info.path.replace(/\/$/, "") : exchange.info.path;
+  if (!["GET", "HEAD"].includes(exchange.info.method)) {
+    throw new StatusError("MethodNotAllowed", "the server does not allow this method on the requested resource");
+  }
+  const [, root = "", ...rest] = path.split("/");
+  switch (root) {
+    case "":
+      return exchange.sendObject({ paths: rootPaths(environment) }, { media: "json" });
+    case "api":
+    case "apis":
+      return discovery(environment, exchange, root, rest.map(decodeURIComponent));
+    case "version":
+      return exchange.sendObject(serverVersion, { media: "json" });
+    case "healthz":
+    case "livez":
+    case "readyz":
+      return health(environment, exchange, root, rest[0]);
+    case "metrics":
+      return exchange.send(Buffer.from(environment.metrics.text()), "text/plain; version=0.0.4; charset=utf-8");
+    case "openapi":
+      return openapi(environment, exchange, rest);
+    default:
+      throw new StatusError("NotFound", "the server could not find the requested resource");
+  }
+}
+
+function rootPaths({ catalog }: ApiEnvironment): string[] {
+  const served = catalog
+    .all()
+    .map(({ group, version }) => (group === "" ? `/api/${version}` : `/apis/${group}/${version}`));
+  const groups = catalog.all().flatMap(({ group }) => (group === "" ? [] : [`/apis/${group}`]));
+  const others = [
+    "/api",
+    "/apis",
+    "/healthz",
+    "/livez",
+    "/metrics",
+    "/openapi/v2",
+    "/openapi/v3",
+    "/readyz",
+    "/version",
+  ];
+  return [...new Set([...served, ...groups, ...others])].toSorted();
+}
+
+async function discovery(
+  environment: ApiEnvironment,
+  exchange: Exchange,
+  root: "api" | "apis",
+  rest: string[],
+): Promise<void> {
+  const definitions = environment.catalog.all();
+  if (rest.length === 0) {
+    const format = negotiate(exchange.request.headers.accept, ["APIGroupDiscoveryList"]);
+    if (format.as) {
+      const version = format.version ?? "v2";
+      const bytes = Buffer.from(JSON.stringify(aggregated(definitions, root, version)));
+      return tagged(exchange, bytes, `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`);
+    }
+    const { localAddress = "", localPort = 0 } = exchange.request.socket;
+    return exchange.sendObject(
+      root === "api" ? plainVersions(`${localAddress}:${localPort}`) : plainGroups(definitions),
+      format,
+    );
+  }
+  const format = negotiate(exchange.request.headers.accept);
+  const [group, version] = root === "api" ? ["", rest[0]] : rest;
+  const document =
+    version === undefined ? plainGroup(definitions, group ?? "") : plainResources(definitions, group ?? "", version);
+  if (!document) throw new StatusError("NotFound", "the server could not find the requested resource");
+  return exchange.sendObject(document, { media: format.media });
+}
+
+/** With an ETag, and nothing where the client has it already. */
+async function tagged(exchange: Exchange, bytes: Buffer, contentType: string, maxAge?: number): Promise<void> {
+  const etag = `"${createHash("sha256").update(bytes).digest("hex").slice(0, 64).toUpperCase()}"`;
+  exchange.response.setHeader("etag", etag);
+  exchange.response.setHeader("vary", "Accept");
+  if (exchange.request.headers["if-none-match"] === etag) {
+    exchange.response.writeHead(304, { "cache-control": "public" }).end();
+    return;
+  }
+  if (maxAge !== undefined) exchange.response.setHeader("expires", new Date(Date.now() + maxAge * 1000).toUTCString());
+  return exchange.send(bytes, contentType);
+}
+
+async function health(
+  environment: ApiEnvironment,
+  exchange: Exchange,
+  root: string,
+  one: string | undefined,
+): Promise<void> {
+  const { query } = exchange.info;
+  const excluded = new Set(query.getAll("exclude"));
+  const checks = new Map<string, () => string | undefined>([["ping", () => undefined]]);
+  for (const [name, check] of environment.checks) if (root !== "livez" || name === "store") checks.set(name, check);
+  if (one !== undefined && !checks.has(one))
+    throw new StatusError("NotFound", "the server could not find the requested resource");
+  const lines: string[] = [];
+  let failed = false;
+  for (const [name, check] of checks) {
+    if (one !== undefined && one !== name) continue;
+    const problem = excluded.has(name) ? undefined : check();
+    if (problem !== undefined) failed = true;
+    lines.push(
+      excluded.has(name)
+        ? `[+]${name} excluded: ok`
+        : problem === undefined
+          ? `[+]${name} ok`
+          : `[-]${name} failed: ${problem}`,
+    );
+  }
+  const verbose = failed || query.has("verbose");
+  const text = verbose ? `${lines.join("\n")}\n${root} check ${failed ? "failed" : "passed"}\n` : "ok";
+  return exchange.send(Buffer.from(text), "text/plain; charset=utf-8", failed ? 503 : 200);
+}
+
+async function openapi(environment: ApiEnvironment, exchange: Exchange, rest: string[]): Promise<void> {
+  const [version, ...place] = rest;
+  if (version === "v2" && place.length === 0) {
+    return tagged(exchange, openapiV2(environment.catalog), CONTENT_TYPES.json);
+  }
+  if (version === "v3") {
+    if (place.length === 0) return tagged(exchange, openapiV3Index(environment.catalog), CONTENT_TYPES.json);
+    const document = openapiV3(environment.catalog, place.join("/"));
+    if (document) {
+      const hashed = exchange.info.query.has("hash");
+      return tagged(exchange, document, CONTENT_TYPES.json, hashed ? 365 * 24 * 3600 : undefined);
+    }
+  }
+  throw new StatusError("NotFound", "the server could not find the requested resource");
+}

@@ -1,0 +1,277 @@
+/** Requests about resources: each verb to its operation of the registry, and the answer in the form wanted. */
+import type { KubeObject } from "../../../../common/kube/object.ts";
+import { apiVersionOf } from "../../../../common/kube/object.ts";
+import { StatusError } from "../../../../common/kube/status.ts";
+import type { ResourceDefinition, Verb } from "../../resources/definition.ts";
+import { invalidError } from "../../resources/invalid.ts";
+import type { KeyValue } from "../../store/store.ts";
+import { placeOf } from "../catalog.ts";
+import type { ApiEnvironment } from "../environment.ts";
+import { bytesOf, viewOf } from "../registry/context.ts";
+import type { Answer, Target } from "../registry/context.ts";
+import { createObject } from "../registry/create.ts";
+import { checkDeleteBody, deleteObject } from "../registry/delete.ts";
+import { patchObject, patchTypes } from "../registry/patch.ts";
+import type { PatchType } from "../registry/patch.ts";
+import { getObject, listObjects } from "../registry/read.ts";
+import type { Page } from "../registry/read.ts";
+import { updateObject } from "../registry/update.ts";
+import { partial, readInclude, tableOf } from "../table.ts";
+import type { Exchange } from "./exchange.ts";
+import { negotiate } from "./negotiate.ts";
+import type { Format } from "./negotiate.ts";
+import { streamWatch } from "./watch-stream.ts";
+import { readDelete, readObject, unsupported, writeRequest } from "./write-request.ts";
+
+const objectForms = ["Table", "PartialObjectMetadata"] as const;
+const listForms = ["Table", "PartialObjectMetadataList"] as const;
+
+/** Throws StatusError. */
+export async function handleResource(environment: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {
+  const { definition, subresource, name } = target;
+  const { verb, method } = exchange.info;
+  if (subresource?.handled || definition.virtual) return handleVirtual(environment, exchange, target);
+  const verbs: readonly Verb[] = subresource ? subresource.verbs : definition.verbs;
+  if (!verbs.includes(verb) || (verb === "create" && name !== undefined && !subresource)) {
+    throw new StatusError("MethodNotAllowed", "the server does not allow this method on the requested resource");
+  }
+  if (definition.namespaced && target.namespace === undefined && !["list", "watch"].includes(verb)) {
+    if (verb !== "deletecollection")
+      throw new StatusError("NotFound", "the server could not find the requested resource");
+  }
+  switch (verb) {
+    case "get":
+      return get(environment, exchange, target);
+    case "list":
+      return list(environment, exchange, target);
+    case "watch":
+      return streamWatch(environment, exchange, target);
+    case "create":
+      return create(environment, exchange, target);
+    case "update":
+      return update(environment, exchange, target);
+    case "patch":
+      return patch(environment, exchange, target);
+    case "delete":
+      return remove(environment, exchange, target);
+    case "deletecollection":
+      return removeAll(environment, exchange, target);
+    default:
+      throw new StatusError("MethodNotAllowed", `the server does not allow ${method} on the requested resource`);
+  }
+}
+
+async function get({ registry }: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {
+  const format = negotiate(exchange.request.headers.accept, objectForms);
+  const item = await getObject(registry, target);
+  const { definition, subresource } = target;
+  if (subresource?.read) return exchange.sendObject(subresource.read(viewOf(definition, item)), format);
+  return sendItem(exchange, target, { item, object: viewOf(definition, item), created: false }, format);
+}
+
+async function list({ registry }: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {
+  const { definition, namespace } = target;
+  const { query } = exchange.info;
+  const format = negotiate(exchange.request.headers.accept, listForms);
+  const page = await listObjects(registry, definition, namespace, {
+    labelSelector: query.get("labelSelector") ?? undefined,
+    fieldSelector: query.get("fieldSelector") ?? undefined,
+    limit: readLimit(query.get("limit")),
+    continue: query.get("continue") ?? undefined,
+    resourceVersion: query.get("resourceVersion") ?? undefined,
+    resourceVersionMatch: query.get("resourceVersionMatch") ?? undefined,
+  });
+  const metadata = {
+    resourceVersion: String(page.revision),
+    ...(page.continue === undefined ? {} : { continue: page.continue }),
+    ...(page.remainingItemCount === undefined ? {} : { remainingItemCount: page.remainingItemCount }),
+  };
+  if (format.as === "Table") {
+    const table = tableOf(definition, views(definition, page.items), {
+      metadata,
+      version: format.version ?? "v1",
+      include: readInclude(query.get("includeObject")),
+      now: registry.now(),
+    });
+    return exchange.sendObject(table, format);
+  }
+  if (format.as === "PartialObjectMetadataList") {
+    const version = format.version ?? "v1";
+    const items = Array.from(views(definition, page.items), (object) => partial(object, version));
+    return exchange.sendObject(
+      { kind: "PartialObjectMetadataList", apiVersion: `meta.k8s.io/${version}`, metadata, items },
+      format,
+    );
+  }
+  return exchange.sendJson(listBytes(definition, page, metadata), format);
+}
+
+function* views(definition: ResourceDefinition, items: Iterable<KeyValue>): Iterable<KubeObject> {
+  for (const item of items) yield viewOf(definition, item);
+}
+
+/** The list's bytes around its items', which are as they lie in the store. */
+function listBytes(definition: ResourceDefinition, { items }: Page, metadata: object): Buffer {
+  const kind = definition.listKind ?? `${definition.kind}List`;
+  const head = JSON.stringify({ kind, apiVersion: apiVersionOf(definition), metadata });
+  const comma = Buffer.from(",");
+  const parts: Buffer[] = [Buffer.from(`${head.slice(0, -1)},"items":[`)];
+  items.forEach((item, at) => {
+    if (at > 0) parts.push(comma);
+    parts.push(bytesOf(definition, item));
+  });
+  parts.push(Buffer.from("]}"));
+  return Buffer.concat(parts);
+}
+
+function readLimit(text: string | null): number | undefined {
+  if (text === null || text === "") return undefined;
+  const limit = Number(text);
+  if (!Number.isInteger(limit) || limit < 0) {
+    throw new StatusError("BadRequest", `strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
+  }
+  return limit;
+}
+
+async function create({ registry }: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {
+  const { definition, subresource } = target;
+  const format = negotiate(exchange.request.headers.accept, objectForms);
+  const request = writeRequest(exchange, target, "CreateOptions");
+  const object = await readObject(exchange, subresource?.kind ?? definition, request);
+  if (!subresource) return sendItem(exchange, target, await createObject(registry, request, object), format);
+  const answer = await updateObject(registry, request, () => structuredClone(object));
+  return sendItem(exchange, target, { ...answer, created: true }, format);
+}
+
+async function update({ registry }: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {
+  const { definition, subresource, name = "" } = target;
+  const format = negotiate(exchange.request.headers.accept, objectForms);
+  const request = writeRequest(exchange, target, "UpdateOptions");
+  const object = await readObject(exchange, subresource?.kind ?? definition, request);
+  if (!object.metadata.name) {
+    const message = "name must be provided";
+    throw subresource
+      ? invalidError(definition, name, [{ reason: "FieldValueRequired", message, field: "metadata.name" }])
+      : new StatusError("BadRequest", "the name of the object must be provided in metadata.name");
+  }
+  const mayCreate = !subresource && definition.strategy.allowCreateOnUpdate === true;
+  const answer = await updateObject(
+    registry,
+    request,
+    () => structuredClone(object),
+    mayCreate ? { createWith: () => structuredClone(object) } : {},
+  );
+  return sendItem(exchange, target, answer, format);
+}
+
+async function patch({ registry }: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {
+  const format = negotiate(exchange.request.headers.accept, objectForms);
+  const request = writeRequest(exchange, target, "PatchOptions");
+  const type = exchange.contentType();
+  if (!patchTypes.includes(type as PatchType)) throw unsupported(patchTypes);
+  const force = exchange.info.query.get("force") === "true";
+  const apply = type === "application/apply-patch+yaml";
+  if (force && !apply) throw invalidPatchOption("force", "Forbidden: may not be specified for non-apply patch");
+  if (apply && !exchange.info.query.get("fieldManager")) {
+    throw invalidPatchOption("fieldManager", "Required value: is required for apply patch");
+  }
+  const answer = await patchObject(registry, request, type as PatchType, await exchange.body(), force);
+  return sendItem(exchange, target, answer, format);
+}
+
+function invalidPatchOption(field: string, message: string): StatusError {
+  return invalidError({ group: "meta.k8s.io", kind: "PatchOptions" }, "", [
+    { reason: message.startsWith("Required") ? "FieldValueRequired" : "FieldValueForbidden", message, field },
+  ]);
+}
+
+async function remove({ registry }: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {
+  const { definition, name = "" } = target;
+  const format = negotiate(exchange.request.headers.accept, objectForms);
+  const { request, body } = await readDelete(exchange, target);
+  checkDeleteBody(body);
+  const { object, gone } = await deleteObject(registry, request, body);
+  const returnsObject = !gone || (definition.group === "" && definition.resource === "pods");
+  if (returnsObject) return sendItem(exchange, target, { object, created: false }, format);
+  return exchange.sendObject(deletedStatus(definition, name, object.metadata.uid), { media: format.media });
+}
+
+function deletedStatus(definition: ResourceDefinition, name: string, uid: string | undefined): object {
+  const { group, resource } = definition;
+  return {
+    kind: "Status",
+    apiVersion: "v1",
+    metadata: {},
+    status: "Success",
+    details: { name, ...(group === "" ? {} : { group }), kind: resource, ...(uid ? { uid } : {}) },
+  };
+}
+
+async function removeAll({ registry }: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {
+  const { definition, namespace } = target;
+  const { query } = exchange.info;
+  const { request, body } = await readDelete(exchange, target);
+  checkDeleteBody(body);
+  const page = await listObjects(registry, definition, namespace, {
+    labelSelector: query.get("labelSelector") ?? undefined,
+    fieldSelector: query.get("fieldSelector") ?? undefined,
+  });
+  for (const item of page.items) {
+    const place = placeOf(item.key, definition.namespaced);
+    try {
+      await deleteObject(registry, { ...request, ...place }, body);
+    } catch (error) {
+      // Somebody else was faster: that is what was wanted.
+      if (!(error instanceof StatusError) || error.reason !== "NotFound") throw error;
+    }
+  }
+  return exchange.sendJson(listBytes(definition, page, { resourceVersion: String(page.revision) }), { media: "json" });
+}
+
+async function handleVirtual(environment: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {
+  const { definition, subresource, namespace, name } = target;
+  const key = `${definition.group}/${definition.resource}${subresource ? `/${subresource.name}` : ""}`;
+  const handler = environment.handlers.get(key);
+  if (!handler || exchange.info.verb !== "create") {
+    throw new StatusError("MethodNotAllowed", "the server does not allow this method on the requested resource");
+  }
+  const format = negotiate(exchange.request.headers.accept, objectForms);
+  const request = writeRequest(exchange, target, "CreateOptions");
+  const object = await readObject(exchange, subresource?.kind ?? definition, request);
+  const answer = await handler(object, {
+    user: exchange.user,
+    ...(namespace ? { namespace } : {}),
+    ...(name ? { name } : {}),
+    dryRun: request.dryRun,
+  });
+  return exchange.sendObject(answer, { media: format.media }, 201);
+}
+
+/** One object as JSON bytes from the store where they are, or as Table, metadata only, YAML, protobuf. */
+async function sendItem(exchange: Exchange, target: Target, answer: Answer, format: Format): Promise<void> {
+  const { definition, subresource } = target;
+  const { item, object, created } = answer;
+  const status = created ? 201 : 200;
+  if (subresource?.answersStatus) {
+    return exchange.sendObject(
+      { kind: "Status", apiVersion: "v1", metadata: {}, status: "Success", code: status },
+      format,
+      status,
+    );
+  }
+  if (subresource?.read) return exchange.sendObject(subresource.read(object), format, status);
+  const version = format.version ?? "v1";
+  if (format.as === "Table") {
+    const { resourceVersion } = object.metadata;
+    const metadata = resourceVersion ? { resourceVersion } : {};
+    const include = readInclude(exchange.info.query.get("includeObject"));
+    return exchange.sendObject(
+      tableOf(definition, [object], { metadata, version, include, now: new Date() }),
+      format,
+      status,
+    );
+  }
+  if (format.as === "PartialObjectMetadata") return exchange.sendObject(partial(object, version), format, status);
+  if (item) return exchange.sendJson(bytesOf(definition, item), format, status);
+  return exchange.sendObject(object, format, status);
+}

@@ -1,0 +1,286 @@
+/** The HTTPS server: who asks, whether they may, and who answers; limits on time, size and number. */
+import { createServer } from "node:https";
+import type { Server } from "node:https";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
+import { StatusError } from "../../../../common/kube/status.ts";
+import { forbiddenError } from "../../auth/forbidden.ts";
+import type { Attributes, AuthenticationInput } from "../../auth/types.ts";
+import type { KeyAndCertificate } from "../../pki/index.ts";
+import type { User } from "../../resources/definition.ts";
+import type { ApiEnvironment } from "../environment.ts";
+import type { Target } from "../registry/context.ts";
+import { handleStreaming, isStreaming, upgradeStreaming } from "../streaming/routes.ts";
+import { Exchange, sendStatus } from "./exchange.ts";
+import { handlePlain } from "./plain-paths.ts";
+import { readRequest } from "./request-info.ts";
+import type { RequestInfo } from "./request-info.ts";
+import { handleResource } from "./resource-handler.ts";
+
+const REQUEST_MILLIS = 60_000;
+const MOST_IN_FLIGHT = 600;
+const SWEEP_MILLIS = 5_000;
+const CLOSE_MILLIS = 2_000;
+
+export interface ApiServerOptions {
+  environment: ApiEnvironment;
+  certificate: KeyAndCertificate;
+  /** PEM of the authority whose client certificates are believed. */
+  clientAuthority: string;
+}
+
+export class ApiServer {
+  readonly #environment: ApiEnvironment;
+  readonly #server: Server;
+  readonly #pending = new Map<ServerResponse, number>();
+  readonly #sweep: NodeJS.Timeout;
+
+  constructor({ environment, certificate, clientAuthority }: ApiServerOptions) {
+    this.#environment = environment;
+    this.#server = createServer(
+      {
+        key: certificate.key,
+        cert: certificate.certificate,
+        ca: clientAuthority,
+        requestCert: true,
+        rejectUnauthorized: false,
+        ALPNProtocols: ["http/1.1"],
+        keepAliveTimeout: 90_000,
+        requestTimeout: REQUEST_MILLIS,
+        noDelay: true,
+      },
+      (request, response) => void this.#serve(request, response),
+    );
+    this.#server.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket, head));
+    this.#server.on("tlsClientError", (error) =>
+      environment.log.debug({ error: error.message }, "TLS handshake failed"),
+    );
+    this.#sweep = setInterval(() => this.#endOverdue(), SWEEP_MILLIS);
+    this.#sweep.unref();
+  }
+
+  /** Resolves with the port. Rejects when it is taken. */
+  listen(port: number, host: string): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#server.once("error", reject);
+      this.#server.listen(port, host, 4096, () => {
+        this.#server.off("error", reject);
+        const address = this.#server.address();
+        resolve(typeof address === "object" && address ? address.port : port);
+      });
+    });
+  }
+
+  /** Takes no more, lets what is under way end for a moment, then cuts it off. */
+  async close(): Promise<void> {
+    clearInterval(this.#sweep);
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    this.#server.closeIdleConnections();
+    const timer = setTimeout(() => this.#server.closeAllConnections(), this.#pending.size === 0 ? 0 : CLOSE_MILLIS);
+    await closed;
+    clearTimeout(timer);
+  }
+
+  #endOverdue(): void {
+    const before = performance.now() - REQUEST_MILLIS;
+    for (const [response, began] of this.#pending) {
+      if (began > before || response.headersSent) continue;
+      sendStatus(
+        response,
+        new StatusError(
+          "Timeout",
+          "the server was unable to return a response in the time allotted, but may still be processing the request",
+        ),
+      );
+    }
+  }
+
+  async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { metrics, log } = this.#environment;
+    const began = performance.now();
+    let info: RequestInfo | undefined;
+    try {
+      info = readUrl(request);
+      const long = info.verb === "watch" || isStreaming(info);
+      if (!long) {
+        if (this.#pending.size >= MOST_IN_FLIGHT) {
+          throw new StatusError("TooManyRequests", "too many requests, please try again later.", {
+            retryAfterSeconds: 1,
+          });
+        }
+        this.#pending.set(response, began);
+        metrics.inFlight = this.#pending.size;
+      }
+      const user = await this.#admit(request, info);
+      const exchange = new Exchange(request, response, info, user);
+      if (!info.resource) await handlePlain(this.#environment, exchange);
+      else await this.#resource(exchange, info);
+    } catch (error) {
+      this.#answerError(request, response, error);
+    } finally {
+      this.#pending.delete(response);
+      metrics.inFlight = this.#pending.size;
+      const seconds = (performance.now() - began) / 1000;
+      if (info?.resource)
+        metrics.observe(info.verb, info.resource, response.statusCode, info.verb === "watch" ? 0 : seconds);
+      if (log.isLevelEnabled("debug")) {
+        log.debug(
+          { verb: info?.verb, path: request.url, code: response.statusCode, millis: Math.round(seconds * 1000) },
+          "request",
+        );
+      }
+    }
+  }
+
+  #answerError(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+    if (request.destroyed && !request.complete) {
+      response.destroy();
+      return;
+    }
+    if (!(error instanceof StatusError)) {
+      this.#environment.log.error(
+        { error: error instanceof Error ? error.stack : String(error), path: request.url },
+        "request failed",
+      );
+    }
+    const status = asStatus(error);
+    // What is left of a body that was refused is not waited for.
+    const headers: Record<string, string> = status.code === 413 ? { connection: "close" } : {};
+    sendStatus(response, status, headers);
+  }
+
+  async #resource(exchange: Exchange, info: RequestInfo): Promise<void> {
+    const target = this.#target(info);
+    if (isStreaming(info)) return handleStreaming(this.#environment, exchange, target);
+    return handleResource(this.#environment, exchange, target);
+  }
+
+  /** What the path means. Throws NotFound. */
+  #target(info: RequestInfo): Target {
+    const notFound = new StatusError("NotFound", "the server could not find the requested resource");
+    const place = info.resource;
+    const definition = place && this.#environment.catalog.find(place.group, place.version, place.resource);
+    if (!place || !definition) throw notFound;
+    const subresource = definition.subresources?.find(({ name }) => name === place.subresource);
+    if (place.subresource !== undefined && !subresource) throw notFound;
+    if (place.namespace !== undefined && !definition.namespaced) throw notFound;
+    return {
+      definition,
+      ...(place.namespace === undefined ? {} : { namespace: place.namespace }),
+      ...(place.name === undefined ? {} : { name: place.name }),
+      ...(subresource ? { subresource } : {}),
+    };
+  }
+
+  /** Authentication and authorization. Throws Unauthorized, Forbidden. */
+  async #admit(request: IncomingMessage, info: RequestInfo): Promise<User> {
+    const user = await this.#environment.authenticator.authenticate(credentialsOf(request, info.path));
+    if (!user) throw new StatusError("Unauthorized", "Unauthorized");
+    const attributes = attributesOf(info);
+    const decision = await this.#environment.authorizer.authorize(user, attributes);
+    if (!decision.allowed) throw forbiddenError(user, attributes, decision.reason);
+    return user;
+  }
+
+  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
+    socket.on("error", (error: Error) =>
+      this.#environment.log.debug({ error: error.message }, "upgraded connection failed"),
+    );
+    try {
+      const info = readUrl(request);
+      await this.#admit(request, info);
+      await upgradeStreaming(this.#environment, info, this.#target(info), request, socket, head);
+    } catch (error) {
+      const { status } = asStatus(error);
+      const body = JSON.stringify(status);
+      socket.end(
+        `HTTP/1.1 ${status.code} ${status.reason}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+      );
+    }
+  }
+}
+
+function readUrl(request: IncomingMessage): RequestInfo {
+  try {
+    return readRequest(request.method ?? "GET", request.url ?? "/");
+  } catch (error) {
+    if (error instanceof URIError) throw new StatusError("BadRequest", `malformed URL: ${request.url}`);
+    throw error;
+  }
+}
+
+function asStatus(error: unknown): StatusError {
+  if (error instanceof StatusError) return error;
+  return new StatusError(
+    "InternalError",
+    `Internal error occurred: ${error instanceof Error ? error.message : String(error)}`,
+  );
+}
+
+const certificates = new WeakMap<object, AuthenticationInput["clientCertificate"]>();
+
+/** The subject of the verified client certificate; read once a connection. */
+function certificateOf(socket: TLSSocket): AuthenticationInput["clientCertificate"] {
+  if (certificates.has(socket)) return certificates.get(socket);
+  let found: AuthenticationInput["clientCertificate"];
+  if (socket.authorized) {
+    const { subject } = socket.getPeerCertificate();
+    const organizations: string | string[] | undefined = subject?.O;
+    if (subject?.CN) {
+      found = {
+        commonName: Array.isArray(subject.CN) ? (subject.CN[0] as string) : subject.CN,
+        organizations:
+          organizations === undefined ? [] : Array.isArray(organizations) ? organizations : [organizations],
+      };
+    }
+  }
+  certificates.set(socket, found);
+  return found;
+}
+
+function credentialsOf(request: IncomingMessage, path: string): AuthenticationInput {
+  const { headers } = request;
+  const clientCertificate = certificateOf(request.socket as TLSSocket);
+  const impersonated = headers["impersonate-user"];
+  const list = (value: string | string[] | undefined): string[] =>
+    value === undefined ? [] : Array.isArray(value) ? value : value.split(",").map((part) => part.trim());
+  return {
+    path,
+    ...(clientCertificate ? { clientCertificate } : {}),
+    ...(headers.authorization ? { authorization: headers.authorization } : {}),
+    ...(typeof impersonated === "string"
+      ? {
+          impersonation: {
+            user: impersonated,
+            groups: list(headers["impersonate-group"]),
+            ...(typeof headers["impersonate-uid"] === "string" ? { uid: headers["impersonate-uid"] } : {}),
+            extra: Object.fromEntries(
+              Object.entries(headers)
+                .filter(([name]) => name.startsWith("impersonate-extra-"))
+                .map(([name, value]) => [decodeURIComponent(name.slice("impersonate-extra-".length)), list(value)]),
+            ),
+          },
+        }
+      : {}),
+  };
+}
+
+function attributesOf(info: RequestInfo): Attributes {
+  const { resource: place, query } = info;
+  if (!place) return { verb: info.method.toLowerCase(), nonResourcePath: info.path };
+  const { group, version, resource, subresource } = place;
+  // A namespace is a member of itself: whoever administers it may read it.
+  const namespace = place.namespace ?? (group === "" && resource === "namespaces" ? place.name : undefined);
+  const selected = /^metadata\.name=([^,!=]+)$/.exec(query.get("fieldSelector") ?? "")?.[1];
+  const name = place.name ?? (["list", "watch", "deletecollection"].includes(info.verb) ? selected : undefined);
+  return {
+    verb: info.verb,
+    group,
+    version,
+    resource,
+    ...(subresource ? { subresource } : {}),
+    ...(namespace ? { namespace } : {}),
+    ...(name ? { name } : {}),
+  };
+}

@@ -1,0 +1,157 @@
+/** A watch as a stream of JSON lines. Events are encoded once for all who watch in the same form. */
+import { apiVersionOf } from "../../../../common/kube/object.ts";
+import type { StatusError } from "../../../../common/kube/status.ts";
+import type { ResourceDefinition } from "../../resources/definition.ts";
+import type { ApiEnvironment } from "../environment.ts";
+import { bytesOf, viewOf } from "../registry/context.ts";
+import type { Target } from "../registry/context.ts";
+import { watchObjects } from "../registry/watch.ts";
+import type { Change, WatchItem, WatchSink } from "../registry/watch.ts";
+import { partial, readInclude, tableOf } from "../table.ts";
+import type { Exchange } from "./exchange.ts";
+import { CONTENT_TYPES, negotiate } from "./negotiate.ts";
+import type { Format } from "./negotiate.ts";
+import { isTrue } from "./request-info.ts";
+
+/** A reader that leaves more than this unread is cut off; it will list and watch again. */
+const MOST_UNREAD_BYTES = 16 * 1024 * 1024;
+
+const lines = new WeakMap<Change, Buffer>();
+const END = Buffer.from("}\n");
+
+/** `{"type":"ADDED","object":…}` */
+function plainLine(definition: ResourceDefinition, change: Change): Buffer {
+  const known = lines.get(change);
+  if (known) return known;
+  const line = Buffer.concat([
+    Buffer.from(`{"type":"${change.type}","object":`),
+    bytesOf(definition, change.item, change.revision),
+    END,
+  ]);
+  lines.set(change, line);
+  return line;
+}
+
+function bookmark(definition: ResourceDefinition, item: { revision: number; initialEventsEnd: boolean }): object {
+  return {
+    kind: definition.kind,
+    apiVersion: apiVersionOf(definition),
+    metadata: {
+      resourceVersion: String(item.revision),
+      ...(item.initialEventsEnd ? { annotations: { "k8s.io/initial-events-end": "true" } } : {}),
+    },
+  };
+}
+
+/** Turns events into lines in the form that was negotiated. */
+function encoder(
+  environment: ApiEnvironment,
+  exchange: Exchange,
+  target: Target,
+  format: Format,
+): (item: WatchItem) => Buffer {
+  const { definition } = target;
+  const version = format.version ?? "v1";
+  const include = readInclude(exchange.info.query.get("includeObject"));
+  let columns = true;
+  const line = (type: string, object: unknown): Buffer => Buffer.from(`${JSON.stringify({ type, object })}\n`);
+  return (item) => {
+    if (item.type === "BOOKMARK") {
+      const object = bookmark(definition, item);
+      if (format.as === "Table") {
+        // kubectl reads the mark of the initial events' end from the row's object.
+        const row = { cells: [], object };
+        const metadata = { resourceVersion: String(item.revision) };
+        return line("BOOKMARK", {
+          kind: "Table",
+          apiVersion: `meta.k8s.io/${version}`,
+          metadata,
+          columnDefinitions: [],
+          rows: item.initialEventsEnd ? [row] : [],
+        });
+      }
+      return line(
+        "BOOKMARK",
+        format.as ? { ...object, kind: "PartialObjectMetadata", apiVersion: `meta.k8s.io/${version}` } : object,
+      );
+    }
+    if (!format.as) return plainLine(definition, item);
+    const shared = viewOf(definition, item.item);
+    const metadata = { resourceVersion: String(item.revision) };
+    const object = { ...shared, metadata: { ...shared.metadata, ...metadata } };
+    if (format.as !== "Table") return line(item.type, partial(object, version));
+    const table = tableOf(definition, [object], {
+      metadata,
+      version,
+      include,
+      now: environment.registry.now(),
+      columns,
+    });
+    columns = false;
+    return line(item.type, table);
+  };
+}
+
+/** Resolves when the watch is under way: what goes wrong before is an ordinary answer. Throws StatusError. */
+export async function streamWatch(environment: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {
+  const { definition, namespace, name } = target;
+  const { query } = exchange.info;
+  const format = negotiate(exchange.request.headers.accept, [
+    "Table",
+    "PartialObjectMetadata",
+    "PartialObjectMetadataList",
+  ]);
+  const { response } = exchange;
+  const encode = encoder(environment, exchange, target, format);
+  const waiting: WatchItem[] = [];
+  let open = false;
+  let over = false;
+  const write = (items: WatchItem[]): void => {
+    if (over) return;
+    response.write(items.length === 1 ? encode(items[0] as WatchItem) : Buffer.concat(items.map(encode)));
+    if (response.writableLength > MOST_UNREAD_BYTES) response.destroy();
+  };
+  const sink: WatchSink = {
+    send(items) {
+      if (open) write(items);
+      else waiting.push(...items);
+    },
+    end(error?: StatusError) {
+      if (over) return;
+      if (error) response.write(`${JSON.stringify({ type: "ERROR", object: error.status })}\n`);
+      over = true;
+      response.end();
+    },
+  };
+  const fieldSelector = [query.get("fieldSelector"), name === undefined ? undefined : `metadata.name=${name}`];
+  const stop = await watchObjects(
+    environment.registry,
+    definition,
+    namespace,
+    {
+      labelSelector: query.get("labelSelector") ?? undefined,
+      fieldSelector: fieldSelector.filter(Boolean).join(",") || undefined,
+      resourceVersion: query.get("resourceVersion") ?? undefined,
+      resourceVersionMatch: query.get("resourceVersionMatch") ?? undefined,
+      allowWatchBookmarks: isTrue(query.get("allowWatchBookmarks")),
+      sendInitialEvents: query.has("sendInitialEvents") ? isTrue(query.get("sendInitialEvents")) : undefined,
+      timeoutSeconds: Number(query.get("timeoutSeconds") ?? 0) || undefined,
+    },
+    sink,
+  );
+  environment.metrics.watches += 1;
+  response.once("close", () => {
+    over = true;
+    environment.metrics.watches -= 1;
+    stop();
+  });
+  if (response.destroyed) return stop();
+  response.writeHead(200, {
+    "content-type": CONTENT_TYPES.json,
+    "cache-control": "no-cache, private",
+    ...exchange.warningHeader(),
+  });
+  response.flushHeaders();
+  open = true;
+  if (waiting.length > 0) write(waiting);
+}

@@ -1,0 +1,141 @@
+/** What every operation of the registry is given: what it works on, and what was asked of it. */
+import type { KubeObject } from "../../../../common/kube/object.ts";
+import type { FieldProblem } from "../../../../common/kube/codec/json.ts";
+import { StatusError } from "../../../../common/kube/status.ts";
+import type { AdmissionRequest } from "../../admission/types.ts";
+import type { RequestContext, ResourceDefinition, SubresourceDefinition, User } from "../../resources/definition.ts";
+import type { KeyValue, Store } from "../../store/store.ts";
+import { decodeShared, serve } from "../stored.ts";
+
+export interface Admission {
+  /** The first phase: may change the request's object. Throws StatusError. */
+  mutate(request: AdmissionRequest): Promise<void>;
+  validate(request: AdmissionRequest): Promise<void>;
+}
+
+export interface RegistryContext {
+  store: Store;
+  admission: Admission;
+  now(): Date;
+}
+
+export interface Target {
+  definition: ResourceDefinition;
+  /** Set exactly where the resource is namespaced and the request names a namespace. */
+  namespace?: string;
+  name?: string;
+  subresource?: SubresourceDefinition;
+}
+
+export interface WriteRequest extends Target {
+  user: User;
+  dryRun: boolean;
+  fieldManager: string;
+  fieldValidation: "Strict" | "Warn" | "Ignore";
+  warn(message: string): void;
+}
+
+/** An answer of one object: from the store as it lies there, or made for this answer. */
+export interface Answer {
+  item?: KeyValue;
+  object: KubeObject;
+  created: boolean;
+}
+
+/** The object of a stored value, in the version the definition shows. Shared: never change it. */
+export function viewOf(definition: ResourceDefinition, item: KeyValue): KubeObject {
+  const object = decodeShared(item);
+  return definition.storedAs ? definition.storedAs.fromStored(object) : object;
+}
+
+/** The bytes of a stored value, in the version the definition shows. */
+export function bytesOf(definition: ResourceDefinition, item: KeyValue, revision = item.modRevision): Buffer {
+  if (!definition.storedAs) return serve(item, revision);
+  const object = definition.storedAs.fromStored(decodeShared(item));
+  return Buffer.from(
+    JSON.stringify({ ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } }),
+  );
+}
+
+export function strategyContext(
+  context: RegistryContext,
+  request: WriteRequest,
+  verb: RequestContext["verb"],
+): RequestContext {
+  return {
+    user: request.user,
+    verb,
+    ...(request.subresource ? { subresource: request.subresource.name } : {}),
+    dryRun: request.dryRun,
+    warn: request.warn,
+    now: context.now,
+  };
+}
+
+export function admissionRequest(
+  request: WriteRequest,
+  operation: AdmissionRequest["operation"],
+  objects: { object?: KubeObject; old?: KubeObject },
+): AdmissionRequest {
+  const { definition, subresource, namespace, name, user, dryRun, warn } = request;
+  const { group, version, resource } = definition;
+  return {
+    operation,
+    gvr: { group, version, resource },
+    kind: subresource?.kind?.kind ?? definition.kind,
+    ...(subresource ? { subresource: subresource.name } : {}),
+    ...(namespace ? { namespace } : {}),
+    ...(name ? { name } : {}),
+    user,
+    dryRun,
+    ...objects,
+    warn,
+  };
+}
+
+type Named = Pick<ResourceDefinition, "group" | "resource">;
+
+/** `deployments.apps "web"` */
+export function qualifiedName({ group, resource }: Named, name: string): string {
+  return `${group === "" ? resource : `${resource}.${group}`} ${JSON.stringify(name)}`;
+}
+
+const details = ({ group, resource }: Named, name: string): { name: string; group?: string; kind: string } => ({
+  name,
+  ...(group === "" ? {} : { group }),
+  kind: resource,
+});
+
+export function notFound(definition: Named, name: string): StatusError {
+  return new StatusError("NotFound", `${qualifiedName(definition, name)} not found`, details(definition, name));
+}
+
+export function alreadyExists(definition: Named, name: string, deleting = false): StatusError {
+  const message = `${deleting ? "object is being deleted: " : ""}${qualifiedName(definition, name)} already exists`;
+  return new StatusError("AlreadyExists", message, details(definition, name));
+}
+
+export function conflict(definition: Named, name: string, why: string): StatusError {
+  const message = `Operation cannot be fulfilled on ${qualifiedName(definition, name)}: ${why}`;
+  return new StatusError("Conflict", message, details(definition, name));
+}
+
+export const STALE = "the object has been modified; please apply your changes to the latest version and try again";
+
+/** RFC 3339 with whole seconds, as metadata.creationTimestamp is written. */
+export function timestamp(date: Date): string {
+  return `${date.toISOString().slice(0, 19)}Z`;
+}
+
+/** Unknown and duplicate fields, as the request's fieldValidation wants them treated. Throws where it is Strict. */
+export function reportFields(
+  problems: readonly FieldProblem[],
+  request: Pick<WriteRequest, "fieldValidation" | "warn">,
+  refuse: (words: string) => StatusError,
+): void {
+  if (problems.length === 0 || request.fieldValidation === "Ignore") return;
+  if (request.fieldValidation === "Strict") {
+    throw refuse(`strict decoding error: ${problems.map(({ message }) => message).join(", ")}`);
+  }
+  for (const { message } of problems) request.warn(message);
+}

@@ -1,0 +1,130 @@
+/** Creating an object: what the server owns of it, defaults, admission, validation, and the write. */
+import { randomInt, randomUUID } from "node:crypto";
+import { applyDefaults } from "../../../../common/kube/facts/defaults.ts";
+import type { KubeObject, ObjectMeta } from "../../../../common/kube/object.ts";
+import { StatusError, isStatus } from "../../../../common/kube/status.ts";
+import { invalidError } from "../../resources/invalid.ts";
+import { validateMetadata } from "../../resources/validation/metadata.ts";
+import { keyOf } from "../catalog.ts";
+import { decodeShared, encodeStored, keepParsed } from "../stored.ts";
+import { admissionRequest, alreadyExists, strategyContext, timestamp } from "./context.ts";
+import type { Answer, RegistryContext, WriteRequest } from "./context.ts";
+import { trackWrite } from "./managed-fields.ts";
+
+/** No vowels, no look-alikes: what Kubernetes makes names of. */
+const ALPHABET = "bcdfghjklmnpqrstvwxz2456789";
+const LONGEST_BASE = 58;
+const NAME_ATTEMPTS = 8;
+
+export function generateName(base: string): string {
+  const letters = Array.from({ length: 5 }, () => ALPHABET[randomInt(ALPHABET.length)]);
+  return base.slice(0, LONGEST_BASE) + letters.join("");
+}
+
+/** Throws BadRequest where the object names another namespace than the URL. */
+export function placeInNamespace(object: KubeObject, request: WriteRequest): void {
+  if (!request.definition.namespaced) {
+    delete object.metadata.namespace;
+    return;
+  }
+  const { namespace = "" } = request;
+  object.metadata.namespace ||= namespace;
+  if (object.metadata.namespace !== namespace) {
+    throw new StatusError(
+      "BadRequest",
+      "the namespace of the provided object does not match the namespace sent on the request",
+    );
+  }
+}
+
+/** `object` becomes the registry's own. Throws StatusError. */
+export async function createObject(
+  context: RegistryContext,
+  request: WriteRequest,
+  object: KubeObject,
+): Promise<Answer> {
+  if (object.metadata.resourceVersion) {
+    throw new StatusError("BadRequest", "resourceVersion should not be set on objects to be created");
+  }
+  placeInNamespace(object, request);
+  if (object.metadata.name || !object.metadata.generateName) return createNamed(context, request, object);
+  const base = object.metadata.generateName;
+  for (let attempt = 1; ; attempt += 1) {
+    const named = structuredClone(object);
+    named.metadata.name = generateName(base);
+    try {
+      return await createNamed(context, request, named);
+    } catch (error) {
+      if (!isStatus(error, "AlreadyExists") || attempt >= NAME_ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function createNamed(context: RegistryContext, given: WriteRequest, object: KubeObject): Promise<Answer> {
+  const { definition } = given;
+  const { strategy } = definition;
+  const name = object.metadata.name ?? "";
+  const request = { ...given, name };
+  const words = strategyContext(context, request, "create");
+  object.metadata = ownMetadata(object.metadata, context.now(), definition.hasGeneration);
+  defaults(object, request);
+  await context.admission.mutate(admissionRequest(request, "CREATE", { object }));
+  defaults(object, request);
+  strategy.prepareForCreate?.(object, words);
+  const causes = [...validateMetadata(object, definition), ...(strategy.validate?.(object, words) ?? [])];
+  if (causes.length > 0) throw invalidError(definition, name, causes);
+  for (const warning of strategy.warnings?.(object) ?? []) request.warn(warning);
+  await context.admission.validate(admissionRequest(request, "CREATE", { object }));
+  trackWrite(undefined, object, request, context.now());
+  const key = keyOf(definition, request.namespace, name);
+  const claim = strategy.claim?.(object, undefined, words);
+  try {
+    if (request.dryRun) {
+      const there = await context.store.get(key);
+      if (there) throw alreadyExists(definition, name, isDeleting(decodeShared(there)));
+      claim?.rollback();
+      return { object, created: true };
+    }
+    const stored = definition.storedAs ? definition.storedAs.toStored(object) : object;
+    const value = encodeStored(stored);
+    const result = await context.store.put(key, value, 0);
+    if (!result.ok) {
+      throw alreadyExists(definition, name, result.current !== undefined && isDeleting(decodeShared(result.current)));
+    }
+    claim?.commit();
+    object.metadata.resourceVersion = String(result.revision);
+    const { item } = result;
+    if (item && !definition.storedAs) keepParsed(item, object);
+    return { ...(item ? { item } : {}), object, created: true };
+  } catch (error) {
+    claim?.rollback();
+    throw error;
+  }
+}
+
+const isDeleting = (object: KubeObject): boolean => object.metadata.deletionTimestamp !== undefined;
+
+/** Fills in what was left out: constants from the facts, the rest from the kind. */
+export function defaults(object: KubeObject, request: Pick<WriteRequest, "definition">): void {
+  applyDefaults(object);
+  request.definition.strategy.defaults?.(object);
+}
+
+function ownMetadata(given: ObjectMeta, now: Date, hasGeneration: boolean): ObjectMeta {
+  const {
+    deletionTimestamp: _d,
+    deletionGracePeriodSeconds: _g,
+    generation: _n,
+    resourceVersion: _r,
+    selfLink: _s,
+    managedFields,
+    ...kept
+  } = given as ObjectMeta & { selfLink?: string };
+  return {
+    ...kept,
+    uid: randomUUID(),
+    creationTimestamp: timestamp(now),
+    ...(hasGeneration ? { generation: 1 } : {}),
+    ...(managedFields ? { managedFields } : {}),
+  };
+}

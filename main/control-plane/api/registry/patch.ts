@@ -1,0 +1,69 @@
+/** The four patches: each turns what is stored into what the client wants, then goes the way of an update. */
+import { parseJson, parseYaml, shapeObject } from "../../../../common/kube/codec/json.ts";
+import type { KubeObject } from "../../../../common/kube/object.ts";
+import { applyJsonPatch, applyMergePatch } from "../../../../common/kube/patch/merge.ts";
+import { applyStrategicMergePatch } from "../../../../common/kube/patch/strategic.ts";
+import { StatusError } from "../../../../common/kube/status.ts";
+import { invalidError } from "../../resources/invalid.ts";
+import { reportFields } from "./context.ts";
+import type { Answer, RegistryContext, WriteRequest } from "./context.ts";
+import { applyObject } from "./apply.ts";
+import { updateObject } from "./update.ts";
+
+export const patchTypes = [
+  "application/json-patch+json",
+  "application/merge-patch+json",
+  "application/strategic-merge-patch+json",
+  "application/apply-patch+yaml",
+] as const;
+export type PatchType = (typeof patchTypes)[number];
+
+/** `body` as it came. Throws StatusError. */
+export async function patchObject(
+  context: RegistryContext,
+  request: WriteRequest,
+  type: PatchType,
+  body: Uint8Array | string,
+  force: boolean,
+): Promise<Answer> {
+  if (type === "application/apply-patch+yaml") return applyObject(context, request, parseYaml(body), force);
+  const { definition, subresource } = request;
+  const { value: patch, duplicates } = parsePatch(body);
+  const gvk = subresource?.kind ?? definition;
+  return updateObject(context, request, (old) => {
+    const target = subresource?.kind ? (subresource.read?.(old) ?? old) : old;
+    const result = patched(type, target, patch, gvk);
+    const { object, problems } = shapeObject({ value: result, duplicates }, gvk);
+    reportFields(problems, request, (words) => {
+      const message = `Invalid value: ${JSON.stringify(JSON.stringify(patch))}: ${words}`;
+      return invalidError(definition, request.name ?? "", [{ reason: "FieldValueInvalid", message, field: "patch" }]);
+    });
+    return object;
+  });
+}
+
+function patched(
+  type: PatchType,
+  target: KubeObject,
+  patch: unknown,
+  gvk: { group: string; version: string; kind: string },
+): unknown {
+  switch (type) {
+    case "application/json-patch+json":
+      return applyJsonPatch(target, patch);
+    case "application/merge-patch+json":
+      // Shared parts of the stored object must not be changed by what comes after.
+      return structuredClone(applyMergePatch(target, patch));
+    default:
+      return applyStrategicMergePatch(target, patch, gvk);
+  }
+}
+
+function parsePatch(body: Uint8Array | string): { value: unknown; duplicates: string[] } {
+  try {
+    return parseJson(body);
+  } catch (error) {
+    const why = error instanceof Error ? error.message.replace(/^.*json parse error: /, "") : String(error);
+    throw new StatusError("BadRequest", `error decoding patch: ${why}`);
+  }
+}

@@ -1,0 +1,199 @@
+/** Getting one object, and listing many: consistent pages, resourceVersion rules, selectors. */
+import { StatusError } from "../../../../common/kube/status.ts";
+import type { ResourceDefinition } from "../../resources/definition.ts";
+import { CompactedError, FutureRevisionError } from "../../store/store.ts";
+import type { KeyValue, Store } from "../../store/store.ts";
+import { keyOf, keyPrefix } from "../catalog.ts";
+import { notFound, viewOf } from "./context.ts";
+import type { RegistryContext, Target } from "./context.ts";
+import { selectionOf } from "./selection.ts";
+
+export interface ListQuery {
+  labelSelector?: string | undefined;
+  fieldSelector?: string | undefined;
+  limit?: number | undefined;
+  continue?: string | undefined;
+  resourceVersion?: string | undefined;
+  resourceVersionMatch?: string | undefined;
+}
+
+export interface Page {
+  items: KeyValue[];
+  /** The revision of the snapshot. */
+  revision: number;
+  continue?: string;
+  remainingItemCount?: number;
+}
+
+/** A reader waits this long for a revision that is still to come. */
+const FUTURE_MILLIS = 3000;
+const PAGE = 1000;
+
+/** Throws NotFound. */
+export async function getObject(context: RegistryContext, target: Target): Promise<KeyValue> {
+  const { definition, namespace, name = "" } = target;
+  const item = await context.store.get(keyOf(definition, namespace, name));
+  if (!item) throw notFound(definition, name);
+  return item;
+}
+
+/** Throws StatusError: BadRequest, Invalid, Expired (410), Timeout for a revision too far ahead. */
+export async function listObjects(
+  context: RegistryContext,
+  definition: ResourceDefinition,
+  namespace: string | undefined,
+  query: ListQuery,
+): Promise<Page> {
+  const selection = selectionOf(definition, query);
+  const from = query.continue ? readToken(query.continue) : undefined;
+  checkVersions(query);
+  const prefix = keyPrefix(definition, namespace);
+  const exact = query.resourceVersionMatch === "Exact" || from !== undefined;
+  const asked = from ? from.revision : revisionOf(query.resourceVersion);
+  if (asked > 0) await reach(context.store, asked);
+  const at = exact && asked > 0 ? asked : undefined;
+  const limit = query.limit !== undefined && query.limit > 0 ? query.limit : undefined;
+  if (selection.name !== undefined && namespace !== undefined && at === undefined && from === undefined) {
+    const item = await context.store.get(keyOf(definition, namespace, selection.name));
+    const items = item && selection.matches(viewOf(definition, item)) ? [item] : [];
+    return { items, revision: context.store.revision() };
+  }
+  try {
+    const items: KeyValue[] = [];
+    let startAfter = from ? prefix + from.after : undefined;
+    let revision = at;
+    for (;;) {
+      const want = limit === undefined ? PAGE : selection.everything ? limit - items.length : PAGE;
+      const page = await context.store.list(prefix, {
+        ...(startAfter === undefined ? {} : { startAfter }),
+        ...(revision === undefined ? {} : { atRevision: revision }),
+        limit: limit === undefined && selection.everything ? Number.POSITIVE_INFINITY : want,
+      });
+      revision ??= page.revision;
+      for (const [index, item] of page.items.entries()) {
+        if (!selection.everything && !selection.matches(viewOf(definition, item))) continue;
+        items.push(item);
+        if (items.length !== limit) continue;
+        const more = page.more || index + 1 < page.items.length;
+        return more
+          ? await partial(context, definition, namespace, { items, revision }, from?.seen ?? 0, selection.everything)
+          : { items, revision };
+      }
+      if (!page.more) return { items, revision };
+      startAfter = page.items.at(-1)?.key;
+    }
+  } catch (error) {
+    throw expired(error, from);
+  }
+}
+
+async function partial(
+  context: RegistryContext,
+  definition: ResourceDefinition,
+  namespace: string | undefined,
+  page: { items: KeyValue[]; revision: number },
+  seenBefore: number,
+  everything: boolean,
+): Promise<Page> {
+  const prefix = keyPrefix(definition, namespace);
+  const seen = seenBefore + page.items.length;
+  const after = page.items.at(-1)?.key.slice(prefix.length) ?? "";
+  const left = everything ? (await context.store.count(prefix)) - seen : 0;
+  return {
+    ...page,
+    continue: writeToken({ revision: page.revision, after, seen }),
+    ...(left > 0 ? { remainingItemCount: left } : {}),
+  };
+}
+
+interface Token {
+  /** 0: whatever is there now, after the snapshot was compacted. */
+  revision: number;
+  /** The last key that was sent, below the collection's prefix. */
+  after: string;
+  seen: number;
+}
+
+function writeToken({ revision, after, seen }: Token): string {
+  return Buffer.from(JSON.stringify({ v: "drydock/v1", rv: revision, start: after, seen })).toString("base64url");
+}
+
+function readToken(text: string): Token {
+  try {
+    const { rv, start, seen } = JSON.parse(Buffer.from(text, "base64url").toString()) as Record<string, unknown>;
+    if (typeof rv === "number" && Number.isInteger(rv) && rv >= 0 && typeof start === "string") {
+      return { revision: rv, after: start, seen: typeof seen === "number" ? seen : 0 };
+    }
+  } catch {
+    // Said below: a token is ours or it is nothing.
+  }
+  throw new StatusError("BadRequest", "continue key is not valid: incorrect encoded start resourceVersion");
+}
+
+function checkVersions({ resourceVersion, resourceVersionMatch: match, continue: from }: ListQuery): void {
+  const refuse = (why: string): never => {
+    throw new StatusError("Invalid", `ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: ${why}`, {
+      group: "meta.k8s.io",
+      kind: "ListOptions",
+      causes: [{ reason: "FieldValueForbidden", message: why, field: "resourceVersionMatch" }],
+    });
+  };
+  if (from && resourceVersion && resourceVersion !== "0") {
+    throw new StatusError("BadRequest", "specifying resource version is not allowed when using continue");
+  }
+  if (match === undefined || match === "") return;
+  if (from) refuse("Forbidden: resourceVersionMatch is forbidden when continue is provided");
+  if (resourceVersion === undefined || resourceVersion === "") {
+    refuse("Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided");
+  }
+  if (match !== "Exact" && match !== "NotOlderThan") {
+    refuse(`Unsupported value: ${JSON.stringify(match)}: supported values: "Exact", "NotOlderThan", ""`);
+  }
+  if (match === "Exact" && resourceVersion === "0") {
+    refuse('Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"');
+  }
+}
+
+/** 0 for none. Throws BadRequest. */
+export function revisionOf(text: string | undefined): number {
+  if (text === undefined || text === "") return 0;
+  const revision = Number(text);
+  if (!/^\d+$/.test(text) || !Number.isSafeInteger(revision)) {
+    throw new StatusError(
+      "Invalid",
+      `resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`,
+    );
+  }
+  return revision;
+}
+
+/** Waits a little for a revision that another replica or a fast client may already know. */
+export async function reach(store: Store, revision: number): Promise<void> {
+  const until = Date.now() + FUTURE_MILLIS;
+  while (store.revision() < revision) {
+    if (Date.now() >= until) {
+      throw new StatusError("Timeout", `Too large resource version: ${revision}, current: ${store.revision()}`, {
+        causes: [{ reason: "ResourceVersionTooLarge", message: "Too large resource version" }],
+        retryAfterSeconds: 1,
+      });
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+function expired(error: unknown, from: Token | undefined): unknown {
+  if (error instanceof FutureRevisionError) {
+    return new StatusError("Timeout", `Too large resource version: ${error.message}`, { retryAfterSeconds: 1 });
+  }
+  if (!(error instanceof CompactedError)) return error;
+  if (!from) {
+    return new StatusError("Expired", `The resourceVersion for the provided list is too old.`);
+  }
+  const status = new StatusError(
+    "Expired",
+    "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.",
+  );
+  const token = writeToken({ revision: 0, after: from.after, seen: from.seen });
+  Object.assign(status.status.metadata, { continue: token });
+  return status;
+}

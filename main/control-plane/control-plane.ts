@@ -1,0 +1,150 @@
+/**
+ * A whole control plane in one process: store, API server, controllers, scheduler. They know each other
+ * only by the interfaces they are given here.
+ */
+import { join } from "node:path";
+import { Catalog } from "./api/catalog.ts";
+import type { ApiEnvironment } from "./api/environment.ts";
+import { bootstrap } from "./api/bootstrap.ts";
+import { startCompaction } from "./api/compaction.ts";
+import { ApiServer } from "./api/http/server.ts";
+import { createLog } from "./api/log.ts";
+import type { Level } from "./api/log.ts";
+import { Metrics } from "./api/metrics.ts";
+import { feedReader } from "./api/reader-feed.ts";
+import type { RegistryContext } from "./api/registry/context.ts";
+import { listObjects } from "./api/registry/read.ts";
+import { decodeShared } from "./api/stored.ts";
+import { KubeletProxy } from "./api/streaming/kubelet-proxy.ts";
+import { admit, builtinChain, validateAdmission } from "./admission/index.ts";
+import { createAuth } from "./auth/index.ts";
+import { InProcessClient } from "./client/in-process.ts";
+import { startControllers } from "./controllers/index.ts";
+import { writeKubeconfig } from "./kubeconfig.ts";
+import { ensurePki } from "./pki/index.ts";
+import { ServiceAllocator, builtinResources } from "./resources/index.ts";
+import { virtualHandlers } from "./resources/virtual/index.ts";
+import { startScheduler } from "./scheduler/index.ts";
+import { startSimulatedNodes } from "./simulated-nodes/index.ts";
+import { openSqliteStore } from "./store/sqlite.ts";
+
+export interface ControlPlaneOptions {
+  /** Folder of the store and the PKI; made when it is not there. */
+  data: string;
+  /** 0: any free one. */
+  port: number;
+  /** Where the administrator's kubeconfig is written. */
+  kubeconfig: string;
+  /** Nodes that only pretend: how many, or their names. */
+  simulatedNodes?: number | string[];
+  /** The address by which nodes reach this server. Default 10.0.2.2. */
+  advertiseAddress?: string;
+  /** Unix socket of the proxy to the kubelets. */
+  kubeletEgress?: string;
+  log?: Level;
+}
+
+export interface ControlPlane {
+  port: number;
+  url: string;
+  /** The administrator's, with every right. */
+  client: InProcessClient;
+  /** Stops what changes things, then what answers, then the store. */
+  stop(): Promise<void>;
+}
+
+const HOST = "127.0.0.1";
+/** The host as a QEMU guest sees it over user networking. */
+const GUEST_VIEW = "10.0.2.2";
+const SERVICE_ADDRESS = "10.96.0.1";
+const MASTERS = "system:masters";
+
+/** Resolves when requests are answered and the cluster's first objects are there. Throws StoreFileError and what listening throws. */
+export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
+  const log = createLog(options.log ?? "warn");
+  const advertiseAddress = options.advertiseAddress ?? GUEST_VIEW;
+  const [pki, store] = await Promise.all([
+    ensurePki(join(options.data, "pki"), [advertiseAddress]),
+    openSqliteStore({ directory: options.data }),
+  ]);
+  const services = new ServiceAllocator();
+  const catalog = new Catalog(builtinResources({ services }));
+  const failures: string[] = [];
+  const fed = await feedReader(store, catalog, (error) => failures.push(error.message));
+  const auth = await createAuth({ reader: fed.reader, serviceAccountKey: pki.serviceAccountKey });
+  const chain = builtinChain({ reader: fed.reader, rbac: auth.rbac });
+  const registry: RegistryContext = {
+    store,
+    admission: { mutate: (request) => admit(chain, request), validate: (request) => validateAdmission(chain, request) },
+    now: () => new Date(),
+  };
+  const serviceDefinition = catalog.find("", "v1", "services");
+  if (serviceDefinition) {
+    const { items } = await listObjects(registry, serviceDefinition, undefined, {});
+    services.rebuild(items.map(decodeShared));
+  }
+  const clientOf = (name: string): InProcessClient =>
+    new InProcessClient({
+      catalog,
+      registry,
+      user: { name, groups: [MASTERS, "system:authenticated"] },
+      handlers: () => handlers,
+    });
+  const client = clientOf("system:apiserver");
+  const handlers = virtualHandlers({ reader: fed.reader, auth, client });
+  const environment: ApiEnvironment = {
+    catalog,
+    registry,
+    reader: fed.reader,
+    authenticator: auth.authenticator,
+    authorizer: auth.authorizer,
+    handlers,
+    kubelets: new KubeletProxy({
+      egress: options.kubeletEgress,
+      ca: pki.ca.certificate,
+      certificate: pki.kubeletClient.certificate,
+      key: pki.kubeletClient.key,
+    }),
+    log,
+    metrics: new Metrics(),
+    checks: new Map([["store", () => failures[0]]]),
+  };
+  const server = new ApiServer({ environment, certificate: pki.apiserver, clientAuthority: pki.ca.certificate });
+  const port = await server.listen(options.port, HOST);
+  const url = `https://${HOST}:${port}`;
+  await bootstrap({ client, catalog, advertiseAddress, port, serviceAddress: SERVICE_ADDRESS });
+  const line = (text: string): void => log.warn(text);
+  const controllers = startControllers({
+    client: clientOf("system:kube-controller-manager"),
+    ca: pki.ca,
+    resources: () => catalog.all(),
+    log: line,
+  });
+  const parts: { stop(): Promise<void> | void }[] = [
+    controllers,
+    await startScheduler({ client: clientOf("system:kube-scheduler"), log: line }),
+    startCompaction(store, (error) => log.error({ error: error.message }, "compaction failed")),
+  ];
+  if (options.simulatedNodes !== undefined) {
+    parts.push(
+      await startSimulatedNodes({
+        client: clientOf("system:simulated-nodes"),
+        nodes: options.simulatedNodes,
+        log: line,
+      }),
+    );
+  }
+  await writeKubeconfig(options.kubeconfig, pki, url);
+  return {
+    port,
+    url,
+    client,
+    stop: async () => {
+      await Promise.all(parts.map((part) => part.stop()));
+      await server.close();
+      fed.close();
+      await store.close();
+      log.flush();
+    },
+  };
+}
