@@ -30,6 +30,8 @@ export interface ControllersOptions {
   /** Default 10.244.0.0/16, a /24 for each node. */
   clusterCIDR?: string;
   nodePrefixLength?: number;
+  /** Shared with the scheduler, where they run together: whoever made it stops it. Default: its own. */
+  informers?: InformerFactory;
   clock?: Clock;
   random?(): number;
   /** Lines for the operator. Default: silence. */
@@ -68,10 +70,12 @@ export interface RunningControllers {
 export function startControllers(options: ControllersOptions): RunningControllers {
   const clock = options.clock ?? systemClock;
   const log = options.log ?? ((): void => undefined);
-  const informers = new InformerFactory(options.client, {
-    clock,
-    failed: (gvr, error) => log(`informer of ${gvr.resource}: ${text(error)}`),
-  });
+  const informers =
+    options.informers ??
+    new InformerFactory(options.client, {
+      clock,
+      failed: (gvr, error) => log(`informer of ${gvr.resource}: ${text(error)}`),
+    });
   const context: ControllerContext = {
     client: options.client,
     informers,
@@ -92,7 +96,7 @@ export function startControllers(options: ControllersOptions): RunningController
     stop: async () => {
       ready.resolve();
       await Promise.all(running.map((controller) => controller.stop()));
-      await informers.stop();
+      if (!options.informers) await informers.stop();
     },
   };
 }

@@ -119,7 +119,7 @@ class Scheduler {
         delete: (pod) => this.#podGone(pod),
       }),
     );
-    if (!this.#options.informers) this.#informers.start();
+    this.#informers.start();
     await Promise.all([nodes.synced, pods.synced, namespaces.synced]);
     this.#ready = true;
     this.#wake();

@@ -10,7 +10,8 @@ import { startControllers } from "../controllers/index.ts";
 import type { RunningControllers } from "../controllers/index.ts";
 import { kinds } from "../controllers/kernel/kinds.ts";
 import type { Kind } from "../controllers/kernel/kinds.ts";
-import { FakeClient } from "./fake-client.ts";
+import { Informer } from "../../../common/kube/informer.ts";
+import { FakeClient, withFaults } from "./fake-client.ts";
 import type { FakeClientOptions } from "./fake-client.ts";
 import { VirtualClock } from "./virtual-clock.ts";
 
@@ -29,19 +30,21 @@ export class TestCluster {
   readonly client: FakeClient;
   readonly log: string[] = [];
   readonly #options: TestClusterOptions;
-  readonly #abort = new AbortController();
+  readonly #pods: Informer<Pod>;
   #controllers: RunningControllers | undefined;
   #nodes = 0;
 
   constructor(options: TestClusterOptions) {
     this.#options = options;
-    this.client = new FakeClient({ clock: this.clock, ...(options.fault ? { fault: options.fault } : {}) });
-    void this.#kubelets();
+    this.client = new FakeClient({ clock: this.clock });
+    this.#pods = new Informer<Pod>(this.client, kinds.pods, { clock: this.clock });
+    this.#pods.addHandler({ add: (pod) => this.#kubelet(pod), update: (pod) => this.#kubelet(pod) });
+    this.#pods.start();
   }
 
   start(): void {
     this.#controllers = startControllers({
-      client: this.client,
+      client: this.#options.fault ? withFaults(this.client, this.#options.fault) : this.client,
       clock: this.clock,
       ca: { certificate: "CA", key: "KEY" },
       resources: () =>
@@ -62,8 +65,8 @@ export class TestCluster {
   }
 
   async stop(): Promise<void> {
-    this.#abort.abort();
     await this.stopControllers();
+    await this.#pods.stop();
   }
 
   all<T extends KubeObject = KubeObject>(kind: Kind): T[] {
@@ -102,29 +105,21 @@ export class TestCluster {
     return this.all(kinds.events).map(({ reason, message }) => `${String(reason)}: ${String(message)}`);
   }
 
-  async #kubelets(): Promise<void> {
-    for await (const event of this.client.watch<Pod>(kinds.pods, { signal: this.#abort.signal })) {
-      if (event.type === "DELETED") continue;
-      const pod = event.object;
-      const ref = { ...kinds.pods, namespace: pod.metadata.namespace ?? "", name: pod.metadata.name ?? "" };
-      if (!pod.spec?.nodeName && pod.metadata.deletionTimestamp === undefined) {
-        const target = { kind: "Node", name: `node-${this.#nodes++ % 3}` };
-        await this.client
-          .create(
-            { ...ref, subresource: "binding" },
-            { apiVersion: "v1", kind: "Binding", metadata: { name: ref.name }, target },
-          )
-          .catch(ignoreGone);
-      } else if (pod.metadata.deletionTimestamp !== undefined) {
-        const preconditions = { uid: pod.metadata.uid ?? "" };
-        this.clock.after(
-          this.#options.stopMillis ?? 1000,
-          () => void this.client.delete(ref, { gracePeriodSeconds: 0, preconditions }).catch(ignoreGone),
-        );
-      } else if (pod.status?.phase === "Pending") {
-        const wait = this.#options.startMillis ? this.#options.startMillis(pod) : 1000;
-        if (wait !== undefined) this.clock.after(wait, () => void this.#run(ref).catch(ignoreGone));
-      }
+  #kubelet(pod: Pod): void {
+    const ref = { ...kinds.pods, namespace: pod.metadata.namespace ?? "", name: pod.metadata.name ?? "" };
+    if (!pod.spec?.nodeName && pod.metadata.deletionTimestamp === undefined) {
+      const target = { kind: "Node", name: `node-${this.#nodes++ % 3}` };
+      const binding = { apiVersion: "v1", kind: "Binding", metadata: { name: ref.name }, target };
+      void this.client.create({ ...ref, subresource: "binding" }, binding).catch(ignoreGone);
+    } else if (pod.metadata.deletionTimestamp !== undefined) {
+      const preconditions = { uid: pod.metadata.uid ?? "" };
+      this.clock.after(
+        this.#options.stopMillis ?? 1000,
+        () => void this.client.delete(ref, { gracePeriodSeconds: 0, preconditions }).catch(ignoreGone),
+      );
+    } else if (pod.status?.phase === "Pending") {
+      const wait = this.#options.startMillis ? this.#options.startMillis(pod) : 1000;
+      if (wait !== undefined) this.clock.after(wait, () => void this.#run(ref).catch(ignoreGone));
     }
   }
 
@@ -145,7 +140,7 @@ export class TestCluster {
 }
 
 function ignoreGone(error: unknown): void {
-  if (!isStatus(error, "NotFound", "Conflict", "InternalError")) throw error;
+  if (!isStatus(error, "NotFound", "Conflict")) throw error;
 }
 
 function namespaced(kind: Kind): boolean {

@@ -302,6 +302,37 @@ export class FakeClient implements Client {
   }
 }
 
+/** The same cluster through a connection that fails as `fault` says: others keep theirs. */
+export function withFaults(client: Client, fault: NonNullable<FakeClientOptions["fault"]>): Client {
+  return {
+    get: async (ref, options) => {
+      await fault("get", ref);
+      return client.get(ref, options);
+    },
+    list: async (gvr, options) => {
+      await fault("list", gvr);
+      return client.list(gvr, options);
+    },
+    watch: (gvr, options) => client.watch(gvr, options),
+    create: async (ref, object, options) => {
+      await fault("create", ref);
+      return client.create(ref, object, options);
+    },
+    update: async (ref, object, options) => {
+      await fault("update", ref);
+      return client.update(ref, object, options);
+    },
+    patch: async (ref, type, patch, options) => {
+      await fault("patch", ref);
+      return client.patch(ref, type, patch, options);
+    },
+    delete: async (ref, options) => {
+      await fault("delete", ref);
+      return client.delete(ref, options);
+    },
+  };
+}
+
 /** What belongs to the server in an object's metadata. */
 function own({ metadata }: KubeObject): Partial<KubeObject["metadata"]> {
   const { uid, creationTimestamp, generation, deletionTimestamp, deletionGracePeriodSeconds } = metadata;

@@ -172,7 +172,8 @@ function shrinkOld(
     sizes.set(set, size(set) - unhealthy);
     removable -= unhealthy;
   }
-  let spare = sum(all, available) - least;
+  // A status may still count Pods that were given up a moment ago.
+  let spare = sum(all, (set) => Math.min(available(set), size(set))) - least;
   for (const set of oldSets) {
     const now = sizes.get(set) as number;
     const fewer = Math.min(now, Math.max(0, spare));
