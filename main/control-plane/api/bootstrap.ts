@@ -22,10 +22,10 @@ export async function bootstrap(options: BootstrapOptions): Promise<void> {
   const { client, catalog } = options;
   const objects = bootstrapObjects();
   const namespaces = objects.filter(({ kind }) => kind === "Namespace");
-  for (const object of namespaces) await ensure(client, catalog, object);
+  await Promise.all(namespaces.map((object) => ensure(client, catalog, object)));
   const others = objects.filter(({ kind }) => kind !== "Namespace");
   await Promise.all(others.map((object) => ensure(client, catalog, object)));
-  for (const object of ownService(options)) await ensure(client, catalog, object, true);
+  await Promise.all(ownService(options).map((object) => ensure(client, catalog, object, true)));
 }
 
 function refOf(catalog: Catalog, object: KubeObject): ObjectRef {
