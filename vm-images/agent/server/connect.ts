@@ -40,6 +40,8 @@ export async function dialPod(podIP: string, sandboxPid: number, port: number): 
   child.once("close", (code) => {
     if (code !== 0 && code !== null) stream.destroy(new Error(message.trim() || `connection to port ${port} failed`));
   });
+  // Whoever uses the stream hears of its end; an error after that concerns nobody.
+  stream.on("error", () => undefined);
   stream.once("close", () => void child.kill());
   return stream;
 }

@@ -29,6 +29,6 @@ async function shellContainer(runtime: Runtime): Promise<string> {
 
 export async function openNodeShell(runtime: Runtime): Promise<ExecStreams> {
   const id = await shellContainer(runtime);
-  const command = ["nsenter", "-t", "1", "-m", "-u", "-i", "-n", "-p", "--", "/bin/bash", "-l"];
+  const command = ["busybox", "nsenter", "-t", "1", "-m", "-u", "-i", "-n", "-p", "--", "/bin/bash", "-l"];
   return runtime.exec(id, { command, tty: true, stdin: true, env: ["TERM=xterm-256color", "HOME=/root", "LANG=C.UTF-8", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"] });
 }
