@@ -4,6 +4,7 @@ import type { KubeObject } from "../../common/kube/object.ts";
 import { isStatus, StatusError } from "../../common/kube/status.ts";
 import { kubePath, type KubeApi } from "../kube/api.ts";
 import type { ResourceInfo } from "../kube/discovery.ts";
+import { applyFromClient, LAST_APPLIED } from "./client-apply.ts";
 import { problemsOf, type ManifestDocument, type ParsedManifest, type Problem } from "../kube/yaml-lines.ts";
 
 export const FIELD_MANAGER = "drydock";
@@ -45,10 +46,10 @@ async function applyDocument(
   options: ApplyOptions,
 ): Promise<Outcome> {
   const { object } = document;
-  const name = `${object.kind} ${object.metadata.name ?? object.metadata.generateName ?? ""}`;
+  const title = `${object.kind} ${object.metadata.name ?? object.metadata.generateName ?? ""}`;
   const failed = (problems: Problem[], conflict = ""): Outcome => ({
     document,
-    name,
+    name: title,
     result: "failed",
     before: "",
     after: "",
@@ -75,17 +76,26 @@ async function applyDocument(
       ? await existing(api, kubePath(gvr, { namespace, name: object.metadata.name }))
       : undefined;
     const query = { fieldManager: FIELD_MANAGER, fieldValidation: "Strict", ...(options.dryRun && { dryRun: "All" }) };
-    const response = await (object.metadata.name
-      ? api.request(
-          kubePath(gvr, { namespace, name: object.metadata.name, query: { ...query, force: options.force } }),
-          { method: "PATCH", headers: { "content-type": "application/apply-patch+yaml" }, body: sent },
-        )
-      : api.request(kubePath(gvr, { namespace, query }), { method: "POST", body: sent }));
+    const name = object.metadata.name;
+    const collectionPath = kubePath(gvr, { namespace, query });
+    const objectPath = kubePath(gvr, { namespace, name, query });
+    const response = await (name
+      ? api
+          .request(`${objectPath}&force=${options.force}`, {
+            method: "PATCH",
+            headers: { "content-type": "application/apply-patch+yaml" },
+            body: sent,
+          })
+          .catch((error: unknown) => {
+            if (!isStatus(error, "UnsupportedMediaType")) throw error;
+            return applyFromClient(api, { objectPath, collectionPath, live: before, object: sent });
+          })
+      : api.request(collectionPath, { method: "POST", body: sent }));
     const after = JSON.parse(response.body) as KubeObject;
     const [was, is] = [before ? readable(before) : "", readable(after)];
     return {
       document,
-      name,
+      name: title,
       result: !before ? "created" : was === is ? "unchanged" : "changed",
       before: was,
       after: is,
@@ -128,10 +138,13 @@ export function readable(object: KubeObject): string {
     uid: _uid,
     creationTimestamp: _created,
     generation: _generation,
+    annotations,
     ...kept
   } = metadata;
+  const { [LAST_APPLIED]: _applied, ...others } = annotations ?? {};
+  const shown = { ...kept, ...(Object.keys(others).length > 0 && { annotations: others }) };
   const { status: _status, ...body } = rest;
-  return stringify({ apiVersion, kind, metadata: kept, ...body }, { lineWidth: 0, aliasDuplicateObjects: false });
+  return stringify({ apiVersion, kind, metadata: shown, ...body }, { lineWidth: 0, aliasDuplicateObjects: false });
 }
 
 /** YAML to edit a live object by: everything but managedFields and status, so that a stale version is noticed. */
