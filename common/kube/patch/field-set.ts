@@ -1,0 +1,198 @@
+/**
+ * Sets of fields: who owns what of an object, in the form that metadata.managedFields keeps (FieldsV1).
+ *
+ *   spec: {containers: [{name: web, image: nginx}]}
+ *
+ *   f:spec ─ f:containers ─ k:{"name":"web"} ─┬─ .          the item itself
+ *                                             ├─ f:name
+ *                                             └─ f:image
+ *
+ * Lists are told apart by their schema: of items with keys (k:), of values (v:), or whole (atomic).
+ */
+import type { FieldFact } from "../facts/index.ts";
+import { typeFact } from "../facts/index.ts";
+
+export type Struct = Record<string, unknown>;
+export const isStruct = (value: unknown): value is Struct =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** A node of the set: `member` when the path that leads here is itself in the set. */
+export interface FieldSet {
+  member: boolean;
+  children: Map<string, FieldSet>;
+}
+
+export const emptySet = (): FieldSet => ({ member: false, children: new Map() });
+export const isEmptySet = (set: FieldSet): boolean => !set.member && set.children.size === 0;
+
+/** What is known of the value at a place: its struct type, or the field that holds it. undefined: nothing. */
+export type Shape = { type: string } | { field: FieldFact } | undefined;
+
+/** How a value is owned: as one, by its keys, or item by item. */
+export type Ownership =
+  | { as: "whole" }
+  | { as: "keys"; shapeOf(key: string): Shape }
+  | { as: "items"; elementOf(item: unknown, index: number): string; item: Shape };
+
+/** Keys of list items that may be left out, and what they then are. */
+const keyDefaults: Readonly<Record<string, unknown>> = { protocol: "TCP" };
+const whole: Ownership = { as: "whole" };
+
+const structShape = (type: string): Ownership => {
+  const fact = typeFact(type);
+  if (!fact || fact.atomic) return whole;
+  return {
+    as: "keys",
+    shapeOf(key) {
+      const field = fact.fields.get(key);
+      return field && { field };
+    },
+  };
+};
+
+/** Maps without a schema are owned by their keys, lists without one as a whole. */
+export function ownershipOf(value: unknown, shape: Shape): Ownership {
+  if (Array.isArray(value)) return listOwnership(shape);
+  if (!isStruct(value)) return whole;
+  if (shape === undefined) return { as: "keys", shapeOf: () => undefined };
+  if ("type" in shape) return structShape(shape.type);
+  const { field } = shape;
+  if (field.atomic) return whole;
+  if (field.map) return { as: "keys", shapeOf: () => (typeFact(field.type) ? { type: field.type } : undefined) };
+  if (field.type === "RawExtension" || field.type === "FieldsV1") return whole;
+  return structShape(field.type);
+}
+
+function listOwnership(shape: Shape): Ownership {
+  const field = shape && "field" in shape ? shape.field : undefined;
+  if (field?.listType === "set") {
+    return { as: "items", elementOf: (item) => `v:${JSON.stringify(item)}`, item: undefined };
+  }
+  const keys = field?.listType === "map" ? (field.listMapKeys ?? []) : [];
+  if (!field || keys.length === 0) return whole;
+  const fact = typeFact(field.type);
+  return {
+    as: "items",
+    item: { type: field.type },
+    elementOf(item) {
+      const values: Struct = {};
+      for (const key of keys.toSorted()) {
+        const own = isStruct(item) ? item[key] : undefined;
+        const value = own ?? fact?.fields.get(key)?.default ?? keyDefaults[key];
+        if (value !== undefined) values[key] = value;
+      }
+      return `k:${JSON.stringify(values)}`;
+    },
+  };
+}
+
+/** Every field of a value. */
+export function setOf(value: unknown, shape: Shape): FieldSet {
+  const set = emptySet();
+  fill(set, value, shape);
+  return set;
+}
+
+function fill(set: FieldSet, value: unknown, shape: Shape): void {
+  const ownership = ownershipOf(value, shape);
+  if (ownership.as === "whole") {
+    set.member = true;
+  } else if (ownership.as === "keys") {
+    const entries = Object.entries(value as Struct).filter(([, one]) => one !== undefined);
+    // What is there and empty is owned as it is.
+    if (entries.length === 0) set.member = true;
+    for (const [key, one] of entries) fill(childOf(set, `f:${key}`), one, ownership.shapeOf(key));
+  } else {
+    (value as unknown[]).forEach((item, index) => {
+      const child = childOf(set, ownership.elementOf(item, index));
+      fill(child, item, ownership.item);
+      child.member = true;
+    });
+  }
+}
+
+function childOf(set: FieldSet, element: string): FieldSet {
+  let child = set.children.get(element);
+  if (!child) set.children.set(element, (child = emptySet()));
+  return child;
+}
+
+/** Both together; neither is changed. */
+export function union(a: FieldSet, b: FieldSet): FieldSet {
+  const result: FieldSet = { member: a.member || b.member, children: new Map() };
+  for (const element of new Set([...a.children.keys(), ...b.children.keys()])) {
+    const [left, right] = [a.children.get(element), b.children.get(element)];
+    result.children.set(element, left && right ? union(left, right) : ((left ?? right) as FieldSet));
+  }
+  return result;
+}
+
+/** What is in `a` and not in `b`. */
+export function difference(a: FieldSet, b: FieldSet): FieldSet {
+  return combine(a, b, (left, right) => left && !right, true);
+}
+
+export function intersection(a: FieldSet, b: FieldSet): FieldSet {
+  return combine(a, b, (left, right) => left && right, false);
+}
+
+function combine(a: FieldSet, b: FieldSet, keep: (left: boolean, right: boolean) => boolean, alone: boolean): FieldSet {
+  const result: FieldSet = { member: keep(a.member, b.member), children: new Map() };
+  for (const [element, left] of a.children) {
+    const right = b.children.get(element);
+    const child = right ? combine(left, right, keep, alone) : alone ? left : undefined;
+    if (child && !isEmptySet(child)) result.children.set(element, child);
+  }
+  return result;
+}
+
+export function sameSet(a: FieldSet, b: FieldSet): boolean {
+  return isEmptySet(difference(a, b)) && isEmptySet(difference(b, a));
+}
+
+/** The member paths, each as its elements. */
+export function* members(set: FieldSet, path: string[] = []): Iterable<string[]> {
+  if (set.member && path.length > 0) yield path;
+  for (const [element, child] of set.children) yield* members(child, [...path, element]);
+}
+
+/** The node at a path, or undefined. */
+export function nodeAt(set: FieldSet, path: readonly string[]): FieldSet | undefined {
+  let node: FieldSet | undefined = set;
+  for (const element of path) node = node?.children.get(element);
+  return node;
+}
+
+export function toFieldsV1(set: FieldSet): Record<string, unknown> {
+  const json: Record<string, unknown> = {};
+  if (set.member && set.children.size > 0) json["."] = {};
+  for (const [element, child] of [...set.children].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
+    json[element] = toFieldsV1(child);
+  }
+  return json;
+}
+
+export function fromFieldsV1(json: unknown): FieldSet {
+  const set = emptySet();
+  const entries = isStruct(json) ? Object.entries(json) : [];
+  if (entries.length === 0) set.member = true;
+  for (const [element, inner] of entries) {
+    if (element === ".") set.member = true;
+    else set.children.set(element, fromFieldsV1(inner));
+  }
+  return set;
+}
+
+/** ".spec.containers[name=\"web\"].image" */
+export function showPath(path: readonly string[]): string {
+  return path
+    .map((element) => {
+      const rest = element.slice(2);
+      if (element.startsWith("f:")) return `.${rest}`;
+      if (element.startsWith("v:")) return `[=${rest}]`;
+      if (element.startsWith("i:")) return `[${rest}]`;
+      const keys = Object.entries(JSON.parse(rest) as Struct);
+      return `[${keys.map(([key, value]) => `${key}=${JSON.stringify(value)}`).join(",")}]`;
+    })
+    .join("");
+}
