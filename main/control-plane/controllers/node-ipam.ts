@@ -24,13 +24,25 @@ export function subnet(range: CidrRange, prefixLength: number, index: number): s
   return `${[24, 16, 8, 0].map((shift) => Math.floor(address / 2 ** shift) % 256).join(".")}/${prefixLength}`;
 }
 
-/** The first subnet that nobody has. */
-export function freeSubnet(range: CidrRange, prefixLength: number, taken: ReadonlySet<string>): string | undefined {
-  for (let index = 0; ; index += 1) {
-    const candidate = subnet(range, prefixLength, index);
-    if (candidate === undefined || !taken.has(candidate)) return candidate;
+/** The first subnet from `start` on that nobody has, going round once; its index too. */
+export function freeSubnet(
+  range: CidrRange,
+  prefixLength: number,
+  taken: ReadonlySet<string>,
+  start = 0,
+): { cidr: string; index: number } | undefined {
+  const count = 2 ** (prefixLength - range.prefixLength);
+  if (taken.size >= count) return undefined;
+  for (let step = 0; step < count; step += 1) {
+    const index = (start + step) % count;
+    const cidr = subnet(range, prefixLength, index) as string;
+    if (!taken.has(cidr)) return { cidr, index };
   }
+  return undefined;
 }
+
+/** Nodes for which nothing was free are looked at again when a node goes, or after this long. */
+const FULL_MILLIS = 60_000;
 
 export function nodeIpamController(clusterCIDR: string, nodePrefixLength: number): ControllerDefinition {
   const range = parseCidr(clusterCIDR);
@@ -39,26 +51,46 @@ export function nodeIpamController(clusterCIDR: string, nodePrefixLength: number
     concurrency: 1,
     setup({ client, informers, events }, keys) {
       const nodes = informers.for<Node>(kinds.nodes);
-      /** Assigned by us and perhaps not yet seen back. */
-      const taken = new Map<string, string>();
+      /** By node: what the API shows, and what was assigned and is perhaps not yet seen back. */
+      const byNode = new Map<string, string>();
+      const taken = new Set<string>();
+      const waiting = new Set<string>();
+      let next = 0;
+      const note = ({ metadata, spec }: Node): void => {
+        const name = metadata.name ?? "";
+        if (!spec?.podCIDR) return keys.add(name);
+        byNode.set(name, spec.podCIDR);
+        taken.add(spec.podCIDR);
+      };
       nodes.addHandler({
-        add: ({ metadata, spec }) =>
-          spec?.podCIDR ? taken.set(metadata.name ?? "", spec.podCIDR) : keys.add(metadata.name ?? ""),
-        update: ({ metadata, spec }) =>
-          spec?.podCIDR ? taken.set(metadata.name ?? "", spec.podCIDR) : keys.add(metadata.name ?? ""),
-        delete: ({ metadata }) => taken.delete(metadata.name ?? ""),
+        add: note,
+        update: note,
+        delete: ({ metadata }) => {
+          taken.delete(byNode.get(metadata.name ?? "") ?? "");
+          byNode.delete(metadata.name ?? "");
+          for (const name of waiting) keys.add(name);
+          waiting.clear();
+        },
       });
       return {
         async reconcile(name) {
           const node = nodes.get(name);
-          if (!node || node.spec?.podCIDR) return;
-          const podCIDR = taken.get(name) ?? freeSubnet(range, nodePrefixLength, new Set(taken.values()));
+          if (!node || node.spec?.podCIDR) return undefined;
+          let podCIDR = byNode.get(name);
           if (podCIDR === undefined) {
-            events.record(node, "Normal", "CIDRNotAvailable", `Node ${name} status is now: CIDRNotAvailable`);
-            throw new Error(`no free /${nodePrefixLength} is left in ${clusterCIDR} for node ${name}`);
+            const free = freeSubnet(range, nodePrefixLength, taken, next);
+            if (!free) {
+              waiting.add(name);
+              events.record(node, "Normal", "CIDRNotAvailable", `Node ${name} status is now: CIDRNotAvailable`);
+              return { again: FULL_MILLIS };
+            }
+            podCIDR = free.cidr;
+            next = free.index + 1;
+            byNode.set(name, podCIDR);
+            taken.add(podCIDR);
           }
-          taken.set(name, podCIDR);
           await commit(client, kinds.nodes, node, { ...node, spec: { ...node.spec, podCIDR, podCIDRs: [podCIDR] } });
+          return undefined;
         },
       };
     },

@@ -64,7 +64,7 @@ export interface RunningController {
   stop(): Promise<void>;
 }
 
-/** Conflicts are ordinary: the cache was a moment behind. They are retried without a word. */
+/** That the cache was a moment behind, or the object has just gone, is ordinary: retried without a word. */
 const SILENT_CONFLICTS = 5;
 
 /** Begins work once `ready` resolves. */
@@ -88,7 +88,7 @@ export function runController(
       return stopped ? undefined : setup?.reconcile(key);
     },
     failed: (key, error, failures) => {
-      if (isStatus(error, "Conflict") && failures <= SILENT_CONFLICTS) return;
+      if (isStatus(error, "Conflict", "NotFound") && failures <= SILENT_CONFLICTS) return;
       context.log(`${definition.name}: ${key}: ${text(error)} (${failures} in a row)`);
     },
   });

@@ -139,8 +139,8 @@ export const nodeLifecycleController: ControllerDefinition = {
         >;
         await commit(client, kinds.nodes, node, {
           ...node,
-          spec: { ...node.spec, ...(taints.length > 0 || node.spec?.taints ? { taints } : {}) },
-        });
+          spec: { ...node.spec, ...(taints.length > 0 ? { taints } : { taints: undefined }) },
+        } as Node);
         const ready = readyOf(node);
         if (ready === "False" || ready === "Unknown") await markPods(name);
       },
