@@ -88,6 +88,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       catalog,
       registry,
       user: { name, groups: [MASTERS, "system:authenticated"] },
+      fieldManager: name.replace(/^system:/, ""),
       handlers: () => handlers,
     });
   const client = clientOf("system:apiserver");

@@ -1,12 +1,56 @@
-/** Server-side apply: filled in by the field manager. */
+/** Server-side apply: the manager's wishes merged into what is there, or into nothing. */
+import { shapeObject } from "../../../../common/kube/codec/json.ts";
+import type { KubeObject } from "../../../../common/kube/object.ts";
+import { serverSideApply } from "../../../../common/kube/patch/apply.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
+import { reportFields } from "./context.ts";
 import type { Answer, RegistryContext, WriteRequest } from "./context.ts";
+import { updateObject } from "./update.ts";
 
+/** `input` as it was parsed from the body. Throws StatusError, Conflict with its causes among them. */
 export async function applyObject(
-  _context: RegistryContext,
-  _request: WriteRequest,
-  _input: { value: unknown; duplicates: string[] },
-  _force: boolean,
+  context: RegistryContext,
+  given: WriteRequest,
+  input: { value: unknown; duplicates: string[] },
+  force: boolean,
 ): Promise<Answer> {
-  throw new StatusError("UnsupportedMediaType", "server-side apply is not there yet");
+  const request = { ...given, fieldsTracked: true };
+  const { definition, subresource } = request;
+  const gvk = subresource?.kind ?? definition;
+  const { object: applied, problems } = shapeObject(input, gvk);
+  reportFields(
+    problems,
+    request,
+    (words) => new StatusError("BadRequest", `failed to create typed patch object: ${words}`),
+  );
+  if ((applied.metadata.managedFields ?? []).length > 0) {
+    throw new StatusError("BadRequest", "metadata.managedFields must be nil");
+  }
+  applied.metadata.name ||= request.name ?? "";
+  keepOwnPart(applied, request);
+  const apply = (live: KubeObject | undefined): KubeObject =>
+    serverSideApply({
+      ...(live ? { live } : {}),
+      applied,
+      manager: request.fieldManager,
+      force,
+      gvk,
+      ...(subresource ? { subresource: subresource.name } : {}),
+      now: context.now(),
+    });
+  return updateObject(
+    context,
+    request,
+    (old) => apply(subresource?.kind ? (subresource.read?.(old) ?? old) : old),
+    subresource ? {} : { createWith: () => apply(undefined) },
+  );
+}
+
+/** A write of the object says nothing of its status, and one of its status nothing of the rest. */
+function keepOwnPart(applied: KubeObject, { definition, subresource }: WriteRequest): void {
+  if (subresource?.name === "status") {
+    for (const field of Object.keys(applied)) {
+      if (!["apiVersion", "kind", "metadata", "status"].includes(field)) delete applied[field];
+    }
+  } else if (!subresource && definition.subresources?.some(({ name }) => name === "status")) delete applied["status"];
 }

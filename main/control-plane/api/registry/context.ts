@@ -32,6 +32,8 @@ export interface WriteRequest extends Target {
   dryRun: boolean;
   fieldManager: string;
   fieldValidation: "Strict" | "Warn" | "Ignore";
+  /** The fields' owners were worked out already (server-side apply). */
+  fieldsTracked?: boolean;
   warn(message: string): void;
 }
 

@@ -26,8 +26,6 @@ export type Change = (old: KubeObject) => KubeObject | Promise<KubeObject>;
 export interface UpdateOptions {
   /** Makes the object where there is none (PUT of a Lease, server-side apply). */
   createWith?: () => KubeObject;
-  /** The fields' owners were worked out by the change itself (server-side apply). */
-  fieldsTracked?: boolean;
 }
 
 /** Throws StatusError. */
@@ -51,7 +49,7 @@ export async function updateObject(
     const old = viewOf(definition, item);
     const body = await change(old);
     const named = body.metadata.resourceVersion ?? "";
-    const written = await attemptUpdate(context, request, item, old, body, options);
+    const written = await attemptUpdate(context, request, item, old, body);
     if (written) return written;
     if (named !== "" && named !== old.metadata.resourceVersion) throw conflict(definition, name, STALE);
     if (attempt >= ATTEMPTS) throw conflict(definition, name, STALE);
@@ -65,7 +63,6 @@ async function attemptUpdate(
   item: KeyValue,
   old: KubeObject,
   body: KubeObject,
-  options: UpdateOptions,
 ): Promise<Answer | undefined> {
   const { definition, subresource } = request;
   const { strategy } = definition;
@@ -98,7 +95,7 @@ async function attemptUpdate(
   if (causes.length > 0) throw invalidError(definition, request.name ?? "", causes);
   if (!subresource) for (const warning of strategy.warnings?.(object) ?? []) request.warn(warning);
   await context.admission.validate(admissionRequest(request, "UPDATE", { object: ownBody ? body : object, old }));
-  if (!options.fieldsTracked) trackWrite(old, object, request, context.now());
+  trackWrite(old, object, request, context.now());
   if (unchanged(object, old)) return { item, object: old, created: false };
   if (isLastFinalizerGone(definition, object)) return removeInstead(context, request, item, object);
   return write(context, request, item, object, old);
