@@ -60,7 +60,7 @@ for (const file of ["common", "main", "preload", "renderer", "vm-images"]
     if (target.startsWith(".")) {
       const to = relative(root, resolve(root, dirname(file), target));
       const inHouse = /^(common|main|preload|renderer|vm-images|test)\//.test(to);
-      const allowed = arrows[folder].some((f) => within(to, f)) || (isTest(file) && to.startsWith("test/"));
+      const allowed = arrows[folder].some((f) => within(to, f)) || (isTest(file) && (to.startsWith("test/") || to.includes("/testing/")));
       if (inHouse && !allowed)
         problems.push(`${file}: imports ${to}, but ${folder} may only import ${arrows[folder].join(", ")}`);
     } else {

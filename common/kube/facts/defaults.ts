@@ -22,8 +22,16 @@ const constants: Record<string, Values> = {
     securityContext: {},
     enableServiceLinks: true,
   },
-  [core("Container")]: { terminationMessagePath: "/dev/termination-log", terminationMessagePolicy: "File", resources: {} },
-  [core("EphemeralContainer")]: { terminationMessagePath: "/dev/termination-log", terminationMessagePolicy: "File", resources: {} },
+  [core("Container")]: {
+    terminationMessagePath: "/dev/termination-log",
+    terminationMessagePolicy: "File",
+    resources: {},
+  },
+  [core("EphemeralContainer")]: {
+    terminationMessagePath: "/dev/termination-log",
+    terminationMessagePolicy: "File",
+    resources: {},
+  },
   [core("ContainerPort")]: { protocol: "TCP" },
   [core("Probe")]: { timeoutSeconds: 1, periodSeconds: 10, successThreshold: 1, failureThreshold: 3 },
   [core("HTTPGetAction")]: { path: "/", scheme: "HTTP" },
@@ -43,7 +51,12 @@ const constants: Record<string, Values> = {
   [core("PersistentVolumeSpec")]: { persistentVolumeReclaimPolicy: "Retain", volumeMode: "Filesystem" },
   [core("PersistentVolumeClaimSpec")]: { volumeMode: "Filesystem" },
   "io.k8s.api.discovery.v1.EndpointPort": { name: "", protocol: "TCP" },
-  "io.k8s.api.apps.v1.DeploymentSpec": { replicas: 1, revisionHistoryLimit: 10, progressDeadlineSeconds: 600, strategy: {} },
+  "io.k8s.api.apps.v1.DeploymentSpec": {
+    replicas: 1,
+    revisionHistoryLimit: 10,
+    progressDeadlineSeconds: 600,
+    strategy: {},
+  },
   "io.k8s.api.apps.v1.DeploymentStrategy": { type: "RollingUpdate" },
   "io.k8s.api.apps.v1.ReplicaSetSpec": { replicas: 1 },
   "io.k8s.api.apps.v1.StatefulSetSpec": {
@@ -57,8 +70,18 @@ const constants: Record<string, Values> = {
   "io.k8s.api.apps.v1.DaemonSetSpec": { revisionHistoryLimit: 10, updateStrategy: {} },
   "io.k8s.api.apps.v1.DaemonSetUpdateStrategy": { type: "RollingUpdate" },
   "io.k8s.api.apps.v1.RollingUpdateDaemonSet": { maxUnavailable: 1, maxSurge: 0 },
-  "io.k8s.api.batch.v1.JobSpec": { backoffLimit: 6, completionMode: "NonIndexed", suspend: false, podReplacementPolicy: "TerminatingOrFailed" },
-  "io.k8s.api.batch.v1.CronJobSpec": { concurrencyPolicy: "Allow", suspend: false, successfulJobsHistoryLimit: 3, failedJobsHistoryLimit: 1 },
+  "io.k8s.api.batch.v1.JobSpec": {
+    backoffLimit: 6,
+    completionMode: "NonIndexed",
+    suspend: false,
+    podReplacementPolicy: "TerminatingOrFailed",
+  },
+  "io.k8s.api.batch.v1.CronJobSpec": {
+    concurrencyPolicy: "Allow",
+    suspend: false,
+    successfulJobsHistoryLimit: 3,
+    failedJobsHistoryLimit: 1,
+  },
   "io.k8s.api.autoscaling.v1.HorizontalPodAutoscalerSpec": { minReplicas: 1 },
   "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerSpec": { minReplicas: 1 },
   "io.k8s.api.networking.v1.IngressClassParametersReference": { scope: "Cluster" },
@@ -74,7 +97,8 @@ const set = (target: Struct, field: string, value: unknown): void => {
 };
 const struct = (value: unknown): Struct | undefined =>
   typeof value === "object" && value !== null && !Array.isArray(value) ? (value as Struct) : undefined;
-const list = (value: unknown): Struct[] => (Array.isArray(value) ? value.map(struct).filter((item) => item !== undefined) : []);
+const list = (value: unknown): Struct[] =>
+  Array.isArray(value) ? value.map(struct).filter((item) => item !== undefined) : [];
 
 /** IfNotPresent, or Always where the reference names no tag, or the tag "latest". */
 export function defaultPullPolicy(image: string): "Always" | "IfNotPresent" {
@@ -89,13 +113,14 @@ function requestsFromLimits(container: Struct): void {
   const resources = struct(container["resources"]);
   const limits = struct(resources?.["limits"]);
   if (!resources || !limits) return;
-  const requests = { ...(struct(resources["requests"]) ?? {}) };
+  const requests = { ...struct(resources["requests"]) };
   for (const [name, value] of Object.entries(limits)) set(requests, name, value);
   resources["requests"] = requests;
 }
 
 const container = (value: Struct): void => {
-  if (typeof value["image"] === "string" && value["image"] !== "") set(value, "imagePullPolicy", defaultPullPolicy(value["image"]));
+  if (typeof value["image"] === "string" && value["image"] !== "")
+    set(value, "imagePullPolicy", defaultPullPolicy(value["image"]));
 };
 
 /** Selector and labels of a workload come from its template when absent (ReplicationController only; apps/v1 requires them). */
@@ -128,13 +153,15 @@ const computed: Record<string, (value: Struct) => void> = {
   },
   [core("ServiceSpec")]: (spec) => {
     const type = spec["type"];
-    if (spec["sessionAffinity"] === "ClientIP") set(spec, "sessionAffinityConfig", { clientIP: { timeoutSeconds: 10800 } });
+    if (spec["sessionAffinity"] === "ClientIP")
+      set(spec, "sessionAffinityConfig", { clientIP: { timeoutSeconds: 10800 } });
     if (type === "NodePort" || type === "LoadBalancer") set(spec, "externalTrafficPolicy", "Cluster");
     if (type !== "ExternalName") set(spec, "internalTrafficPolicy", "Cluster");
     if (type === "LoadBalancer") set(spec, "allocateLoadBalancerNodePorts", true);
   },
   [core("ServicePort")]: (port) => {
-    if (port["targetPort"] === undefined || port["targetPort"] === 0 || port["targetPort"] === "") port["targetPort"] = port["port"];
+    if (port["targetPort"] === undefined || port["targetPort"] === 0 || port["targetPort"] === "")
+      port["targetPort"] = port["port"];
   },
   [core("ReplicationController")]: fromTemplateLabels,
   [core("HTTPGetAction")]: (action) => {
@@ -161,11 +188,13 @@ const computed: Record<string, (value: Struct) => void> = {
     set(spec, "parallelism", 1);
   },
   "io.k8s.api.rbac.v1.Subject": (subject) => {
-    if (subject["kind"] === "User" || subject["kind"] === "Group") set(subject, "apiGroup", "rbac.authorization.k8s.io");
+    if (subject["kind"] === "User" || subject["kind"] === "Group")
+      set(subject, "apiGroup", "rbac.authorization.k8s.io");
   },
   "io.k8s.api.networking.v1.NetworkPolicySpec": (spec) => {
     if (Array.isArray(spec["policyTypes"]) && spec["policyTypes"].length > 0) return;
-    spec["policyTypes"] = Array.isArray(spec["egress"]) && spec["egress"].length > 0 ? ["Ingress", "Egress"] : ["Ingress"];
+    spec["policyTypes"] =
+      Array.isArray(spec["egress"]) && spec["egress"].length > 0 ? ["Ingress", "Egress"] : ["Ingress"];
   },
 };
 
@@ -183,7 +212,8 @@ export function applyDefaults(object: KubeObject): void {
 }
 
 function visit(value: Struct, fact: TypeFact): void {
-  for (const [field, byDefault] of Object.entries(constants[fact.id] ?? {})) set(value, field, structuredClone(byDefault));
+  for (const [field, byDefault] of Object.entries(constants[fact.id] ?? {}))
+    set(value, field, structuredClone(byDefault));
   computed[fact.id]?.(value);
   for (const [name, child] of Object.entries(value)) {
     const field = fact.fields.get(name);

@@ -9,7 +9,8 @@ import type { GroupVersionKind } from "../object.ts";
 import { StatusError } from "../status.ts";
 
 type Struct = Record<string, unknown>;
-const isStruct = (value: unknown): value is Struct => typeof value === "object" && value !== null && !Array.isArray(value);
+const isStruct = (value: unknown): value is Struct =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 const DELETE_FROM = "$deleteFromPrimitiveList/";
 const ORDER = "$setElementOrder/";
@@ -23,7 +24,8 @@ export function applyStrategicMergePatch<T extends object>(target: T, patch: unk
       "the body of the request was in an unknown format - accepted media types include: application/json-patch+json, application/merge-patch+json, application/apply-patch+yaml",
     );
   }
-  if (!isStruct(patch)) throw new StatusError("BadRequest", "error decoding patch: a strategic merge patch must be an object");
+  if (!isStruct(patch))
+    throw new StatusError("BadRequest", "error decoding patch: a strategic merge patch must be an object");
   return mergeStruct(structuredClone(target) as Struct, patch, fact) as T;
 }
 
@@ -34,13 +36,15 @@ function mergeStruct(target: Struct, patch: Struct, fact: TypeFact | undefined):
     return stripDirectives(rest) as Struct;
   }
   if (directive === "delete") return {};
-  if (directive !== undefined && directive !== "merge") throw new StatusError("BadRequest", `Unknown patch type found: ${String(directive)}`);
+  if (directive !== undefined && directive !== "merge")
+    throw new StatusError("BadRequest", `Unknown patch type found: ${String(directive)}`);
   const result: Struct = { ...target };
   const retain = patch["$retainKeys"];
   if (retain !== undefined) {
     if (!Array.isArray(retain)) throw new StatusError("BadRequest", "invalid patch format of retainKeys");
     for (const key of Object.keys(patch)) {
-      if (!key.startsWith("$") && patch[key] !== null && !retain.includes(key)) throw new StatusError("BadRequest", "patch contains fields not present in the $retainKeys list");
+      if (!key.startsWith("$") && patch[key] !== null && !retain.includes(key))
+        throw new StatusError("BadRequest", "patch contains fields not present in the $retainKeys list");
     }
     for (const key of Object.keys(result)) if (!retain.includes(key)) delete result[key];
   }
@@ -49,7 +53,8 @@ function mergeStruct(target: Struct, patch: Struct, fact: TypeFact | undefined):
     if (key.startsWith(DELETE_FROM)) {
       const name = key.slice(DELETE_FROM.length);
       if (!Array.isArray(value)) throw new StatusError("BadRequest", `invalid patch format of ${key}`);
-      if (Array.isArray(result[name])) result[name] = (result[name] as unknown[]).filter((item) => !value.includes(item));
+      if (Array.isArray(result[name]))
+        result[name] = (result[name] as unknown[]).filter((item) => !value.includes(item));
       continue;
     }
     if (key.startsWith(ORDER)) continue;
@@ -65,12 +70,19 @@ function mergeStruct(target: Struct, patch: Struct, fact: TypeFact | undefined):
     const name = key.slice(ORDER.length);
     const current = result[name];
     if (!Array.isArray(order)) throw new StatusError("BadRequest", `invalid patch format of ${key}`);
-    if (Array.isArray(current)) result[name] = reorder(current, order, fact?.fields.get(name)?.patchMergeKey, (target[name] ?? []) as unknown[]);
+    if (Array.isArray(current))
+      result[name] = reorder(current, order, fact?.fields.get(name)?.patchMergeKey, (target[name] ?? []) as unknown[]);
   }
   return result;
 }
 
-function mergeValue(target: unknown, patch: unknown, field: FieldFact | undefined, parent: Struct, key: string): unknown {
+function mergeValue(
+  target: unknown,
+  patch: unknown,
+  field: FieldFact | undefined,
+  parent: Struct,
+  key: string,
+): unknown {
   const type = field ? typeFact(field.type) : undefined;
   const strategies = field?.patchStrategy?.split(",") ?? [];
   if (Array.isArray(patch)) {
@@ -79,7 +91,9 @@ function mergeValue(target: unknown, patch: unknown, field: FieldFact | undefine
       return stripDirectives(patch.filter((item) => !(isStruct(item) && item["$patch"] === "replace")));
     }
     const list = Array.isArray(target) ? target : [];
-    return field.patchMergeKey === undefined ? mergeScalars(list, patch) : mergeList(list, patch, field.patchMergeKey, type, parent, key);
+    return field.patchMergeKey === undefined
+      ? mergeScalars(list, patch)
+      : mergeList(list, patch, field.patchMergeKey, type, parent, key);
   }
   if (isStruct(patch)) {
     if (field?.list) throw new StatusError("BadRequest", `expected an array for ${key} in the patch, got an object`);
@@ -90,7 +104,8 @@ function mergeValue(target: unknown, patch: unknown, field: FieldFact | undefine
       const result: Struct = isStruct(target) ? { ...target } : {};
       for (const [name, value] of Object.entries(patch)) {
         if (value === null) delete result[name];
-        else result[name] = isStruct(value) ? mergeStruct(isStruct(result[name]) ? result[name] : {}, value, type) : value;
+        else
+          result[name] = isStruct(value) ? mergeStruct(isStruct(result[name]) ? result[name] : {}, value, type) : value;
       }
       return result;
     }
@@ -103,14 +118,24 @@ function mergeScalars(target: unknown[], patch: unknown[]): unknown[] {
   return [...target, ...patch.filter((item, at) => !target.includes(item) && patch.indexOf(item) === at)];
 }
 
-function mergeList(target: unknown[], patch: unknown[], mergeKey: string, type: TypeFact | undefined, parent: Struct, key: string): unknown[] {
+function mergeList(
+  target: unknown[],
+  patch: unknown[],
+  mergeKey: string,
+  type: TypeFact | undefined,
+  parent: Struct,
+  key: string,
+): unknown[] {
   let result = [...target];
   const added: unknown[] = [];
   for (const item of patch) {
     if (!isStruct(item)) throw new StatusError("BadRequest", `invalid patch: expected objects in the list ${key}`);
     if (item[mergeKey] === undefined) {
       if (item["$patch"] === "merge") continue;
-      throw new StatusError("BadRequest", `map: ${JSON.stringify(item)} does not contain declared merge key: ${mergeKey}`);
+      throw new StatusError(
+        "BadRequest",
+        `map: ${JSON.stringify(item)} does not contain declared merge key: ${mergeKey}`,
+      );
     }
     const same = (other: unknown): boolean => isStruct(other) && other[mergeKey] === item[mergeKey];
     if (item["$patch"] === "delete") {
@@ -130,14 +155,21 @@ function mergeList(target: unknown[], patch: unknown[], mergeKey: string, type: 
 function reorder(current: unknown[], order: unknown[], mergeKey: string | undefined, original: unknown[]): unknown[] {
   const keyOf = (item: unknown): unknown => (mergeKey !== undefined && isStruct(item) ? item[mergeKey] : item);
   const rank = new Map(order.map((item, at) => [keyOf(item), at]));
-  const named = current.filter((item) => rank.has(keyOf(item))).toSorted((a, b) => (rank.get(keyOf(a)) as number) - (rank.get(keyOf(b)) as number));
+  const named = current
+    .filter((item) => rank.has(keyOf(item)))
+    .toSorted((a, b) => (rank.get(keyOf(a)) as number) - (rank.get(keyOf(b)) as number));
   const position = new Map(original.map((item, at) => [keyOf(item), at]));
   const others = current.filter((item) => !rank.has(keyOf(item)));
   const result: unknown[] = [];
   let next = 0;
   for (const item of named) {
-    const at = position.get(keyOf(item));
-    while (at !== undefined && next < others.length && (position.get(keyOf(others[next])) ?? Number.MAX_SAFE_INTEGER) < at) result.push(others[next++]);
+    const at = position.get(keyOf(item)) ?? -1;
+    const before = others
+      .slice(next)
+      .findIndex((other) => (position.get(keyOf(other)) ?? Number.MAX_SAFE_INTEGER) >= at);
+    const end = before < 0 ? others.length : next + before;
+    if (at >= 0) result.push(...others.slice(next, end));
+    if (at >= 0) next = end;
     result.push(item);
   }
   return [...result, ...others.slice(next)];
