@@ -31,7 +31,7 @@ function jsonType(value: unknown): string {
 
 const GO_TYPES: Record<string, string> = { boolean: "bool", double: "float64", bytes: "[]uint8", IntOrString: "intstr.IntOrString", Time: "v1.Time" };
 
-/** Checks and prunes in place; null fields are dropped as Go's decoder would leave them unset. */
+/** Checks and prunes in place; null and empty fields are dropped where a server in Go would not write them. */
 export function checkShape(value: Record<string, unknown>, fact: TypeFact, problems: FieldProblem[], path = ""): void {
   for (const name of Object.keys(value)) {
     const child = value[name];
@@ -60,7 +60,16 @@ export function checkShape(value: Record<string, unknown>, fact: TypeFact, probl
     } else {
       value[name] = checkValue(child, field, problems, at);
     }
+    if (field && isLeftOut(value[name], field)) delete value[name];
   }
+}
+
+/** An empty value of a field that is written only when it is not empty: stored, it would come back as a difference. */
+function isLeftOut(value: unknown, field: FieldFact): boolean {
+  if (!field.omitempty || field.pointer) return false;
+  if (field.list) return (value as unknown[] | undefined)?.length === 0;
+  if (field.map) return value !== undefined && Object.keys(value as object).length === 0;
+  return value === "" || value === 0 || value === false;
 }
 
 const shortName = (type: string): string => type.split(".").slice(-2).join(".");

@@ -46,8 +46,16 @@ function setFamilies(spec: Spec): void {
   spec.ipFamilyPolicy ??= "SingleStack";
 }
 
+/** Who changes clusterIP alone means the first of clusterIPs as well. */
+function followAddress(spec: Spec, before: Spec): void {
+  const listed = (spec.clusterIPs ?? []).join() === (before.clusterIPs ?? []).join();
+  if (!spec.clusterIP || spec.clusterIP === before.clusterIP || !listed) return;
+  spec.clusterIPs = [spec.clusterIP];
+}
+
 /** A PUT without what was allocated keeps it. */
 function keepAllocated(spec: Spec, before: Spec): void {
+  followAddress(spec, before);
   if (needsAddress(spec) && needsAddress(before)) {
     if (!spec.clusterIP) {
       if (before.clusterIP !== undefined) spec.clusterIP = before.clusterIP;

@@ -28,22 +28,19 @@ export function needsNoBudget(pod: Pod): boolean {
 export function takeDisruption(budget: Budget, pod: Pod, now: Date): Budget {
   const { name = "", generation = 0 } = budget.metadata;
   const status = budget.status;
-  const tooMany = (message: string, why: string): StatusError =>
-    new StatusError("TooManyRequests", message, {
-      retryAfterSeconds: 10,
+  // Without a time to wait it is for the client to decide; with one, client libraries wait and ask again by themselves.
+  const tooMany = (why: string, retryAfterSeconds?: number): StatusError =>
+    new StatusError("TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.", {
+      ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
       causes: [{ reason: "DisruptionBudget", message: why }],
     });
   if ((status?.observedGeneration ?? 0) < generation) {
-    throw tooMany(
-      "Cannot evict pod as it would violate the pod's disruption budget.",
-      `The disruption budget ${name} is still being processed by the server.`,
-    );
+    throw tooMany(`The disruption budget ${name} is still being processed by the server.`, 10);
   }
   const allowed = status?.disruptionsAllowed ?? 0;
   if (allowed < 0) throw new StatusError("Forbidden", "pdb disruptions allowed is negative");
   if (allowed === 0) {
     throw tooMany(
-      "Cannot evict pod as it would violate the pod's disruption budget.",
       `The disruption budget ${name} needs ${status?.desiredHealthy ?? 0} healthy pods and has ${status?.currentHealthy ?? 0} currently`,
     );
   }

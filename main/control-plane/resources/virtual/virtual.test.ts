@@ -196,7 +196,6 @@ describe("eviction", () => {
       message: "Cannot evict pod as it would violate the pod's disruption budget.",
       status: {
         details: {
-          retryAfterSeconds: 10,
           causes: [
             { reason: "DisruptionBudget", message: "The disruption budget b needs 2 healthy pods and has 2 currently" },
           ],
