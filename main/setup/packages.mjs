@@ -45,4 +45,16 @@ export const debianPackages = [
     provides: ["/usr/bin/chromium"],
     for: ["test"],
   },
+  {
+    name: "uidmap",
+    why: "lets the node image be built without root",
+    provides: ["/usr/bin/newuidmap"],
+    for: ["app", "test"],
+  },
+  {
+    name: "fonts-dejavu-core",
+    why: "letters for the window's tests",
+    provides: ["/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"],
+    for: ["test"],
+  },
 ];
