@@ -1,0 +1,159 @@
+/** What the API tests share: a control plane of their own as a real process, and real kubectl against it. */
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { HttpClient } from "../../common/kube/http-client.ts";
+import type { Transport } from "../../common/kube/http-client.ts";
+import { nodeTransport, readKubeconfig } from "../../main/control-plane/client/node-transport.ts";
+import { entry, nodeRuntime } from "../../main/host/paths.ts";
+import { kubectlPath } from "../tools/kubectl.ts";
+
+export interface Result {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+export interface RunOptions {
+  input?: string;
+  env?: Record<string, string>;
+  millis?: number;
+}
+
+const READY_MILLIS = 60_000;
+
+/** Runs a program to its end; its deadline is generous and ends it. */
+export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<Result> {
+  const { input = "", env = {}, millis = 60_000 } = options;
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ["pipe", "pipe", "pipe"] });
+    let stdout = "";
+    let stderr = "";
+    child.stdout.setEncoding("utf8").on("data", (chunk: string) => (stdout += chunk));
+    child.stderr.setEncoding("utf8").on("data", (chunk: string) => (stderr += chunk));
+    const timer = setTimeout(() => child.kill("SIGKILL"), millis);
+    child.once("error", reject);
+    child.once("close", (code) => {
+      clearTimeout(timer);
+      resolve({ code: code ?? -1, stdout, stderr });
+    });
+    // A program that ends without reading its input is no failure of the test.
+    child.stdin.on("error", () => undefined);
+    child.stdin.end(input);
+  });
+}
+
+export class TestServer {
+  readonly folder: string;
+  readonly kubeconfig: string;
+  readonly #kubectl: string;
+  readonly #flags: readonly string[];
+  #child: ChildProcess | undefined;
+  #close: (() => void) | undefined;
+
+  private constructor(folder: string, kubectl: string, flags: readonly string[]) {
+    this.folder = folder;
+    this.kubeconfig = path.join(folder, "kubeconfig");
+    this.#kubectl = kubectl;
+    this.#flags = flags;
+  }
+
+  /** A server with an empty store. `flags` go to `drydock control-plane`. */
+  static async start(...flags: string[]): Promise<TestServer> {
+    const folder = await mkdtemp(path.join(tmpdir(), "drydock-api-"));
+    const server = new TestServer(folder, await kubectlPath(), flags);
+    await server.launch();
+    return server;
+  }
+
+  get pid(): number {
+    return this.#child?.pid ?? 0;
+  }
+
+  /** Starts the process on the folder as it is; resolves when it says that it is ready. */
+  async launch(): Promise<void> {
+    const { command, environment } = nodeRuntime();
+    const args = [entry("control-plane"), `--data=${this.folder}/data`, "--port=0", `--kubeconfig=${this.kubeconfig}`];
+    const child = spawn(command, [...args, "--exit-with-parent", ...this.#flags], {
+      env: { ...process.env, ...environment },
+      stdio: ["pipe", "pipe", "pipe"],
+    });
+    this.#child = child;
+    await new Promise<void>((resolve, reject) => {
+      let said = "";
+      const timer = setTimeout(() => reject(new Error(`not ready within ${READY_MILLIS} ms: ${said}`)), READY_MILLIS);
+      const take = (chunk: Buffer): void => {
+        said += chunk.toString();
+        if (!/^ready$/m.test(said)) return;
+        clearTimeout(timer);
+        resolve();
+      };
+      child.stdout?.on("data", take);
+      child.stderr?.on("data", take);
+      child.once("exit", (code) => {
+        clearTimeout(timer);
+        reject(new Error(`the control plane ended with code ${code}: ${said}`));
+      });
+    });
+  }
+
+  /** Ends the process; "SIGKILL" as a crash would. */
+  async end(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
+    this.#close?.();
+    this.#close = undefined;
+    const child = this.#child;
+    this.#child = undefined;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const gone = new Promise((resolve) => child.once("exit", resolve));
+    child.kill(signal);
+    await gone;
+  }
+
+  async stop(): Promise<void> {
+    await this.end();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  kubectl(args: readonly string[], options: RunOptions = {}): Promise<Result> {
+    const env = { KUBECONFIG: this.kubeconfig, HOME: this.folder, ...options.env };
+    return run(this.#kubectl, args, { ...options, env });
+  }
+
+  /** Output of a command that must succeed; words are split at blanks. */
+  async ok(command: string, options: RunOptions = {}): Promise<string> {
+    const result = await this.kubectl(command.split(" "), options);
+    if (result.code !== 0) throw new Error(`kubectl ${command}: code ${result.code}\n${result.stdout}${result.stderr}`);
+    return result.stdout + result.stderr;
+  }
+
+  /** Output of a command that must fail. */
+  async fails(command: string, options: RunOptions = {}): Promise<string> {
+    const result = await this.kubectl(command.split(" "), options);
+    if (result.code === 0) throw new Error(`kubectl ${command} should have failed, and said:\n${result.stdout}`);
+    return result.stdout + result.stderr;
+  }
+
+  /** The administrator's HTTPS, for requests kubectl cannot be made to send. */
+  async transport(): Promise<Transport> {
+    const { transport, close } = nodeTransport(readKubeconfig(await readFile(this.kubeconfig, "utf8")));
+    this.#close = close;
+    return transport;
+  }
+
+  async client(): Promise<HttpClient> {
+    return new HttpClient(await this.transport());
+  }
+}
+
+/** Asks again until the answer is right. Fails with the last answer. */
+export async function until<T>(ask: () => Promise<T>, right: (answer: T) => boolean, millis = 30_000): Promise<T> {
+  const deadline = Date.now() + millis;
+  for (;;) {
+    const answer = await ask();
+    if (right(answer)) return answer;
+    if (Date.now() > deadline) throw new Error(`still not right after ${millis} ms: ${JSON.stringify(answer)}`);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
