@@ -24,7 +24,7 @@ export function projectFolder(): string {
 
 const BUNDLE_MILLIS = 120_000;
 /** Of the sources' names, sizes and times: the bundle's cheap name. */
-const SOURCES = ["vm-images/agent", "common", "package-lock.json"];
+const SOURCES = ["vm-images/agent", "common", "package-lock.json", "main/machines/image/bundle-agent.ts"];
 
 export async function agentBundle(): Promise<AgentBundle> {
   const folder = projectFolder();
