@@ -42,8 +42,9 @@ export const contract = {
     start: base.input(cluster).output(Operation),
     stop: base.input(cluster).output(Operation),
     delete: base.input(cluster).output(Operation),
+    /** Its path; with `merge` the user's own file (or `file`) after the context was put into it. */
     kubeconfig: base
-      .input(cluster.extend({ merge: z.boolean().default(false) }))
+      .input(cluster.extend({ merge: z.boolean().default(false), file: z.string().optional() }))
       .output(z.object({ path: z.string(), context: z.string() })),
   },
   nodes: {

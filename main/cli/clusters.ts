@@ -89,7 +89,11 @@ export function status(name: string | undefined, options: DataOptions): Promise<
 export function kubeconfig(name: string | undefined, options: DataOptions & { merge?: boolean }): Promise<void> {
   return withEngine(async (client) => {
     const cluster = await clusterNamed(client, name);
-    const answer = await client.clusters.kubeconfig({ cluster: cluster.name, merge: options.merge ?? false });
+    const { userKubeconfig } = await import("../clusters/kubeconfig.ts");
+    const { resolve } = await import("node:path");
+    // This shell's file: the engine was started by another.
+    const merge = options.merge ? { merge: true, file: resolve(userKubeconfig()) } : {};
+    const answer = await client.clusters.kubeconfig({ cluster: cluster.name, ...merge });
     if (options.output === "json") printJSON(answer);
     else print(answer.path);
     if (options.merge) process.stderr.write(`context ${answer.context} is current in ${answer.path}\n`);

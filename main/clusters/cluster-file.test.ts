@@ -24,6 +24,7 @@ const record: ClusterRecord = {
   apiServerPort: 40123,
   phase: "running",
   nodes: nodesOf(plan),
+  mergedInto: [],
 };
 
 async function codeOfReading(): Promise<string> {

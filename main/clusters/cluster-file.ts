@@ -34,6 +34,8 @@ export const ClusterRecord = z.object({
   /** Half-made, wanted, unwanted, or on its way out: what a restarted engine must do with it. */
   phase: z.enum(["creating", "running", "stopped", "deleting"]),
   nodes: z.array(NodeRecord),
+  /** The user's kubeconfigs that its context was put into. */
+  mergedInto: z.array(z.string()).default([]),
 });
 export type ClusterRecord = z.infer<typeof ClusterRecord>;
 export type NodeRecord = ClusterRecord["nodes"][number];

@@ -19,7 +19,7 @@ import { Egress } from "./egress.ts";
 import { fail } from "./failure.ts";
 import { KubeApi, readCredentials } from "./kube-api.ts";
 import type { KubeletTarget } from "./kubelet-api.ts";
-import { writeKubeconfig } from "./kubeconfig.ts";
+import { mergeKubeconfig, writeKubeconfig } from "./kubeconfig.ts";
 import { NodePorts } from "./node-ports.ts";
 import { follow } from "./watch.ts";
 
@@ -165,6 +165,16 @@ export class Cluster {
       throw fail("UNSUPPORTED", `${node.name} only pretends: it runs no containers`);
     if (hostPort === undefined) throw fail("KUBELET_UNREACHABLE", `${node.name} does not run`);
     return { node: node.name, address: node.record.address, hostPort, credentials: this.running().credentials };
+  }
+
+  /** Puts its context into a kubeconfig of the user's, and remembers where, to take it out again. */
+  async mergeInto(file: string): Promise<string> {
+    await mergeKubeconfig(this.name, this.running().credentials, file);
+    if (!this.record.mergedInto.includes(file)) {
+      this.record.mergedInto.push(file);
+      await this.save();
+    }
+    return file;
   }
 
   async measure(): Promise<void> {

@@ -59,11 +59,14 @@ export async function mergeKubeconfig(
 ): Promise<string> {
   const name = contextName(cluster);
   const { target, content } = await readUser(file);
+  let merged: string;
   try {
-    await writeFileAtomically(target, mergedInto(content, name, credentials, true), 0o600);
+    merged = mergedInto(content, name, credentials, true);
   } catch (error) {
     throw malformed(file, error);
   }
+  await mkdir(path.dirname(target), { recursive: true, mode: 0o700 });
+  await writeFileAtomically(target, merged, 0o600);
   return file;
 }
 
@@ -156,7 +159,6 @@ async function readUser(file: string): Promise<{ target: string; content: string
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ENOENT")
       throw fail("FILE_UNREADABLE", `${file}: ${(error as Error).message}`, { cause: error });
-    await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
     return { target: file, content: "" };
   }
   const target = await realpath(file);

@@ -33,16 +33,17 @@ const STAGES: Partial<Record<AgentStage, string>> = {
 };
 
 interface Members {
-  nodes: { name: string }[];
+  /** `before`: how it ended last time; absent for a new one. */
+  nodes: { name: string; before?: "suspended" | "stopped" }[];
   containers: boolean;
   templates: boolean;
 }
 
 function nodeSteps({ nodes, containers, templates }: Members): StepPlan[] {
-  return nodes.flatMap(({ name }) => [
+  return nodes.flatMap(({ name, before }) => [
     {
       id: `${name}:machine`,
-      kind: `machine-${templates ? "clone" : "boot"}`,
+      kind: `machine-${before === "suspended" ? "resume" : before === undefined && templates ? "clone" : "boot"}`,
       title: `Start ${name}`,
       group: name,
       deadlineMillis: 5 * MINUTE,
@@ -51,7 +52,7 @@ function nodeSteps({ nodes, containers, templates }: Members): StepPlan[] {
       ? [
           {
             id: `${name}:join`,
-            kind: "node-join",
+            kind: before === undefined ? "node-join" : `node-return-${before}`,
             title: `${name} joins the cluster`,
             group: name,
             deadlineMillis: 5 * MINUTE,
@@ -140,7 +141,9 @@ export function nodeStopSteps(name: string): StepPlan[] {
 
 export function membersOf(cluster: Cluster, nodes: ClusterNode[] = cluster.nodes): Members {
   const { containers, templates } = cluster.driver.features();
-  return { nodes, containers, templates };
+  const before = (node: ClusterNode): Pick<Members["nodes"][number], "before"> =>
+    node.record.joined ? { before: node.suspended ? "suspended" : "stopped" } : {};
+  return { nodes: nodes.map((node) => ({ name: node.name, ...before(node) })), containers, templates };
 }
 
 /** `check` measures this computer again and throws what stands against the plan; the record is written after it. */
@@ -391,7 +394,8 @@ async function removeFiles(cluster: Cluster): Promise<void> {
     throw fail("FOLDER_UNSAFE", `${cluster.folder} cannot be removed: ${(error as Error).message}`, { cause: error });
   }
   await rm(aside, { recursive: true, force: true });
-  await unmergeKubeconfig(cluster.name, `https://127.0.0.1:${cluster.record.apiServerPort}`);
+  const server = `https://127.0.0.1:${cluster.record.apiServerPort}`;
+  for (const file of cluster.record.mergedInto) await unmergeKubeconfig(cluster.name, server, file);
 }
 
 /** All of them; the first failure stops the others before it is thrown. */

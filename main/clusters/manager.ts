@@ -130,6 +130,7 @@ export class ClusterManager {
         apiServerPort: await pickPort(),
         phase: "creating",
         nodes: nodesOf(plan),
+        mergedInto: [],
       };
       const cluster = this.add(record, driver);
       const run = this.begin("create", cluster, createSteps(membersOf(cluster)), (run) =>

@@ -2,7 +2,7 @@
 import { implement } from "@orpc/server";
 import type { AnyRouter } from "@orpc/server";
 import { contract } from "../../common/contract/index.ts";
-import { mergeKubeconfig, contextName } from "../clusters/kubeconfig.ts";
+import { contextName, userKubeconfig } from "../clusters/kubeconfig.ts";
 import type { Engine } from "./engine.ts";
 import { asFailed, typed } from "./failures.ts";
 import { listImages, loadImages } from "./node-images.ts";
