@@ -4,7 +4,8 @@
  * found out and taken over.
  */
 import { randomBytes } from "node:crypto";
-import { link, readFile, rename, unlink, writeFile } from "node:fs/promises";
+import { link, mkdir, readFile, rm, stat, unlink, writeFile } from "node:fs/promises";
+import { setTimeout } from "node:timers/promises";
 import { processStartTime } from "./process-start.ts";
 
 export interface LockHolder {
@@ -36,10 +37,14 @@ export async function lockHolder(file: string): Promise<LockHolder | undefined> 
   return holder && (await alive(holder)) ? holder : undefined;
 }
 
+/** A take-over lasts milliseconds; one this old was cut short by a kill. */
+const TAKE_OVER_STALE_MILLIS = 5_000;
+const DEADLINE_MILLIS = 15_000;
+
 /**
- * Takes the lock or throws LockedError. A hard link makes it appear with its content at once; a stale
- * one is moved aside under a name of ours first, and given back if it turns out to have been renewed
- * in between.
+ * Takes the lock or throws LockedError. A hard link makes it appear with its content at once. A stale one
+ * is removed by one taker at a time, who looks again before it does: otherwise a slow taker would remove
+ * the lock that a quicker one has just made.
  */
 export async function acquireLock(file: string): Promise<Lock> {
   const holder: LockHolder = { pid: process.pid, startTime: (await processStartTime(process.pid)) ?? "unknown" };
@@ -47,12 +52,11 @@ export async function acquireLock(file: string): Promise<Lock> {
   const mine = `${file}.${process.pid}.${randomBytes(4).toString("hex")}`;
   await writeFile(mine, content, { mode: 0o600 });
   try {
-    for (let attempt = 0; attempt < 20; attempt++) {
+    for (const deadline = Date.now() + DEADLINE_MILLIS; Date.now() < deadline;) {
       if (await linked(mine, file)) return lockOf(file, holder, content);
-      const found = await readIfThere(file);
-      const other = parse(found);
-      if (other && (await alive(other))) throw new LockedError(other);
-      await moveAside(file, found, `${mine}.stale`);
+      const other = await lockHolder(file);
+      if (other) throw new LockedError(other);
+      await removeStale(file);
     }
     throw new Error(`cannot take the lock ${file}`);
   } finally {
@@ -71,16 +75,26 @@ function lockOf(file: string, holder: LockHolder, content: string): Lock {
   };
 }
 
-/** Moves the file away if it still says `expected`; else puts it back. */
-async function moveAside(file: string, expected: string | undefined, aside: string): Promise<void> {
+/** Removes the lock if nobody living holds it, as the only one who does so; returns soon when somebody else is at it. */
+async function removeStale(file: string): Promise<void> {
+  const guard = `${file}.take-over`;
   try {
-    await rename(file, aside);
+    await mkdir(guard);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return;
-    throw error;
+    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    const since = await stat(guard).then(
+      (info) => info.mtimeMs,
+      () => Date.now(),
+    );
+    if (Date.now() - since > TAKE_OVER_STALE_MILLIS) await rm(guard, { recursive: true, force: true });
+    await setTimeout(10);
+    return;
   }
-  if ((await readIfThere(aside)) !== expected) await linked(aside, file);
-  await unlink(aside);
+  try {
+    if (!(await lockHolder(file))) await rm(file, { force: true });
+  } finally {
+    await rm(guard, { recursive: true, force: true });
+  }
 }
 
 async function linked(from: string, to: string): Promise<boolean> {
