@@ -10,7 +10,9 @@ export class CommandError extends Error {
   readonly stderr: string;
 
   constructor(command: string, exitCode: number | null, stderr: string) {
-    super(`${command} failed${exitCode === null ? "" : ` with exit code ${exitCode}`}: ${stderr.trim() || "no output"}`);
+    super(
+      `${command} failed${exitCode === null ? "" : ` with exit code ${exitCode}`}: ${stderr.trim() || "no output"}`,
+    );
     this.name = "CommandError";
     this.command = command;
     this.exitCode = exitCode;

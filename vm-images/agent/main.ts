@@ -62,7 +62,13 @@ function enter(next: AgentStage, message?: string): void {
 }
 
 function hello(): AgentMessage {
-  return { type: "hello", agentVersion: AGENT_VERSION, imageVersion, stage, ...(identity ? { nodeName: identity.nodeName } : {}) };
+  return {
+    type: "hello",
+    agentVersion: AGENT_VERSION,
+    imageVersion,
+    stage,
+    ...(identity ? { nodeName: identity.nodeName } : {}),
+  };
 }
 
 function onMessage(message: HostMessage): void {
@@ -72,7 +78,10 @@ function onMessage(message: HostMessage): void {
     case "identity":
       return onIdentity(message.identity);
     case "clock":
-      void setClock(message.unixMillis, runCommand).then(() => log.info("clock", "set by the host"), (error: unknown) => log.error("clock", "not set", error));
+      void setClock(message.unixMillis, runCommand).then(
+        () => log.info("clock", "set by the host"),
+        (error: unknown) => log.error("clock", "not set", error),
+      );
       return;
     case "shutdown":
       void shutdown(message.gracePeriodSeconds);
@@ -88,7 +97,10 @@ function onIdentity(received: NodeIdentity): void {
   // The control plane moved to another port: begin anew with what is known, without touching a container.
   if (received.apiServer === identity.apiServer && received.caCertificate === identity.caCertificate) return;
   log.info("agent", `the API server is at ${received.apiServer} now`);
-  void saveIdentity(received).then(() => process.exit(0), (error: unknown) => fatal("identity", error));
+  void saveIdentity(received).then(
+    () => process.exit(0),
+    (error: unknown) => fatal("identity", error),
+  );
 }
 
 async function saveIdentity(received: NodeIdentity): Promise<void> {
@@ -122,7 +134,9 @@ async function waitForDocker(runtime: DockerRuntime): Promise<string> {
 async function main(): Promise<void> {
   imageVersion = (await readFile("/run/drydock/agent/image-version", "utf8").catch(() => "unknown")).trim();
   void port.run(onMessage, life.signal);
-  const kept = await readJson<NodeIdentity>(IDENTITY, (error) => log.error("agent", "the kept identity is damaged: asking anew", error));
+  const kept = await readJson<NodeIdentity>(IDENTITY, (error) =>
+    log.error("agent", "the kept identity is damaged: asking anew", error),
+  );
   const again = kept !== undefined && existsSync(JOINED);
 
   enter("docker");
@@ -141,7 +155,9 @@ async function main(): Promise<void> {
   } else {
     if (!kept) {
       await pool.fill(1);
-      await rehearse({ runtime, cache, pool, dockerVersion, log, run: runCommand }).catch((error: unknown) => log.error("rehearsal", "failed", error));
+      await rehearse({ runtime, cache, pool, dockerVersion, log, run: runCommand }).catch((error: unknown) =>
+        log.error("rehearsal", "failed", error),
+      );
     }
     await pool.fill();
     if (!kept) await agePseudoRandomness(runCommand);
@@ -154,27 +170,59 @@ async function main(): Promise<void> {
   enter("identity");
   if (!again) {
     const fresh = received !== kept;
-    await become({ ...received, unixMillis: fresh ? received.unixMillis + (performance.now() - begin) : Date.now() }, runCommand);
+    await become(
+      { ...received, unixMillis: fresh ? received.unixMillis + (performance.now() - begin) : Date.now() },
+      runCommand,
+    );
   }
   // Brought to the disk beside the rest; joining waits for it.
   const saved = received === kept ? Promise.resolve() : saveIdentity(received);
   saved.catch((error: unknown) => fatal("identity", error));
   enter("network");
-  const networkReady = again ? Promise.resolve() : runCommand("ip", ["-force", "-batch", "-"], { input: networkCommands(received, CLUSTER_MTU) });
+  const networkReady = again
+    ? Promise.resolve()
+    : runCommand("ip", ["-force", "-batch", "-"], { input: networkCommands(received, CLUSTER_MTU) });
   networkReady.catch((error: unknown) => fatal("network", error));
-  agent = new NodeAgent({ identity: received, runtime, cache, pool, dockerVersion, stateFolder: STATE, memoryFolder: SECRETS, log, run: runCommand, fresh: !kept, networkReady, enter, failed: (code, message) => port.send({ type: "failure", code, message }), signal: life.signal });
+  agent = new NodeAgent({
+    identity: received,
+    runtime,
+    cache,
+    pool,
+    dockerVersion,
+    stateFolder: STATE,
+    memoryFolder: SECRETS,
+    log,
+    run: runCommand,
+    fresh: !kept,
+    networkReady,
+    enter,
+    failed: (code, message) => port.send({ type: "failure", code, message }),
+    signal: life.signal,
+  });
   await agent.join();
   await saved;
   await writeFile(JOINED, "");
   await agent.ready();
-  enter("ready", `${((performance.now() - begin) / 1000).toFixed(2)} s after the identity, ${Math.round(process.memoryUsage().rss / 1048576)} MB`);
+  enter(
+    "ready",
+    `${((performance.now() - begin) / 1000).toFixed(2)} s after the identity, ${Math.round(process.memoryUsage().rss / 1048576)} MB`,
+  );
   // A larger disk than the image's is taken into use when nothing is waiting any more.
   await sleep(2000);
-  if (!again) await spawnCommand("resize2fs", ["/dev/vda"], { deadline: 300_000 }).then(() => log.info("disk", "file system grown"), (error: unknown) => log.error("disk", "resize2fs", error));
+  if (!again)
+    await spawnCommand("resize2fs", ["/dev/vda"], { deadline: 300_000 }).then(
+      () => log.info("disk", "file system grown"),
+      (error: unknown) => log.error("disk", "resize2fs", error),
+    );
 }
 
 main().catch((error: unknown) => {
-  port.send({ type: "failure", code: "AGENT_FAILED", message: describeError(error), ...(error instanceof Error && error.stack ? { detail: error.stack } : {}) });
+  port.send({
+    type: "failure",
+    code: "AGENT_FAILED",
+    message: describeError(error),
+    ...(error instanceof Error && error.stack ? { detail: error.stack } : {}),
+  });
   log.info("agent", `failed: ${error instanceof Error ? error.stack : String(error)}`);
   // Time for the message to leave; then init begins anew.
   setTimeout(() => process.exit(1), 1000);

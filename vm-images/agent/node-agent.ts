@@ -14,7 +14,15 @@ import type { RunCommand } from "./command.ts";
 import { clusterData } from "./dns/cluster-data.ts";
 import { DnsServer } from "./dns/server.ts";
 import { Upstream } from "./dns/upstream.ts";
-import { CertificateStore, CLIENT_SIGNER, newPrivateKey, nodeSubject, renewalTime, requestCertificate, SERVING_SIGNER } from "./join/join.ts";
+import {
+  CertificateStore,
+  CLIENT_SIGNER,
+  newPrivateKey,
+  nodeSubject,
+  renewalTime,
+  requestCertificate,
+  SERVING_SIGNER,
+} from "./join/join.ts";
 import type { KeyPair } from "./join/join.ts";
 import type { KubeletContext } from "./kubelet/context.ts";
 import { EventRecorder } from "./kubelet/events.ts";
@@ -47,7 +55,8 @@ const TOKEN_PATIENCE = 15_000;
 /** Joining waits for the host to give a bootstrap token. */
 class NoTokenError extends Error {}
 
-const NETWORK_MISSING = "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:the node has no podCIDR yet";
+const NETWORK_MISSING =
+  "container runtime network not ready: NetworkReady=false reason:NetworkPluginNotReady message:the node has no podCIDR yet";
 
 export interface NodeAgentOptions {
   identity: NodeIdentity;
@@ -103,7 +112,12 @@ export class NodeAgent {
     const { identity, log, enter } = this.#options;
     enter("certificate");
     const pair = await this.#again("client certificate", () => this.#clientCertificate());
-    const client = new KubeClient({ server: identity.apiServer, ca: identity.caCertificate, certificate: pair.certificate, key: pair.key });
+    const client = new KubeClient({
+      server: identity.apiServer,
+      ca: identity.caCertificate,
+      certificate: pair.certificate,
+      key: pair.key,
+    });
     this.#client = client;
     this.#options.signal.addEventListener("abort", () => client.close(), { once: true });
     enter("registering");
@@ -121,15 +135,26 @@ export class NodeAgent {
     const facts = this.#facts as MachineFacts;
     const nodes = new Watched<Node>(client, { group: "", version: "v1", resource: "nodes" }, {}, log);
     const services = new Watched<Service>(client, { group: "", version: "v1", resource: "services" }, {}, log);
-    const slices = new Watched<EndpointSlice>(client, { group: "discovery.k8s.io", version: "v1", resource: "endpointslices" }, {}, log);
+    const slices = new Watched<EndpointSlice>(
+      client,
+      { group: "discovery.k8s.io", version: "v1", resource: "endpointslices" },
+      {},
+      log,
+    );
     const routes = new Routes(run, CLUSTER_DEVICE);
     const addressed = Promise.withResolvers<void>();
     nodes.onChange(() => {
       const block = nodes.get(identity.nodeName)?.spec?.podCIDR;
       if (block && !this.#network.ready) {
-        this.#network.open(parseCidr(block), this.#options.fresh).then(() => addressed.resolve(), (error: unknown) => log.error("network", "opening", error));
+        this.#network.open(parseCidr(block), this.#options.fresh).then(
+          () => addressed.resolve(),
+          (error: unknown) => log.error("network", "opening", error),
+        );
       }
-      if (nodes.synced) routes.apply(wantedRoutes(nodes.items(), identity.nodeName)).catch((error: unknown) => log.error("network", "routes", error));
+      if (nodes.synced)
+        routes
+          .apply(wantedRoutes(nodes.items(), identity.nodeName))
+          .catch((error: unknown) => log.error("network", "routes", error));
     });
 
     const images = new Images(runtime);
@@ -143,23 +168,56 @@ export class NodeAgent {
     );
     const spare = allocatable(facts);
     const context: KubeletContext = {
-      node: { name: identity.nodeName, address: identity.address, cpuMilli: spare.cpuMilli, memoryBytes: spare.memoryBytes },
-      names: {
-        clusterDNS: identity.clusterDNS, clusterDomain: identity.clusterDomain,
-        nodeResolv: await readFile("/etc/resolv.conf", "utf8"), nodeHosts: await readFile("/etc/hosts", "utf8"),
+      node: {
+        name: identity.nodeName,
+        address: identity.address,
+        cpuMilli: spare.cpuMilli,
+        memoryBytes: spare.memoryBytes,
       },
-      client, runtime, cache, network: this.#network, images, events, killer, probes, pool, log,
+      names: {
+        clusterDNS: identity.clusterDNS,
+        clusterDomain: identity.clusterDomain,
+        nodeResolv: await readFile("/etc/resolv.conf", "utf8"),
+        nodeHosts: await readFile("/etc/hosts", "utf8"),
+      },
+      client,
+      runtime,
+      cache,
+      network: this.#network,
+      images,
+      events,
+      killer,
+      probes,
+      pool,
+      log,
       volumes: new Volumes({ disk: `${this.#options.stateFolder}/pods`, memory: this.#options.memoryFolder }, run),
       statuses: new StatusWriter(client, log, signal),
       objects: createObjectReader(client),
-      services: (namespace) => services.items().filter(({ metadata }) => metadata.namespace === namespace || (metadata.namespace === "default" && metadata.name === "kubernetes")),
+      services: (namespace) =>
+        services
+          .items()
+          .filter(
+            ({ metadata }) =>
+              metadata.namespace === namespace || (metadata.namespace === "default" && metadata.name === "kubernetes"),
+          ),
     };
     this.#kubelet = new Kubelet(context, client);
     const kubelet = this.#kubelet;
-    const proxy = new ServiceProxy({ identity, services, slices, hostPorts: () => hostPorts(kubelet.pods(), identity.address), run, log });
+    const proxy = new ServiceProxy({
+      identity,
+      services,
+      slices,
+      hostPorts: () => hostPorts(kubelet.pods(), identity.address),
+      run,
+      log,
+    });
     kubelet.onPodsChange(() => proxy.poke());
     const servers = /^nameserver\s+(\S+)/gm;
-    const dns = new DnsServer(clusterData(identity, services, slices), new Upstream([...context.names.nodeResolv.matchAll(servers)].map(([, server]) => server as string)), log);
+    const dns = new DnsServer(
+      clusterData(identity, services, slices),
+      new Upstream([...context.names.nodeResolv.matchAll(servers)].map(([, server]) => server as string)),
+      log,
+    );
     void images.refreshNames().catch((error: unknown) => log.error("images", "names", error));
     void nodes.run(signal);
     await Promise.all([addressed.promise, networkReady]);
@@ -169,7 +227,8 @@ export class NodeAgent {
     void registration.run(signal);
     void kubelet.run(signal);
     // The sandboxes that wait for Pods get their network now, so that a Pod finds everything done.
-    const wire = (sandbox: RuntimeContainer): void => void this.#network.attach(sandbox.id, sandbox.pid).catch((error: unknown) => log.error("pool", "network", error));
+    const wire = (sandbox: RuntimeContainer): void =>
+      void this.#network.attach(sandbox.id, sandbox.pid).catch((error: unknown) => log.error("pool", "network", error));
     pool.onFilled = wire;
     for (const sandbox of pool.ready()) wire(sandbox);
     pool.fillSoon();
@@ -185,13 +244,22 @@ export class NodeAgent {
     const { identity, runtime, cache, log, signal } = this.#options;
     let certificate = await this.#servingCertificate();
     const server = new KubeletServer({
-      port: this.#options.ports?.kubelet ?? KUBELET_PORT, ca: identity.caCertificate, certificate, runtime, cache, log, nodeAddress: identity.address,
+      port: this.#options.ports?.kubelet ?? KUBELET_PORT,
+      ca: identity.caCertificate,
+      certificate,
+      runtime,
+      cache,
+      log,
+      nodeAddress: identity.address,
       pods: () => kubelet.pods(),
       find: (namespace, name) => kubelet.find(namespace, name),
       podIP: (sandboxId) => this.#network.address(sandboxId),
       imagesChanged: () => {
         images.forget();
-        void images.refreshNames().then(() => kubelet.wakeAll(), (error: unknown) => log.error("images", "names", error));
+        void images.refreshNames().then(
+          () => kubelet.wakeAll(),
+          (error: unknown) => log.error("images", "names", error),
+        );
         void this.#registration?.updateStatus();
       },
     });
@@ -217,20 +285,31 @@ export class NodeAgent {
     const { identity, dockerVersion, runtime } = this.#options;
     const facts = this.#facts as MachineFacts;
     const [images, health] = await Promise.all([runtime.images().catch(() => undefined), nodeHealth()]);
-    const notReady = images === undefined ? "container runtime is down" : this.#network.ready ? undefined : NETWORK_MISSING;
+    const notReady =
+      images === undefined ? "container runtime is down" : this.#network.ready ? undefined : NETWORK_MISSING;
     return nodeStatus(identity, facts, dockerVersion, images ?? [], { ...health, notReady }, previous, Date.now());
   }
 
   async #clientCertificate(): Promise<KeyPair> {
     const { identity, signal } = this.#options;
     const subject = nodeSubject(identity.nodeName);
-    const kept = await this.#certificates.load("client", (certificate) => certificate.subject.includes(`CN=${subject.commonName}`) && this.#signedByOurs(certificate));
+    const kept = await this.#certificates.load(
+      "client",
+      (certificate) => certificate.subject.includes(`CN=${subject.commonName}`) && this.#signedByOurs(certificate),
+    );
     if (kept) return kept;
     const token = this.#token;
     if (!token) throw new NoTokenError("the node has no certificate and was given no bootstrap token");
     const client = new KubeClient({ server: identity.apiServer, ca: identity.caCertificate, token });
     try {
-      const pair = await requestCertificate(client, CLIENT_SIGNER.name, CLIENT_SIGNER.usages, subject, this.#newKey(), signal);
+      const pair = await requestCertificate(
+        client,
+        CLIENT_SIGNER.name,
+        CLIENT_SIGNER.usages,
+        subject,
+        this.#newKey(),
+        signal,
+      );
       await this.#certificates.save("client", pair);
       return pair;
     } catch (error) {
@@ -251,19 +330,39 @@ export class NodeAgent {
   async #servingCertificate(): Promise<KeyPair> {
     const { identity, signal } = this.#options;
     const subject = { ...nodeSubject(identity.nodeName), dnsNames: [identity.nodeName], addresses: [identity.address] };
-    const kept = await this.#certificates.load("serving", (certificate) => certificate.checkIP(identity.address) !== undefined && this.#signedByOurs(certificate));
+    const kept = await this.#certificates.load(
+      "serving",
+      (certificate) => certificate.checkIP(identity.address) !== undefined && this.#signedByOurs(certificate),
+    );
     if (kept) return kept;
-    const pair = await requestCertificate(this.#client as Client, SERVING_SIGNER.name, SERVING_SIGNER.usages, subject, this.#newKey(), signal);
+    const pair = await requestCertificate(
+      this.#client as Client,
+      SERVING_SIGNER.name,
+      SERVING_SIGNER.usages,
+      subject,
+      this.#newKey(),
+      signal,
+    );
     await this.#certificates.save("serving", pair);
     return pair;
   }
 
   /** Asks for a new client certificate in time, and lets init start the agent again with it. */
   async #restartBefore(time: number): Promise<void> {
-    while (Date.now() < time && !this.#options.signal.aborted) await sleep(Math.min(time - Date.now(), 3_600_000), this.#options.signal);
+    while (Date.now() < time && !this.#options.signal.aborted)
+      await sleep(Math.min(time - Date.now(), 3_600_000), this.#options.signal);
     if (this.#options.signal.aborted) return;
     const { identity, signal } = this.#options;
-    const pair = await this.#again("renewing the certificate", () => requestCertificate(this.#client as Client, CLIENT_SIGNER.name, CLIENT_SIGNER.usages, nodeSubject(identity.nodeName), this.#newKey(), signal));
+    const pair = await this.#again("renewing the certificate", () =>
+      requestCertificate(
+        this.#client as Client,
+        CLIENT_SIGNER.name,
+        CLIENT_SIGNER.usages,
+        nodeSubject(identity.nodeName),
+        this.#newKey(),
+        signal,
+      ),
+    );
     await this.#certificates.save("client", pair);
     process.exit(0);
   }

@@ -37,21 +37,53 @@ export interface RehearsalOptions {
 }
 
 const pod = {
-  apiVersion: "v1", kind: "Pod", metadata: { name: NODE, namespace: NODE, uid: UID, resourceVersion: "1" },
+  apiVersion: "v1",
+  kind: "Pod",
+  metadata: { name: NODE, namespace: NODE, uid: UID, resourceVersion: "1" },
   spec: {
-    nodeName: NODE, restartPolicy: "Never", terminationGracePeriodSeconds: 0,
-    containers: [{ name: "c", image: "drydock.local/busybox:1", command: ["true"], envFrom: [{ configMapRef: { name: "c" } }], volumeMounts: [{ name: "v", mountPath: "/v" }] }],
+    nodeName: NODE,
+    restartPolicy: "Never",
+    terminationGracePeriodSeconds: 0,
+    containers: [
+      {
+        name: "c",
+        image: "drydock.local/busybox:1",
+        command: ["true"],
+        envFrom: [{ configMapRef: { name: "c" } }],
+        volumeMounts: [{ name: "v", mountPath: "/v" }],
+      },
+    ],
     volumes: [{ name: "v", configMap: { name: "c" } }],
   },
 };
 const collections: Record<string, object[]> = {
   pods: [pod],
-  nodes: [{ apiVersion: "v1", kind: "Node", metadata: { name: NODE, resourceVersion: "1" }, spec: { podCIDR: "10.244.255.0/24" } }],
-  services: [{ apiVersion: "v1", kind: "Service", metadata: { name: "s", namespace: NODE, resourceVersion: "1" }, spec: { clusterIP: "10.96.255.1", ports: [{ port: 80 }] } }],
-  endpointslices: [{
-    apiVersion: "discovery.k8s.io/v1", kind: "EndpointSlice", metadata: { name: "s-1", namespace: NODE, resourceVersion: "1", labels: { "kubernetes.io/service-name": "s" } }, addressType: "IPv4",
-    ports: [{ port: 80, protocol: "TCP" }], endpoints: [{ addresses: ["10.244.255.9"] }],
-  }],
+  nodes: [
+    {
+      apiVersion: "v1",
+      kind: "Node",
+      metadata: { name: NODE, resourceVersion: "1" },
+      spec: { podCIDR: "10.244.255.0/24" },
+    },
+  ],
+  services: [
+    {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name: "s", namespace: NODE, resourceVersion: "1" },
+      spec: { clusterIP: "10.96.255.1", ports: [{ port: 80 }] },
+    },
+  ],
+  endpointslices: [
+    {
+      apiVersion: "discovery.k8s.io/v1",
+      kind: "EndpointSlice",
+      metadata: { name: "s-1", namespace: NODE, resourceVersion: "1", labels: { "kubernetes.io/service-name": "s" } },
+      addressType: "IPv4",
+      ports: [{ port: 80, protocol: "TCP" }],
+      endpoints: [{ addresses: ["10.244.255.9"] }],
+    },
+  ],
 };
 
 /** Answers as much as a node asks on its way. `patched` hears of the Pod's statuses. */
@@ -68,17 +100,27 @@ function pretendServer(certificate: string, key: string, patched: (status: { pha
     response.writeHead(200, { "Content-Type": "application/json" });
     if (url.searchParams.has("watch")) {
       const object = parts.includes("certificatesigningrequests") ? signed() : { metadata: { resourceVersion: "2" } };
-      return void response.write(`${JSON.stringify({ type: parts.includes("certificatesigningrequests") ? "MODIFIED" : "BOOKMARK", object })}\n`);
+      return void response.write(
+        `${JSON.stringify({ type: parts.includes("certificatesigningrequests") ? "MODIFIED" : "BOOKMARK", object })}\n`,
+      );
     }
     if (request.method === "PATCH" && resource === "pods") patched(sent.status ?? {});
-    if (request.method === "POST") return void response.end(JSON.stringify({ ...sent, metadata: { name: "x", resourceVersion: "1", ...sent.metadata } }));
-    if (request.method === "GET" && resource && !url.pathname.endsWith(NODE)) return void response.end(JSON.stringify({ metadata: { resourceVersion: "1" }, items: collections[resource] }));
-    if (request.method === "GET" && parts.includes("configmaps")) return void response.end(JSON.stringify({ metadata: {}, data: { a: "b" } }));
+    if (request.method === "POST")
+      return void response.end(
+        JSON.stringify({ ...sent, metadata: { name: "x", resourceVersion: "1", ...sent.metadata } }),
+      );
+    if (request.method === "GET" && resource && !url.pathname.endsWith(NODE))
+      return void response.end(JSON.stringify({ metadata: { resourceVersion: "1" }, items: collections[resource] }));
+    if (request.method === "GET" && parts.includes("configmaps"))
+      return void response.end(JSON.stringify({ metadata: {}, data: { a: "b" } }));
     response.end(JSON.stringify({ metadata: { resourceVersion: "2" }, ...sent }));
   }
 
   function signed(): object {
-    return { metadata: { name: "x", resourceVersion: "2" }, status: { certificate: Buffer.from(certificate).toString("base64") } };
+    return {
+      metadata: { name: "x", resourceVersion: "2" },
+      status: { certificate: Buffer.from(certificate).toString("base64") },
+    };
   }
 }
 
@@ -95,8 +137,22 @@ export async function rehearse(options: RehearsalOptions): Promise<void> {
   const life = new AbortController();
   const quiet = new Log(() => undefined);
   const identity: NodeIdentity = {
-    clusterName: NODE, nodeName: NODE, role: "worker", address: "127.0.0.1", prefixLength: 8, apiServer: `https://127.0.0.1:${(server.address() as AddressInfo).port}`, caCertificate: certificate,
-    bootstrapToken: "rehear.sal", clusterCIDR: "10.244.0.0/16", serviceCIDR: "10.96.0.0/16", clusterDNS: "10.96.0.10", clusterDomain: "cluster.local", labels: {}, taints: [], unixMillis: 0, entropy: "",
+    clusterName: NODE,
+    nodeName: NODE,
+    role: "worker",
+    address: "127.0.0.1",
+    prefixLength: 8,
+    apiServer: `https://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    caCertificate: certificate,
+    bootstrapToken: "rehear.sal",
+    clusterCIDR: "10.244.0.0/16",
+    serviceCIDR: "10.96.0.0/16",
+    clusterDNS: "10.96.0.10",
+    clusterDomain: "cluster.local",
+    labels: {},
+    taints: [],
+    unixMillis: 0,
+    entropy: "",
   };
   // The programs are started, so that they are in memory, but nothing is changed by them.
   const harmless: RunCommand = async (command, args, { input } = {}) => {
@@ -108,7 +164,21 @@ export async function rehearse(options: RehearsalOptions): Promise<void> {
   await mkdir(FOLDER, { recursive: true });
   try {
     const agent = new NodeAgent({
-      identity, runtime, cache, pool, dockerVersion, stateFolder: FOLDER, memoryFolder: `${FOLDER}/memory`, log: quiet, run: harmless, fresh: true, networkReady: Promise.resolve(), enter: () => undefined, failed: (code, message) => quiet.info("error", `${code}: ${message}`), signal: life.signal, newKey: () => key,
+      identity,
+      runtime,
+      cache,
+      pool,
+      dockerVersion,
+      stateFolder: FOLDER,
+      memoryFolder: `${FOLDER}/memory`,
+      log: quiet,
+      run: harmless,
+      fresh: true,
+      networkReady: Promise.resolve(),
+      enter: () => undefined,
+      failed: (code, message) => quiet.info("error", `${code}: ${message}`),
+      signal: life.signal,
+      newKey: () => key,
       ports: { kubelet: 0, dns: DNS_PORT, dnsAddress: "127.0.0.1" },
     });
     const inTime = sleep(DEADLINE, life.signal).then(() => {
@@ -129,7 +199,11 @@ export async function rehearse(options: RehearsalOptions): Promise<void> {
       await cache.refresh(container.id);
     }
     await rm(FOLDER, { recursive: true, force: true });
-    for (const line of quiet.last(200).filter((text) => text.includes("rror")).slice(0, 5)) log.info("rehearsal", line);
+    for (const line of quiet
+      .last(200)
+      .filter((text) => text.includes("rror"))
+      .slice(0, 5))
+      log.info("rehearsal", line);
   }
   log.info("rehearsal", `${Math.round(performance.now() - begin)} ms`);
 }
@@ -137,7 +211,11 @@ export async function rehearse(options: RehearsalOptions): Promise<void> {
 async function askDns(): Promise<void> {
   const socket = createSocket("udp4");
   const answered = new Promise<void>((resolve) => socket.once("message", () => resolve()));
-  socket.send(encode({ type: "query", id: 1, flags: 256, questions: [{ type: "A", name: `s.${NODE}.svc.cluster.local` }] }), DNS_PORT, "127.0.0.1");
+  socket.send(
+    encode({ type: "query", id: 1, flags: 256, questions: [{ type: "A", name: `s.${NODE}.svc.cluster.local` }] }),
+    DNS_PORT,
+    "127.0.0.1",
+  );
   await Promise.race([answered, sleep(3000)]);
   socket.close();
 }

@@ -34,7 +34,10 @@ export class Shell {
     const line = [command, ...args].join(" ");
     const quoted = [command, ...args].map(quote).join(" ");
     const mark = this.#mark || (this.#mark = `drydock-${randomBytes(8).toString("hex")}`);
-    const body = input === undefined || input === "" ? `${quoted} </dev/null` : `${quoted} <<'${mark}'\n${input.endsWith("\n") ? input : `${input}\n`}${mark}`;
+    const body =
+      input === undefined || input === ""
+        ? `${quoted} </dev/null`
+        : `${quoted} <<'${mark}'\n${input.endsWith("\n") ? input : `${input}\n`}${mark}`;
     const script = `${body}\nprintf '\\n%s %d\\n' ${mark} $?; printf '\\n%s\\n' ${mark} >&2\n`;
     return new Promise((resolve, reject) => {
       this.#queue.push({ line, script, deadline, resolve, reject });

@@ -5,7 +5,15 @@
 import { Agent, request as httpsRequest } from "node:https";
 import type { RequestOptions } from "node:https";
 import type { IncomingMessage } from "node:http";
-import type { Client, DeleteOptions, ListOptions, ObjectRef, PatchType, WatchOptions, WriteOptions } from "../../../common/kube/client.ts";
+import type {
+  Client,
+  DeleteOptions,
+  ListOptions,
+  ObjectRef,
+  PatchType,
+  WatchOptions,
+  WriteOptions,
+} from "../../../common/kube/client.ts";
 import type { GroupVersionResource, KubeList, KubeObject, WatchEvent } from "../../../common/kube/object.ts";
 import { StatusError } from "../../../common/kube/status.ts";
 import type { Status } from "../../../common/kube/status.ts";
@@ -42,7 +50,10 @@ export class KubeClient implements Client {
     return this.#json<T>("GET", pathOf(ref, ref), undefined, undefined, options.signal);
   }
 
-  list<T extends KubeObject>(gvr: GroupVersionResource, { signal, namespace, ...query }: ListOptions = {}): Promise<KubeList<T>> {
+  list<T extends KubeObject>(
+    gvr: GroupVersionResource,
+    { signal, namespace, ...query }: ListOptions = {},
+  ): Promise<KubeList<T>> {
     return this.#json<KubeList<T>>("GET", pathOf(gvr, { namespace }, query), undefined, undefined, signal);
   }
 
@@ -66,8 +77,17 @@ export class KubeClient implements Client {
     return answer.kind === "Status" ? undefined : answer;
   }
 
-  async *watch<T extends KubeObject>(gvr: GroupVersionResource, { signal, namespace, ...query }: WatchOptions = {}): AsyncGenerator<WatchEvent<T>> {
-    const response = await this.#send("GET", pathOf(gvr, { namespace }, { ...query, watch: true }), undefined, undefined, signal);
+  async *watch<T extends KubeObject>(
+    gvr: GroupVersionResource,
+    { signal, namespace, ...query }: WatchOptions = {},
+  ): AsyncGenerator<WatchEvent<T>> {
+    const response = await this.#send(
+      "GET",
+      pathOf(gvr, { namespace }, { ...query, watch: true }),
+      undefined,
+      undefined,
+      signal,
+    );
     try {
       if (response.statusCode !== 200) throw await statusOf(response);
       response.socket.setTimeout(WATCH_SILENCE, () => response.destroy(new Error("the watch fell silent")));
@@ -90,19 +110,37 @@ export class KubeClient implements Client {
     }
   }
 
-  async #json<T>(method: string, path: string, body: unknown, contentType: string | undefined, signal: AbortSignal | undefined): Promise<T> {
+  async #json<T>(
+    method: string,
+    path: string,
+    body: unknown,
+    contentType: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<T> {
     const response = await this.#send(method, path, body, contentType, signal);
     if ((response.statusCode ?? 0) >= 400) throw await statusOf(response);
     return JSON.parse(await textOf(response)) as T;
   }
 
-  #send(method: string, path: string, body: unknown, contentType: string | undefined, signal: AbortSignal | undefined): Promise<IncomingMessage> {
+  #send(
+    method: string,
+    path: string,
+    body: unknown,
+    contentType: string | undefined,
+    signal: AbortSignal | undefined,
+  ): Promise<IncomingMessage> {
     const { ca, certificate, key, token } = this.#credentials;
     const data = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
     const options: RequestOptions = {
-      method, path, host: this.#url.hostname, port: this.#url.port || 443, agent: this.#agent, ca,
+      method,
+      path,
+      host: this.#url.hostname,
+      port: this.#url.port || 443,
+      agent: this.#agent,
+      ca,
       headers: {
-        Accept: "application/json", "User-Agent": "drydock-kubelet/1.36",
+        Accept: "application/json",
+        "User-Agent": "drydock-kubelet/1.36",
         ...(token ? { Authorization: `Bearer ${token}` } : {}),
         ...(data ? { "Content-Type": contentType, "Content-Length": data.length } : {}),
       },
@@ -118,11 +156,22 @@ export class KubeClient implements Client {
   }
 }
 
-function pathOf(gvr: GroupVersionResource, target: { namespace?: string | undefined; name?: string; subresource?: string }, query: object = {}): string {
+function pathOf(
+  gvr: GroupVersionResource,
+  target: { namespace?: string | undefined; name?: string; subresource?: string },
+  query: object = {},
+): string {
   const root = gvr.group === "" ? `/api/${gvr.version}` : `/apis/${gvr.group}/${gvr.version}`;
-  const parts = [root, ...(target.namespace ? ["namespaces", target.namespace] : []), gvr.resource, ...(target.name ? [target.name] : []), ...(target.subresource ? [target.subresource] : [])];
+  const parts = [
+    root,
+    ...(target.namespace ? ["namespaces", target.namespace] : []),
+    gvr.resource,
+    ...(target.name ? [target.name] : []),
+    ...(target.subresource ? [target.subresource] : []),
+  ];
   const search = new URLSearchParams();
-  for (const [key, value] of Object.entries(query) as [string, unknown][]) if (value !== undefined) search.set(key, String(value));
+  for (const [key, value] of Object.entries(query) as [string, unknown][])
+    if (value !== undefined) search.set(key, String(value));
   return parts.join("/") + (search.size > 0 ? `?${search}` : "");
 }
 

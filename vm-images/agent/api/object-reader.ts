@@ -23,11 +23,13 @@ export function createObjectReader(client: Client): ObjectReader {
     const key = `${resource}/${namespace}/${name}`;
     const known = reads.get(key);
     if (known && Date.now() - known.at < SHARED) return known.answer as Promise<T | undefined>;
-    const answer = client.get<T>({ group: "", version: "v1", resource, namespace, name }, { signal: AbortSignal.timeout(DEADLINE) }).catch((error: unknown) => {
-      if (isStatus(error, "NotFound")) return undefined;
-      reads.delete(key);
-      throw error;
-    });
+    const answer = client
+      .get<T>({ group: "", version: "v1", resource, namespace, name }, { signal: AbortSignal.timeout(DEADLINE) })
+      .catch((error: unknown) => {
+        if (isStatus(error, "NotFound")) return undefined;
+        reads.delete(key);
+        throw error;
+      });
     for (const [other, { at }] of reads) if (Date.now() - at >= SHARED) reads.delete(other);
     reads.set(key, { at: Date.now(), answer });
     return answer;
@@ -42,11 +44,24 @@ export function createObjectReader(client: Client): ObjectReader {
       const now = Date.now();
       if (known && now < known.renewAt) return known.token;
       const request = {
-        apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", metadata: {},
-        spec: { ...(audience ? { audiences: [audience] } : {}), expirationSeconds, boundObjectRef: { apiVersion: "v1", kind: "Pod", name: pod.name, uid: pod.uid } },
+        apiVersion: "authentication.k8s.io/v1",
+        kind: "TokenRequest",
+        metadata: {},
+        spec: {
+          ...(audience ? { audiences: [audience] } : {}),
+          expirationSeconds,
+          boundObjectRef: { apiVersion: "v1", kind: "Pod", name: pod.name, uid: pod.uid },
+        },
       };
       try {
-        const ref = { group: "", version: "v1", resource: "serviceaccounts", namespace: pod.namespace, name: serviceAccount, subresource: "token" };
+        const ref = {
+          group: "",
+          version: "v1",
+          resource: "serviceaccounts",
+          namespace: pod.namespace,
+          name: serviceAccount,
+          subresource: "token",
+        };
         const answer = await client.create(ref, request as KubeObject, { signal: AbortSignal.timeout(DEADLINE) });
         const { token, expirationTimestamp } = answer["status"] as { token: string; expirationTimestamp: string };
         const expires = Date.parse(expirationTimestamp);

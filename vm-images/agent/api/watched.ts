@@ -30,7 +30,12 @@ export class Watched<T extends KubeObject> {
   #synced = false;
   readonly #whenSynced = Promise.withResolvers<void>();
 
-  constructor(client: Client, gvr: GroupVersionResource, options: { namespace?: string; fieldSelector?: string; labelSelector?: string }, log: Log) {
+  constructor(
+    client: Client,
+    gvr: GroupVersionResource,
+    options: { namespace?: string; fieldSelector?: string; labelSelector?: string },
+    log: Log,
+  ) {
     this.#client = client;
     this.#gvr = gvr;
     this.#options = options;
@@ -65,7 +70,12 @@ export class Watched<T extends KubeObject> {
       try {
         revision ??= await this.#list(signal);
         const began = Date.now();
-        const options = { ...this.#options, resourceVersion: revision, allowWatchBookmarks: true, timeoutSeconds: WATCH_SECONDS };
+        const options = {
+          ...this.#options,
+          resourceVersion: revision,
+          allowWatchBookmarks: true,
+          timeoutSeconds: WATCH_SECONDS,
+        };
         for await (const event of this.#client.watch<T>(this.#gvr, { ...options, signal })) {
           delay = RETRY_FIRST;
           revision = event.object.metadata.resourceVersion ?? revision;
@@ -95,7 +105,10 @@ export class Watched<T extends KubeObject> {
     let revision = "";
     do {
       const list = await this.#client.list<T>(this.#gvr, {
-        ...this.#options, limit: PAGE, ...(page ? { continue: page } : {}), signal: AbortSignal.any([signal, AbortSignal.timeout(60_000)]),
+        ...this.#options,
+        limit: PAGE,
+        ...(page ? { continue: page } : {}),
+        signal: AbortSignal.any([signal, AbortSignal.timeout(60_000)]),
       });
       for (const item of list.items) seen.set(objectKey(item), item);
       revision = list.metadata.resourceVersion ?? "";
@@ -104,7 +117,8 @@ export class Watched<T extends KubeObject> {
     const changes: Change<T>[] = [];
     for (const [key, object] of this.#items) if (!seen.has(key)) changes.push({ type: "delete", object });
     for (const [key, object] of seen) {
-      if (this.#items.get(key)?.metadata.resourceVersion !== object.metadata.resourceVersion) changes.push({ type: "set", object });
+      if (this.#items.get(key)?.metadata.resourceVersion !== object.metadata.resourceVersion)
+        changes.push({ type: "set", object });
     }
     this.#synced = true;
     this.#apply(changes);

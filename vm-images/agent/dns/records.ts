@@ -43,9 +43,13 @@ export function resolve(question: { name: string; type: string }, data: DnsData)
   if (name.endsWith(".in-addr.arpa")) return reverse(asked, name, type, data);
   if (name !== data.domain && !name.endsWith(`.${data.domain}`)) return undefined;
   const labels = name === data.domain ? [] : name.slice(0, -data.domain.length - 1).split(".");
-  if (labels.length === 0) return type === "SOA" ? { ...nothing("NOERROR"), answers: [soa(data.domain)] } : nothing("NOERROR");
+  if (labels.length === 0)
+    return type === "SOA" ? { ...nothing("NOERROR"), answers: [soa(data.domain)] } : nothing("NOERROR");
   if (labels.length === 1 && labels[0] === "dns-version") {
-    return { ...nothing("NOERROR"), answers: type === "TXT" || type === "ANY" ? [{ type: "TXT", name: asked, ttl: 28_800, data: SPECIFICATION }] : [] };
+    return {
+      ...nothing("NOERROR"),
+      answers: type === "TXT" || type === "ANY" ? [{ type: "TXT", name: asked, ttl: 28_800, data: SPECIFICATION }] : [],
+    };
   }
   const kind = labels.at(-1);
   if (labels.length === 1) return nothing(kind === "svc" || kind === "pod" ? "NOERROR" : "NXDOMAIN");
@@ -59,7 +63,20 @@ export function resolve(question: { name: string; type: string }, data: DnsData)
 }
 
 export function soa(domain: string): Answer {
-  return { type: "SOA", name: domain, ttl: TTL, data: { mname: `ns.dns.${domain}`, rname: `hostmaster.${domain}`, serial: 1, refresh: 7200, retry: 1800, expire: 86_400, minimum: TTL } };
+  return {
+    type: "SOA",
+    name: domain,
+    ttl: TTL,
+    data: {
+      mname: `ns.dns.${domain}`,
+      rname: `hostmaster.${domain}`,
+      serial: 1,
+      refresh: 7200,
+      retry: 1800,
+      expire: 86_400,
+      minimum: TTL,
+    },
+  };
 }
 
 function serviceAnswer(asked: string, prefix: string[], service: Service, type: string, data: DnsData): DnsResult {
@@ -73,23 +90,40 @@ function serviceAnswer(asked: string, prefix: string[], service: Service, type: 
     return { ...nothing("NOERROR"), answers, ...(type === "CNAME" ? {} : { follow: target }) };
   }
   const headless = service.spec?.clusterIP === "None";
-  const endpoints = headless ? endpointRecords(data.slices(namespace, name), service.spec?.publishNotReadyAddresses ?? false) : [];
+  const endpoints = headless
+    ? endpointRecords(data.slices(namespace, name), service.spec?.publishNotReadyAddresses ?? false)
+    : [];
   if (prefix.length === 0) {
-    if (!wantsAddress) return type === "SRV" ? srv(asked, undefined, undefined, service, endpoints, full) : nothing("NOERROR");
-    const addresses = headless ? [...new Set(endpoints.map(({ address }) => address))] : [service.spec?.clusterIP ?? ""].filter(Boolean);
+    if (!wantsAddress)
+      return type === "SRV" ? srv(asked, undefined, undefined, service, endpoints, full) : nothing("NOERROR");
+    const addresses = headless
+      ? [...new Set(endpoints.map(({ address }) => address))]
+      : [service.spec?.clusterIP ?? ""].filter(Boolean);
     return { ...nothing("NOERROR"), answers: addresses.map((address) => addressRecord(asked, address)) };
   }
   const [first = "", second = ""] = prefix;
   if (first.startsWith("_")) {
     if (prefix.length > 2 || (prefix.length === 2 && !second.startsWith("_"))) return nothing("NXDOMAIN");
-    const result = srv(asked, prefix.length === 2 ? first.slice(1) : undefined, (prefix.length === 2 ? second : first).slice(1), service, endpoints, full);
+    const result = srv(
+      asked,
+      prefix.length === 2 ? first.slice(1) : undefined,
+      (prefix.length === 2 ? second : first).slice(1),
+      service,
+      endpoints,
+      full,
+    );
     if (result.answers.length === 0) return nothing("NXDOMAIN");
     return type === "SRV" || type === "ANY" ? result : nothing("NOERROR");
   }
   if (prefix.length > 1) return nothing("NXDOMAIN");
   const own = endpoints.filter(({ hostname }) => hostname === first);
   if (own.length === 0) return nothing("NXDOMAIN");
-  return { ...nothing("NOERROR"), answers: wantsAddress ? [...new Set(own.map(({ address }) => address))].map((address) => addressRecord(asked, address)) : [] };
+  return {
+    ...nothing("NOERROR"),
+    answers: wantsAddress
+      ? [...new Set(own.map(({ address }) => address))].map((address) => addressRecord(asked, address))
+      : [],
+  };
 }
 
 interface EndpointRecord {
@@ -100,26 +134,51 @@ interface EndpointRecord {
 
 /** Each address of a headless Service with its name: the endpoint's hostname, or the address in dashes. */
 export function endpointRecords(slices: EndpointSlice[], evenNotReady: boolean): EndpointRecord[] {
-  return slices.filter(({ addressType }) => addressType === "IPv4").flatMap((slice) => {
-    const ports = (slice.ports ?? []).flatMap(({ name, protocol, port }) => (port === undefined || port === null ? [] : [{ name: name ?? "", protocol: (protocol ?? "TCP").toLowerCase(), port }]));
-    return (slice.endpoints ?? [])
-      .filter(({ conditions }) => evenNotReady || conditions?.ready !== false)
-      .flatMap(({ addresses, hostname }) => addresses.map((address) => ({ address, hostname: hostname || address.replaceAll(".", "-"), ports })));
-  });
+  return slices
+    .filter(({ addressType }) => addressType === "IPv4")
+    .flatMap((slice) => {
+      const ports = (slice.ports ?? []).flatMap(({ name, protocol, port }) =>
+        port === undefined || port === null
+          ? []
+          : [{ name: name ?? "", protocol: (protocol ?? "TCP").toLowerCase(), port }],
+      );
+      return (slice.endpoints ?? [])
+        .filter(({ conditions }) => evenNotReady || conditions?.ready !== false)
+        .flatMap(({ addresses, hostname }) =>
+          addresses.map((address) => ({ address, hostname: hostname || address.replaceAll(".", "-"), ports })),
+        );
+    });
 }
 
-function srv(asked: string, port: string | undefined, protocol: string | undefined, service: Service, endpoints: EndpointRecord[], full: string): DnsResult {
+function srv(
+  asked: string,
+  port: string | undefined,
+  protocol: string | undefined,
+  service: Service,
+  endpoints: EndpointRecord[],
+  full: string,
+): DnsResult {
   const matches = (candidate: { name?: string | undefined; protocol?: string | undefined }): boolean =>
-    (port === undefined || (candidate.name ?? "") === port) && (protocol === undefined || (candidate.protocol ?? "TCP").toLowerCase() === protocol);
+    (port === undefined || (candidate.name ?? "") === port) &&
+    (protocol === undefined || (candidate.protocol ?? "TCP").toLowerCase() === protocol);
   const result = nothing("NOERROR");
   const add = (target: string, targetPort: number, address: string): void => {
-    result.answers.push({ type: "SRV", name: asked, ttl: TTL, data: { priority: 0, weight: 100, port: targetPort, target } });
-    if (!result.additionals.some((record) => record.name === target)) result.additionals.push(addressRecord(target, address));
+    result.answers.push({
+      type: "SRV",
+      name: asked,
+      ttl: TTL,
+      data: { priority: 0, weight: 100, port: targetPort, target },
+    });
+    if (!result.additionals.some((record) => record.name === target))
+      result.additionals.push(addressRecord(target, address));
   };
   if (service.spec?.clusterIP !== "None") {
-    for (const candidate of service.spec?.ports ?? []) if (matches(candidate as { name?: string; protocol?: string })) add(full, candidate.port, service.spec?.clusterIP ?? "");
+    for (const candidate of service.spec?.ports ?? [])
+      if (matches(candidate as { name?: string; protocol?: string }))
+        add(full, candidate.port, service.spec?.clusterIP ?? "");
   } else {
-    for (const { address, hostname, ports } of endpoints) for (const candidate of ports) if (matches(candidate)) add(`${hostname}.${full}`, candidate.port, address);
+    for (const { address, hostname, ports } of endpoints)
+      for (const candidate of ports) if (matches(candidate)) add(`${hostname}.${full}`, candidate.port, address);
   }
   return result;
 }
@@ -129,13 +188,26 @@ function pod(asked: string, prefix: string[], namespace: string, type: string, d
   if (prefix.length === 0) return nothing("NOERROR");
   const parts = /^(\d{1,3})-(\d{1,3})-(\d{1,3})-(\d{1,3})$/.exec(prefix[0] ?? "")?.slice(1) ?? [];
   if (prefix.length > 1 || parts.length !== 4 || parts.some((part) => Number(part) > 255)) return nothing("NXDOMAIN");
-  return { ...nothing("NOERROR"), answers: type === "A" || type === "ANY" ? [addressRecord(asked, parts.join("."))] : [] };
+  return {
+    ...nothing("NOERROR"),
+    answers: type === "A" || type === "ANY" ? [addressRecord(asked, parts.join("."))] : [],
+  };
 }
 
 function reverse(asked: string, name: string, type: string, data: DnsData): DnsResult | undefined {
-  const address = name.replace(/\.in-addr\.arpa$/, "").split(".").toReversed().join(".");
+  const address = name
+    .replace(/\.in-addr\.arpa$/, "")
+    .split(".")
+    .toReversed()
+    .join(".");
   if (!/^\d+\.\d+\.\d+\.\d+$/.test(address) || !data.isClusterAddress(address)) return undefined;
   const names = data.namesOf(address);
   if (names.length === 0) return nothing("NXDOMAIN");
-  return { ...nothing("NOERROR"), answers: type === "PTR" || type === "ANY" ? names.map((target): Answer => ({ type: "PTR", name: asked, ttl: TTL, data: target })) : [] };
+  return {
+    ...nothing("NOERROR"),
+    answers:
+      type === "PTR" || type === "ANY"
+        ? names.map((target): Answer => ({ type: "PTR", name: asked, ttl: TTL, data: target }))
+        : [],
+  };
 }

@@ -3,7 +3,14 @@ import { createSocket } from "node:dgram";
 import type { Socket as UdpSocket } from "node:dgram";
 import { createServer } from "node:net";
 import type { Server, Socket } from "node:net";
-import { AUTHORITATIVE_ANSWER, decode, encode, RECURSION_AVAILABLE, RECURSION_DESIRED, TRUNCATED_RESPONSE } from "dns-packet";
+import {
+  AUTHORITATIVE_ANSWER,
+  decode,
+  encode,
+  RECURSION_AVAILABLE,
+  RECURSION_DESIRED,
+  TRUNCATED_RESPONSE,
+} from "dns-packet";
 import type { Answer, DecodedPacket, Packet, RecordType } from "dns-packet";
 import type { Log } from "../log.ts";
 import { describeError } from "../log.ts";
@@ -69,7 +76,12 @@ export class DnsServer {
       return udp ? truncate(reply, query) : reply;
     } catch (error) {
       this.#log.info("dns", `${query.questions?.[0]?.name}: ${describeError(error)}`);
-      return encode({ type: "response", id: query.id ?? 0, flags: RCODE.SERVFAIL | RECURSION_AVAILABLE, questions: query.questions ?? [] } as Packet);
+      return encode({
+        type: "response",
+        id: query.id ?? 0,
+        flags: RCODE.SERVFAIL | RECURSION_AVAILABLE,
+        questions: query.questions ?? [],
+      } as Packet);
     }
   }
 
@@ -86,8 +98,13 @@ export class DnsServer {
     const empty = answers.length === 0;
     const recursion = (query.flags ?? 0) & RECURSION_DESIRED;
     return encode({
-      type: "response", id: query.id ?? 0, flags: RCODE[result.rcode] | AUTHORITATIVE_ANSWER | RECURSION_AVAILABLE | recursion, questions: [question],
-      answers, additionals: result.additionals, authorities: empty ? [soa(this.#data.domain)] : [],
+      type: "response",
+      id: query.id ?? 0,
+      flags: RCODE[result.rcode] | AUTHORITATIVE_ANSWER | RECURSION_AVAILABLE | recursion,
+      questions: [question],
+      answers,
+      additionals: result.additionals,
+      authorities: empty ? [soa(this.#data.domain)] : [],
     } as Packet);
   }
 
@@ -95,7 +112,9 @@ export class DnsServer {
   async #follow(name: string, type: RecordType): Promise<Answer[]> {
     const inside = resolve({ name, type }, this.#data);
     if (inside) return inside.answers;
-    const answer = await this.#upstream.ask(encode({ type: "query", id: 1, flags: RECURSION_DESIRED, questions: [{ type, name }] } as Packet));
+    const answer = await this.#upstream.ask(
+      encode({ type: "query", id: 1, flags: RECURSION_DESIRED, questions: [{ type, name }] } as Packet),
+    );
     return answer ? (decode(answer).answers ?? []) : [];
   }
 
@@ -127,5 +146,10 @@ function truncate(reply: Buffer, query: DecodedPacket): Buffer {
   const limit = Math.max(PLAIN_UDP, options?.udpPayloadSize ?? PLAIN_UDP);
   if (reply.length <= limit) return reply;
   const { id, questions } = query;
-  return encode({ type: "response", id: id ?? 0, flags: TRUNCATED_RESPONSE | RECURSION_AVAILABLE, questions: questions ?? [] } as Packet);
+  return encode({
+    type: "response",
+    id: id ?? 0,
+    flags: TRUNCATED_RESPONSE | RECURSION_AVAILABLE,
+    questions: questions ?? [],
+  } as Packet);
 }

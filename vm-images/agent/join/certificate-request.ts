@@ -18,7 +18,10 @@ export interface Subject {
 
 /** PEM, PKCS#8. */
 export function newPrivateKey(): string {
-  return generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({ type: "pkcs8", format: "pem" }) as string;
+  return generateKeyPairSync("ec", { namedCurve: "P-256" }).privateKey.export({
+    type: "pkcs8",
+    format: "pem",
+  }) as string;
 }
 
 function attribute(type: string, value: string): Buffer {
@@ -28,13 +31,21 @@ function attribute(type: string, value: string): Buffer {
 /** PEM of a request for `subject`, signed with the private key (PEM). */
 export function certificateRequest(subject: Subject, privateKey: string): string {
   const publicKey = createPublicKey(privateKey).export({ type: "spki", format: "der" }) as Buffer;
-  const name = sequence(...subject.organizations.map((organization) => attribute(ORGANIZATION, organization)), attribute(COMMON_NAME, subject.commonName));
+  const name = sequence(
+    ...subject.organizations.map((organization) => attribute(ORGANIZATION, organization)),
+    attribute(COMMON_NAME, subject.commonName),
+  );
   const names = [
     ...(subject.dnsNames ?? []).map((dns) => context(2, false, Buffer.from(dns))),
     ...(subject.addresses ?? []).map((address) => context(7, false, Buffer.from(address.split(".").map(Number)))),
   ];
-  const attributes = names.length === 0 ? Buffer.alloc(0)
-    : sequence(objectIdentifier(EXTENSION_REQUEST), set(sequence(sequence(objectIdentifier(SUBJECT_ALT_NAME), octetString(sequence(...names))))));
+  const attributes =
+    names.length === 0
+      ? Buffer.alloc(0)
+      : sequence(
+          objectIdentifier(EXTENSION_REQUEST),
+          set(sequence(sequence(objectIdentifier(SUBJECT_ALT_NAME), octetString(sequence(...names))))),
+        );
   const info = sequence(integer(0), name, publicKey, context(0, true, attributes));
   const signature = createSign("sha256").update(info).sign(privateKey);
   const request = sequence(info, sequence(objectIdentifier(ECDSA_WITH_SHA256)), bitString(signature));

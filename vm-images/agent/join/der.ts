@@ -19,7 +19,8 @@ export const octetString = (content: Uint8Array): Buffer => der(0x04, content);
 export const bitString = (content: Uint8Array): Buffer => der(0x03, Buffer.from([0]), content);
 export const integer = (value: number): Buffer => der(0x02, Buffer.from([value]));
 /** [number] in a SEQUENCE: constructed for a structure, primitive for a bare value. */
-export const context = (number: number, constructed: boolean, content: Uint8Array): Buffer => der(0x80 | (constructed ? 0x20 : 0) | number, content);
+export const context = (number: number, constructed: boolean, content: Uint8Array): Buffer =>
+  der(0x80 | (constructed ? 0x20 : 0) | number, content);
 
 export function objectIdentifier(text: string): Buffer {
   const [first = 0, second = 0, ...rest] = text.split(".").map(Number);

@@ -51,12 +51,26 @@ export function renewalTime(certificate: string): number {
 }
 
 /** Asks for a certificate and waits for it: a watch on the one request, so that it is there as soon as it is signed. */
-export async function requestCertificate(client: Client, signerName: string, usages: string[], subject: Subject, key: string, signal: AbortSignal): Promise<KeyPair> {
+export async function requestCertificate(
+  client: Client,
+  signerName: string,
+  usages: string[],
+  subject: Subject,
+  key: string,
+  signal: AbortSignal,
+): Promise<KeyPair> {
   const deadline = AbortSignal.any([signal, AbortSignal.timeout(DEADLINE)]);
   const request = Buffer.from(certificateRequest(subject, key)).toString("base64");
-  const created = await client.create<CertificateSigningRequest>({ ...CSR, name: "" }, {
-    apiVersion: "certificates.k8s.io/v1", kind: "CertificateSigningRequest", metadata: { generateName: "node-csr-" }, spec: { request, signerName, usages },
-  }, { signal: deadline });
+  const created = await client.create<CertificateSigningRequest>(
+    { ...CSR, name: "" },
+    {
+      apiVersion: "certificates.k8s.io/v1",
+      kind: "CertificateSigningRequest",
+      metadata: { generateName: "node-csr-" },
+      spec: { request, signerName, usages },
+    },
+    { signal: deadline },
+  );
   const name = created.metadata.name ?? "";
   let revision = created.metadata.resourceVersion;
   let current = created;
@@ -79,9 +93,19 @@ export async function requestCertificate(client: Client, signerName: string, usa
 }
 
 /** The object's next version after `revision`; undefined when the watch ended without one. */
-async function nextVersion(client: Client, name: string, revision: string | undefined, signal: AbortSignal): Promise<CertificateSigningRequest | undefined> {
+async function nextVersion(
+  client: Client,
+  name: string,
+  revision: string | undefined,
+  signal: AbortSignal,
+): Promise<CertificateSigningRequest | undefined> {
   try {
-    const options = { fieldSelector: `metadata.name=${name}`, ...(revision ? { resourceVersion: revision } : {}), timeoutSeconds: 60, signal };
+    const options = {
+      fieldSelector: `metadata.name=${name}`,
+      ...(revision ? { resourceVersion: revision } : {}),
+      timeoutSeconds: 60,
+      signal,
+    };
     for await (const event of client.watch<CertificateSigningRequest>(CSR, options)) {
       if (event.type === "ADDED" || event.type === "MODIFIED") return event.object;
     }
@@ -91,7 +115,10 @@ async function nextVersion(client: Client, name: string, revision: string | unde
   return undefined;
 }
 
-export const CLIENT_SIGNER = { name: "kubernetes.io/kube-apiserver-client-kubelet", usages: ["digital signature", "client auth"] };
+export const CLIENT_SIGNER = {
+  name: "kubernetes.io/kube-apiserver-client-kubelet",
+  usages: ["digital signature", "client auth"],
+};
 export const SERVING_SIGNER = { name: "kubernetes.io/kubelet-serving", usages: ["digital signature", "server auth"] };
 
 export function nodeSubject(nodeName: string): Subject {

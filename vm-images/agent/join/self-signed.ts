@@ -18,8 +18,14 @@ export function selfSigned(commonName: string, privateKey: string): string {
   const extensions = sequence(sequence(objectIdentifier(SUBJECT_ALT_NAME), octetString(names)));
   const day = 86_400_000;
   const body = sequence(
-    context(0, true, integer(2)), integer(1), algorithm, name, sequence(utcTime(Date.now() - 5 * day), utcTime(Date.now() + 5 * day)), name,
-    createPublicKey(privateKey).export({ type: "spki", format: "der" }) as Buffer, context(3, true, extensions),
+    context(0, true, integer(2)),
+    integer(1),
+    algorithm,
+    name,
+    sequence(utcTime(Date.now() - 5 * day), utcTime(Date.now() + 5 * day)),
+    name,
+    createPublicKey(privateKey).export({ type: "spki", format: "der" }) as Buffer,
+    context(3, true, extensions),
   );
   const certificate = sequence(body, algorithm, bitString(createSign("sha256").update(body).sign(privateKey)));
   return `-----BEGIN CERTIFICATE-----\n${(certificate.toString("base64").match(/.{1,64}/g) ?? []).join("\n")}\n-----END CERTIFICATE-----\n`;

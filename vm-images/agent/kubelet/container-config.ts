@@ -40,7 +40,9 @@ export function hostnameOf(pod: Pod): string {
 
 /** The container that holds the Pod's network, IPC and (when shared) process namespaces. */
 export function sandboxConfig(pod: Pod): ContainerConfig {
-  const sysctls = Object.fromEntries((pod.spec?.securityContext?.sysctls ?? []).map(({ name, value }) => [name, value]));
+  const sysctls = Object.fromEntries(
+    (pod.spec?.securityContext?.sysctls ?? []).map(({ name, value }) => [name, value]),
+  );
   return {
     ...plainSandbox(hostnameOf(pod)),
     labels: labels(pod, "POD"),
@@ -54,9 +56,21 @@ export function sandboxConfig(pod: Pod): ContainerConfig {
 
 export function plainSandbox(hostname: string): ContainerConfig {
   return {
-    image: PAUSE_IMAGE, hostname, env: [], labels: {}, tty: false, stdin: false, stdinOnce: false, mounts: [],
-    network: "none", ipc: "shareable", privileged: false, readOnlyRootFilesystem: true,
-    capabilitiesAdd: [], capabilitiesDrop: ["ALL"], securityOptions: ["seccomp=unconfined", "no-new-privileges"],
+    image: PAUSE_IMAGE,
+    hostname,
+    env: [],
+    labels: {},
+    tty: false,
+    stdin: false,
+    stdinOnce: false,
+    mounts: [],
+    network: "none",
+    ipc: "shareable",
+    privileged: false,
+    readOnlyRootFilesystem: true,
+    capabilitiesAdd: [],
+    capabilitiesDrop: ["ALL"],
+    securityOptions: ["seccomp=unconfined", "no-new-privileges"],
     resources: { oomScoreAdjust: -998, cpuShares: 2 },
   };
 }
@@ -67,7 +81,12 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
   const podSecurity: PodSecurity = pod.spec?.securityContext ?? {};
   const security: ContainerSecurity = spec.securityContext ?? {};
   const user = userOf(podSecurity, security, image);
-  const groups = [...new Set([...(podSecurity.supplementalGroups ?? []), ...(podSecurity.fsGroup === undefined ? [] : [podSecurity.fsGroup])])].map(String);
+  const groups = [
+    ...new Set([
+      ...(podSecurity.supplementalGroups ?? []),
+      ...(podSecurity.fsGroup === undefined ? [] : [podSecurity.fsGroup]),
+    ]),
+  ].map(String);
   const command = expandAll(spec.command, environment);
   const args = expandAll(spec.args, environment);
   const sharesProcesses = pod.spec?.shareProcessNamespace ? `container:${sandboxId}` : undefined;
@@ -75,7 +94,11 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
   return {
     image: image.id,
     // With a command of its own the container takes nothing from the image's CMD.
-    ...(command && command.length > 0 ? { entrypoint: command, command: args ?? [] } : args && args.length > 0 ? { command: args } : {}),
+    ...(command && command.length > 0
+      ? { entrypoint: command, command: args ?? [] }
+      : args && args.length > 0
+        ? { command: args }
+        : {}),
     ...(spec.workingDir ? { workingDir: spec.workingDir } : {}),
     env: withHostname(environment, hostnameOf(pod)),
     ...(user === undefined ? {} : { user }),
@@ -86,7 +109,9 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
       [LABEL_BACKOFF]: String(action.backoffSeconds),
       "io.kubernetes.container.kind": action.kind,
       "io.kubernetes.image": spec.image ?? "",
-      ...(spec.terminationMessagePolicy ? { "io.kubernetes.termination-message-policy": spec.terminationMessagePolicy } : {}),
+      ...(spec.terminationMessagePolicy
+        ? { "io.kubernetes.termination-message-policy": spec.terminationMessagePolicy }
+        : {}),
     },
     tty: spec.tty ?? false,
     stdin: spec.stdin ?? false,
@@ -106,7 +131,9 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
 }
 
 function withHostname(environment: string[], hostname: string): string[] {
-  return environment.some((pair) => pair.startsWith("HOSTNAME=")) ? environment : [...environment, `HOSTNAME=${hostname}`];
+  return environment.some((pair) => pair.startsWith("HOSTNAME="))
+    ? environment
+    : [...environment, `HOSTNAME=${hostname}`];
 }
 
 /** "uid[:gid]"; undefined leaves it to the image. Throws when the Pod must not run as root and would. */
@@ -116,9 +143,12 @@ function userOf(podSecurity: PodSecurity, security: ContainerSecurity, image: Im
   const nonRoot = security.runAsNonRoot ?? podSecurity.runAsNonRoot ?? false;
   const [imageUser = ""] = image.user.split(":");
   if (nonRoot && uid === undefined) {
-    if (imageUser === "" || imageUser === "0" || imageUser === "root") throw new ContainerConfigError("container has runAsNonRoot and image will run as root");
+    if (imageUser === "" || imageUser === "0" || imageUser === "root")
+      throw new ContainerConfigError("container has runAsNonRoot and image will run as root");
     if (!/^\d+$/.test(imageUser)) {
-      throw new ContainerConfigError(`container has runAsNonRoot and image has non-numeric user (${imageUser}), cannot verify user is non-root`);
+      throw new ContainerConfigError(
+        `container has runAsNonRoot and image has non-numeric user (${imageUser}), cannot verify user is non-root`,
+      );
     }
   }
   if (nonRoot && uid === 0) throw new ContainerConfigError("container's runAsUser breaks non-root policy");

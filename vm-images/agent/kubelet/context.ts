@@ -26,7 +26,12 @@ export interface NodeInfo {
 export interface ObjectReader {
   configMap(namespace: string, name: string): Promise<ConfigMap | undefined>;
   secret(namespace: string, name: string): Promise<Secret | undefined>;
-  token(pod: { namespace: string; name: string; uid: string }, serviceAccount: string, audience: string | undefined, expirationSeconds: number): Promise<string>;
+  token(
+    pod: { namespace: string; name: string; uid: string },
+    serviceAccount: string,
+    audience: string | undefined,
+    expirationSeconds: number,
+  ): Promise<string>;
 }
 
 export interface KubeletContext {

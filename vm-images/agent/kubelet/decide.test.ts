@@ -8,16 +8,35 @@ import { viewOf } from "./pod.ts";
 const NOW = 1_000_000_000;
 
 function pod(spec: object = {}): Pod {
-  return { apiVersion: "v1", kind: "Pod", metadata: { name: "p", namespace: "n", uid: "u" }, spec: { containers: [{ name: "a", image: "i" }], ...spec } } as unknown as Pod;
+  return {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "p", namespace: "n", uid: "u" },
+    spec: { containers: [{ name: "a", image: "i" }], ...spec },
+  } as unknown as Pod;
 }
 
 /** "a:running", "a:exited(1)", "POD:running", "a#2:exited(0)": one container; times are seconds before now. */
 function container(text: string, more: Partial<RuntimeContainer> & { backoff?: number } = {}): RuntimeContainer {
-  const [, name = "", attempt = "0", state = "", code = "0"] = /^(\w+)(?:#(\d+))?:(\w+)(?:\((\d+)\))?$/.exec(text) ?? [];
+  const [, name = "", attempt = "0", state = "", code = "0"] =
+    /^(\w+)(?:#(\d+))?:(\w+)(?:\((\d+)\))?$/.exec(text) ?? [];
   return {
-    id: text, name: { container: name, pod: "p", namespace: "n", uid: "u", attempt: Number(attempt) }, state: state as RuntimeContainer["state"], pid: 1, exitCode: Number(code), oomKilled: false, error: "",
-    createdAt: NOW - 60_000 + Number(attempt), startedAt: NOW - 50_000, finishedAt: state === "exited" ? NOW - 1000 : 0, image: "i", imageId: "sha256:1", tty: false, stopSignal: "SIGTERM",
-    labels: { [LABEL_HASH]: containerHash({ name, image: "i" } as never), [LABEL_BACKOFF]: String(more.backoff ?? 0) }, ...more,
+    id: text,
+    name: { container: name, pod: "p", namespace: "n", uid: "u", attempt: Number(attempt) },
+    state: state as RuntimeContainer["state"],
+    pid: 1,
+    exitCode: Number(code),
+    oomKilled: false,
+    error: "",
+    createdAt: NOW - 60_000 + Number(attempt),
+    startedAt: NOW - 50_000,
+    finishedAt: state === "exited" ? NOW - 1000 : 0,
+    image: "i",
+    imageId: "sha256:1",
+    tty: false,
+    stopSignal: "SIGTERM",
+    labels: { [LABEL_HASH]: containerHash({ name, image: "i" } as never), [LABEL_BACKOFF]: String(more.backoff ?? 0) },
+    ...more,
   };
 }
 
@@ -27,14 +46,30 @@ const SANDBOX = container("POD:running", { createdAt: NOW - 100_000 });
 /** A plan in few words. */
 function words(plan: Plan): string[] {
   return [
-    ...(plan.killPod ? ["kill pod"] : []), ...(plan.createSandbox ? [`sandbox ${plan.createSandbox.attempt}`] : []), ...plan.kill.map(({ message }) => `kill: ${message}`),
-    ...plan.start.map(({ spec, attempt, kind }) => `start ${spec.name}#${attempt}${kind === "regular" ? "" : ` ${kind}`}`), ...[...plan.backoff.keys()].map((name) => `back off ${name}`),
+    ...(plan.killPod ? ["kill pod"] : []),
+    ...(plan.createSandbox ? [`sandbox ${plan.createSandbox.attempt}`] : []),
+    ...plan.kill.map(({ message }) => `kill: ${message}`),
+    ...plan.start.map(
+      ({ spec, attempt, kind }) => `start ${spec.name}#${attempt}${kind === "regular" ? "" : ` ${kind}`}`,
+    ),
+    ...[...plan.backoff.keys()].map((name) => `back off ${name}`),
   ];
 }
 
-const init = { initContainers: [{ name: "i1", image: "i" }, { name: "i2", image: "i" }] };
+const init = {
+  initContainers: [
+    { name: "i1", image: "i" },
+    { name: "i2", image: "i" },
+  ],
+};
 const sidecar = { initContainers: [{ name: "s", image: "i", restartPolicy: "Always" }] };
-const rows: [what: string, spec: object, containers: RuntimeContainer[], expected: string[], probes?: Partial<ProbeView>][] = [
+const rows: [
+  what: string,
+  spec: object,
+  containers: RuntimeContainer[],
+  expected: string[],
+  probes?: Partial<ProbeView>,
+][] = [
   ["nothing there", {}, [], ["sandbox 0"]],
   ["sandbox runs", {}, [SANDBOX], ["start a#0"]],
   ["all runs", {}, [SANDBOX, container("a:running")], []],
@@ -42,31 +77,103 @@ const rows: [what: string, spec: object, containers: RuntimeContainer[], expecte
   ["could not be started", {}, [SANDBOX, container("a:created", { error: "no such file" })], ["start a#1"]],
   ["first crash restarts at once", {}, [SANDBOX, container("a:exited(1)")], ["start a#1"]],
   ["later crash waits", {}, [SANDBOX, container("a#1:exited(1)", { backoff: 10 })], ["back off a"]],
-  ["back-off is over", {}, [SANDBOX, container("a#1:exited(1)", { backoff: 10, finishedAt: NOW - 11_000 })], ["start a#2"]],
-  ["a long run forgets the back-off", {}, [SANDBOX, container("a#5:exited(1)", { backoff: 160, startedAt: NOW - 700_000 })], ["start a#6"]],
+  [
+    "back-off is over",
+    {},
+    [SANDBOX, container("a#1:exited(1)", { backoff: 10, finishedAt: NOW - 11_000 })],
+    ["start a#2"],
+  ],
+  [
+    "a long run forgets the back-off",
+    {},
+    [SANDBOX, container("a#5:exited(1)", { backoff: 160, startedAt: NOW - 700_000 })],
+    ["start a#6"],
+  ],
   ["success with Always restarts", {}, [SANDBOX, container("a:exited(0)")], ["start a#1"]],
-  ["success with OnFailure is the end", { restartPolicy: "OnFailure" }, [SANDBOX, container("a:exited(0)")], ["kill pod"]],
-  ["failure with OnFailure restarts", { restartPolicy: "OnFailure" }, [SANDBOX, container("a:exited(2)")], ["start a#1"]],
+  [
+    "success with OnFailure is the end",
+    { restartPolicy: "OnFailure" },
+    [SANDBOX, container("a:exited(0)")],
+    ["kill pod"],
+  ],
+  [
+    "failure with OnFailure restarts",
+    { restartPolicy: "OnFailure" },
+    [SANDBOX, container("a:exited(2)")],
+    ["start a#1"],
+  ],
   ["failure with Never is the end", { restartPolicy: "Never" }, [SANDBOX, container("a:exited(2)")], ["kill pod"]],
   ["sandbox died under a running container", {}, [container("POD:exited(137)"), container("a:running")], ["kill pod"]],
   ["node rebooted", {}, [container("POD#3:exited(255)"), container("a#2:exited(255)")], ["sandbox 4"]],
-  ["rebooted, but had finished", { restartPolicy: "Never" }, [container("POD:exited(255)"), container("a:exited(0)")], []],
-  ["a Pod that never restarts ends with its sandbox", { restartPolicy: "Never" }, [container("POD:exited(255)"), container("a:exited(255)")], []],
-  ["another image", { containers: [{ name: "a", image: "other" }] }, [SANDBOX, container("a:running")], ["kill: Container a definition changed, will be restarted"]],
-  ["liveness failed", {}, [SANDBOX, container("a:running")], ["kill: Container a failed liveness probe, will be restarted"], { failed: () => "liveness" }],
-  ["startup failed and Never", { restartPolicy: "Never" }, [SANDBOX, container("a:running")], ["kill: Container a failed startup probe"], { failed: () => "startup" }],
+  [
+    "rebooted, but had finished",
+    { restartPolicy: "Never" },
+    [container("POD:exited(255)"), container("a:exited(0)")],
+    [],
+  ],
+  [
+    "a Pod that never restarts ends with its sandbox",
+    { restartPolicy: "Never" },
+    [container("POD:exited(255)"), container("a:exited(255)")],
+    [],
+  ],
+  [
+    "another image",
+    { containers: [{ name: "a", image: "other" }] },
+    [SANDBOX, container("a:running")],
+    ["kill: Container a definition changed, will be restarted"],
+  ],
+  [
+    "liveness failed",
+    {},
+    [SANDBOX, container("a:running")],
+    ["kill: Container a failed liveness probe, will be restarted"],
+    { failed: () => "liveness" },
+  ],
+  [
+    "startup failed and Never",
+    { restartPolicy: "Never" },
+    [SANDBOX, container("a:running")],
+    ["kill: Container a failed startup probe"],
+    { failed: () => "startup" },
+  ],
   ["init first", init, [SANDBOX], ["start i1#0 init"]],
   ["init one after another", init, [SANDBOX, container("i1:exited(0)")], ["start i2#0 init"]],
   ["init done", init, [SANDBOX, container("i1:exited(0)"), container("i2:exited(0)")], ["start a#0"]],
   ["init failed", init, [SANDBOX, container("i1:exited(1)")], ["start i1#1 init"]],
   ["init failed and Never", { ...init, restartPolicy: "Never" }, [SANDBOX, container("i1:exited(1)")], ["kill pod"]],
-  ["a new sandbox runs init again", init, [container("POD#1:running", { createdAt: NOW - 500 }), container("i1:exited(0)"), container("i2:exited(0)"), container("a:exited(137)")], ["start i1#1 init"]],
+  [
+    "a new sandbox runs init again",
+    init,
+    [
+      container("POD#1:running", { createdAt: NOW - 500 }),
+      container("i1:exited(0)"),
+      container("i2:exited(0)"),
+      container("a:exited(137)"),
+    ],
+    ["start i1#1 init"],
+  ],
   ["sidecar first", sidecar, [SANDBOX], ["start s#0 sidecar"]],
   ["sidecar runs", sidecar, [SANDBOX, container("s:running")], ["start a#0"]],
   ["sidecar runs but has not started", sidecar, [SANDBOX, container("s:running")], [], { started: () => false }],
-  ["sidecar crashed beside a regular one", sidecar, [SANDBOX, container("s:exited(1)"), container("a:running")], ["start s#1 sidecar"]],
-  ["debug container", { ephemeralContainers: [{ name: "d", image: "i" }] }, [SANDBOX, container("a:running")], ["start d#0 ephemeral"]],
-  ["debug container is not restarted", { ephemeralContainers: [{ name: "d", image: "i" }] }, [SANDBOX, container("a:running"), container("d:exited(1)")], []],
+  [
+    "sidecar crashed beside a regular one",
+    sidecar,
+    [SANDBOX, container("s:exited(1)"), container("a:running")],
+    ["start s#1 sidecar"],
+  ],
+  [
+    "debug container",
+    { ephemeralContainers: [{ name: "d", image: "i" }] },
+    [SANDBOX, container("a:running")],
+    ["start d#0 ephemeral"],
+  ],
+  [
+    "debug container is not restarted",
+    { ephemeralContainers: [{ name: "d", image: "i" }] },
+    [SANDBOX, container("a:running"), container("d:exited(1)")],
+    [],
+  ],
 ];
 
 describe("decide", () => {

@@ -53,7 +53,10 @@ export interface Plan {
 
 /** Changing the image of a container (all else of it is immutable) replaces the running one. */
 export function containerHash(container: Container): string {
-  return createHash("sha1").update(JSON.stringify([container.name, container.image])).digest("hex").slice(0, 12);
+  return createHash("sha1")
+    .update(JSON.stringify([container.name, container.image]))
+    .digest("hex")
+    .slice(0, 12);
 }
 
 /** Seconds to wait after `container`'s end, and the label for the attempt that follows. */
@@ -70,7 +73,14 @@ export function formatSeconds(seconds: number): string {
 }
 
 export function decide(pod: Pod, view: PodView, probes: ProbeView, now: number): Plan {
-  const plan: Plan = { killPod: false, createSandbox: undefined, kill: [], start: [], backoff: new Map(), wakeAt: undefined };
+  const plan: Plan = {
+    killPod: false,
+    createSandbox: undefined,
+    kill: [],
+    start: [],
+    backoff: new Map(),
+    wakeAt: undefined,
+  };
   const newest = latest(view);
   const policy = restartPolicy(pod);
   const sandbox = view.sandboxes[0];
@@ -90,26 +100,45 @@ export function decide(pod: Pod, view: PodView, probes: ProbeView, now: number):
     return plan;
   }
 
-  const consider = (spec: Container, kind: ContainerKind, policyOfContainer: "Always" | "OnFailure" | "Never"): void => {
+  const consider = (
+    spec: Container,
+    kind: ContainerKind,
+    policyOfContainer: "Always" | "OnFailure" | "Never",
+  ): void => {
     const container = newest.get(spec.name);
     if (!container) {
       plan.start.push({ spec, kind, attempt: 0, backoffSeconds: 0 });
     } else if (container.state === "running") {
-      const changed = container.labels[LABEL_HASH] !== undefined && container.labels[LABEL_HASH] !== containerHash(spec);
+      const changed =
+        container.labels[LABEL_HASH] !== undefined && container.labels[LABEL_HASH] !== containerHash(spec);
       const failed = probes.failed(spec.name);
-      if (changed) plan.kill.push({ container, spec, message: `Container ${spec.name} definition changed, will be restarted` });
-      else if (failed && policyOfContainer !== "Never") plan.kill.push({ container, spec, message: `Container ${spec.name} failed ${failed} probe, will be restarted` });
+      if (changed)
+        plan.kill.push({ container, spec, message: `Container ${spec.name} definition changed, will be restarted` });
+      else if (failed && policyOfContainer !== "Never")
+        plan.kill.push({
+          container,
+          spec,
+          message: `Container ${spec.name} failed ${failed} probe, will be restarted`,
+        });
       else if (failed) plan.kill.push({ container, spec, message: `Container ${spec.name} failed ${failed} probe` });
     } else if (container.state === "created" && container.error === "") {
       // Made, but never started: the agent ended in between. The same attempt once more.
-      plan.start.push({ spec, kind, attempt: container.name?.attempt ?? 0, backoffSeconds: Number(container.labels[LABEL_BACKOFF] ?? 0) });
+      plan.start.push({
+        spec,
+        kind,
+        attempt: container.name?.attempt ?? 0,
+        backoffSeconds: Number(container.labels[LABEL_BACKOFF] ?? 0),
+      });
     } else if (kind === "init" && container.createdAt < sandbox.createdAt) {
       plan.start.push({ spec, kind, attempt: (container.name?.attempt ?? 0) + 1, backoffSeconds: 0 });
     } else if (shouldStart(container, policyOfContainer)) {
       const { delay, next } = restartBackoff(container);
       const until = (container.finishedAt || container.createdAt) + delay * 1000;
       if (until > now) {
-        plan.backoff.set(spec.name, `back-off ${formatSeconds(delay)} restarting failed container=${spec.name} pod=${formatPod(pod)}`);
+        plan.backoff.set(
+          spec.name,
+          `back-off ${formatSeconds(delay)} restarting failed container=${spec.name} pod=${formatPod(pod)}`,
+        );
         plan.wakeAt = Math.min(plan.wakeAt ?? until, until);
       } else {
         plan.start.push({ spec, kind, attempt: (container.name?.attempt ?? 0) + 1, backoffSeconds: next });
@@ -119,10 +148,12 @@ export function decide(pod: Pod, view: PodView, probes: ProbeView, now: number):
 
   // Once a regular container exists the init containers are history, unless the sandbox is younger than they are.
   const initialized = initProgress(pod, view, probes);
-  const finished = regular.length > 0 && regular.every((container) => {
-    const state = newest.get(container.name);
-    return state !== undefined && isExited(state) && !shouldStart(state, policy);
-  });
+  const finished =
+    regular.length > 0 &&
+    regular.every((container) => {
+      const state = newest.get(container.name);
+      return state !== undefined && isExited(state) && !shouldStart(state, policy);
+    });
 
   if (finished || initialized.failed) {
     // Sidecars and the sandbox outlive the last regular container only for a moment.
@@ -134,11 +165,16 @@ export function decide(pod: Pod, view: PodView, probes: ProbeView, now: number):
   }
   if (initialized.next < init.length) {
     const spec = init[initialized.next] as Container;
-    consider(spec, isSidecar(spec) ? "sidecar" : "init", isSidecar(spec) ? "Always" : policy === "Never" ? "Never" : "OnFailure");
+    consider(
+      spec,
+      isSidecar(spec) ? "sidecar" : "init",
+      isSidecar(spec) ? "Always" : policy === "Never" ? "Never" : "OnFailure",
+    );
   } else {
     for (const spec of regular) consider(spec, "regular", (spec.restartPolicy as typeof policy | undefined) ?? policy);
     for (const spec of pod.spec?.ephemeralContainers ?? []) {
-      if (!newest.has(spec.name)) plan.start.push({ spec: spec as Container, kind: "ephemeral", attempt: 0, backoffSeconds: 0 });
+      if (!newest.has(spec.name))
+        plan.start.push({ spec: spec as Container, kind: "ephemeral", attempt: 0, backoffSeconds: 0 });
     }
   }
   return plan;
@@ -152,7 +188,9 @@ export function initProgress(pod: Pod, view: PodView, probes: ProbeView): { next
   const init = pod.spec?.initContainers ?? [];
   const newest = latest(view);
   const sandboxAge = view.sandboxes[0]?.createdAt ?? 0;
-  const regularStarted = (pod.spec?.containers ?? []).some((container) => (newest.get(container.name)?.createdAt ?? -1) >= sandboxAge);
+  const regularStarted = (pod.spec?.containers ?? []).some(
+    (container) => (newest.get(container.name)?.createdAt ?? -1) >= sandboxAge,
+  );
   if (regularStarted) return { next: init.length, failed: false };
   for (const [index, spec] of init.entries()) {
     const container = newest.get(spec.name);

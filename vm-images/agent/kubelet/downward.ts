@@ -17,28 +17,50 @@ export function podField(pod: Pod, path: string, facts: NodeFacts): string | und
   const subscript = /^metadata\.(labels|annotations)\['([^']+)'\]$/.exec(path);
   if (subscript) return pod.metadata[subscript[1] as "labels" | "annotations"]?.[subscript[2] as string] ?? "";
   switch (path) {
-    case "metadata.name": return pod.metadata.name ?? "";
-    case "metadata.namespace": return pod.metadata.namespace ?? "";
-    case "metadata.uid": return pod.metadata.uid ?? "";
-    case "metadata.labels": return formatMap(pod.metadata.labels);
-    case "metadata.annotations": return formatMap(pod.metadata.annotations);
-    case "spec.nodeName": return pod.spec?.nodeName ?? facts.nodeName;
-    case "spec.serviceAccountName": return pod.spec?.serviceAccountName ?? "default";
-    case "status.hostIP": case "status.hostIPs": return facts.hostIP;
-    case "status.podIP": case "status.podIPs": return facts.podIP ?? "";
-    default: return undefined;
+    case "metadata.name":
+      return pod.metadata.name ?? "";
+    case "metadata.namespace":
+      return pod.metadata.namespace ?? "";
+    case "metadata.uid":
+      return pod.metadata.uid ?? "";
+    case "metadata.labels":
+      return formatMap(pod.metadata.labels);
+    case "metadata.annotations":
+      return formatMap(pod.metadata.annotations);
+    case "spec.nodeName":
+      return pod.spec?.nodeName ?? facts.nodeName;
+    case "spec.serviceAccountName":
+      return pod.spec?.serviceAccountName ?? "default";
+    case "status.hostIP":
+    case "status.hostIPs":
+      return facts.hostIP;
+    case "status.podIP":
+    case "status.podIPs":
+      return facts.podIP ?? "";
+    default:
+      return undefined;
   }
 }
 
 /** One `key="value"` a line, sorted, as the downward API volume writes labels and annotations. */
 function formatMap(map: Record<string, string> | undefined): string {
-  return Object.entries(map ?? {}).toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([key, value]) => `${key}=${JSON.stringify(value)}`).join("\n");
+  return Object.entries(map ?? {})
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, value]) => `${key}=${JSON.stringify(value)}`)
+    .join("\n");
 }
 
 /** limits.cpu, requests.memory … divided by `divisor` and rounded up. */
-export function resourceField(pod: Pod, container: Container, ref: { resource: string; containerName?: string; divisor?: string }, facts: NodeFacts): string {
+export function resourceField(
+  pod: Pod,
+  container: Container,
+  ref: { resource: string; containerName?: string; divisor?: string },
+  facts: NodeFacts,
+): string {
   const target = ref.containerName
-    ? [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].find(({ name }) => name === ref.containerName) ?? container
+    ? ([...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].find(
+        ({ name }) => name === ref.containerName,
+      ) ?? container)
     : container;
   const [kind = "limits", ...rest] = ref.resource.split(".");
   const resource = rest.join(".");

@@ -20,7 +20,8 @@ export interface EnvSources {
 
 /** "NAME=value" pairs in the order of the kubelet: Services, envFrom, env; later names win. */
 export async function containerEnvironment(pod: Pod, container: Container, sources: EnvSources): Promise<string[]> {
-  const services = pod.spec?.enableServiceLinks === false ? sources.services().filter(isKubernetes) : sources.services();
+  const services =
+    pod.spec?.enableServiceLinks === false ? sources.services().filter(isKubernetes) : sources.services();
   const serviceEnv = serviceVariables(services);
   const result = new Map<string, string>();
 
@@ -28,11 +29,13 @@ export async function containerEnvironment(pod: Pod, container: Container, sourc
     const prefix = from.prefix ?? "";
     if (from.configMapRef) {
       const map = await sources.configMap(from.configMapRef.name ?? "");
-      if (!map && !from.configMapRef.optional) throw new ContainerConfigError(`configmap "${from.configMapRef.name}" not found`);
+      if (!map && !from.configMapRef.optional)
+        throw new ContainerConfigError(`configmap "${from.configMapRef.name}" not found`);
       for (const [key, value] of Object.entries(map?.data ?? {})) result.set(prefix + key, value);
     } else if (from.secretRef) {
       const secret = await sources.secret(from.secretRef.name ?? "");
-      if (!secret && !from.secretRef.optional) throw new ContainerConfigError(`secret "${from.secretRef.name}" not found`);
+      if (!secret && !from.secretRef.optional)
+        throw new ContainerConfigError(`secret "${from.secretRef.name}" not found`);
       for (const [key, value] of Object.entries(secret?.data ?? {})) result.set(prefix + key, decode(value as string));
     }
   }
@@ -43,21 +46,29 @@ export async function containerEnvironment(pod: Pod, container: Container, sourc
       value = expand(variable.value ?? "", (name) => result.get(name) ?? serviceEnv.get(name));
     } else if (valueFrom.fieldRef) {
       value = podField(pod, valueFrom.fieldRef.fieldPath, sources.facts);
-      if (value === undefined) throw new ContainerConfigError(`unsupported field path "${valueFrom.fieldRef.fieldPath}"`);
+      if (value === undefined)
+        throw new ContainerConfigError(`unsupported field path "${valueFrom.fieldRef.fieldPath}"`);
     } else if (valueFrom.resourceFieldRef) {
-      value = resourceField(pod, container, valueFrom.resourceFieldRef as { resource: string; containerName?: string; divisor?: string }, sources.facts);
+      value = resourceField(
+        pod,
+        container,
+        valueFrom.resourceFieldRef as { resource: string; containerName?: string; divisor?: string },
+        sources.facts,
+      );
     } else if (valueFrom.configMapKeyRef) {
       const { name = "", key, optional } = valueFrom.configMapKeyRef;
       const map = await sources.configMap(name);
       if (!map && !optional) throw new ContainerConfigError(`configmap "${name}" not found`);
       value = map?.data?.[key];
-      if (map && value === undefined && !optional) throw new ContainerConfigError(`couldn't find key ${key} in ConfigMap ${pod.metadata.namespace}/${name}`);
+      if (map && value === undefined && !optional)
+        throw new ContainerConfigError(`couldn't find key ${key} in ConfigMap ${pod.metadata.namespace}/${name}`);
     } else if (valueFrom.secretKeyRef) {
       const { name = "", key, optional } = valueFrom.secretKeyRef;
       const secret = await sources.secret(name);
       if (!secret && !optional) throw new ContainerConfigError(`secret "${name}" not found`);
       const encoded = (secret?.data as Record<string, string> | undefined)?.[key];
-      if (secret && encoded === undefined && !optional) throw new ContainerConfigError(`couldn't find key ${key} in Secret ${pod.metadata.namespace}/${name}`);
+      if (secret && encoded === undefined && !optional)
+        throw new ContainerConfigError(`couldn't find key ${key} in Secret ${pod.metadata.namespace}/${name}`);
       value = encoded === undefined ? undefined : decode(encoded);
     }
     if (value !== undefined) result.set(variable.name, value);
@@ -77,7 +88,9 @@ export function expand(text: string, lookup: (name: string) => string | undefine
 /** Expands a command or its arguments with the finished environment. */
 export function expandAll(texts: string[] | undefined, environment: string[]): string[] | undefined {
   if (!texts) return undefined;
-  const values = new Map(environment.map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)]));
+  const values = new Map(
+    environment.map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)]),
+  );
   return texts.map((text) => expand(text, (name) => values.get(name)));
 }
 
@@ -97,7 +110,8 @@ export function serviceVariables(services: Service[]): Map<string, string> {
     variables.set(`${prefix}_SERVICE_HOST`, ip);
     variables.set(`${prefix}_SERVICE_PORT`, String(first.port));
     for (const port of ports) {
-      if (port.name) variables.set(`${prefix}_SERVICE_PORT_${port.name.replaceAll("-", "_").toUpperCase()}`, String(port.port));
+      if (port.name)
+        variables.set(`${prefix}_SERVICE_PORT_${port.name.replaceAll("-", "_").toUpperCase()}`, String(port.port));
     }
     for (const port of ports) {
       const protocol = port.protocol ?? "TCP";

@@ -48,10 +48,17 @@ export class EventRecorder {
   pod(pod: Pod, type: "Normal" | "Warning", reason: string, message: string, fieldPath?: string): void {
     this.record(
       {
-        kind: "Pod", apiVersion: "v1", namespace: pod.metadata.namespace ?? "", name: pod.metadata.name ?? "", uid: pod.metadata.uid ?? "",
-        ...(pod.metadata.resourceVersion ? { resourceVersion: pod.metadata.resourceVersion } : {}), ...(fieldPath ? { fieldPath } : {}),
+        kind: "Pod",
+        apiVersion: "v1",
+        namespace: pod.metadata.namespace ?? "",
+        name: pod.metadata.name ?? "",
+        uid: pod.metadata.uid ?? "",
+        ...(pod.metadata.resourceVersion ? { resourceVersion: pod.metadata.resourceVersion } : {}),
+        ...(fieldPath ? { fieldPath } : {}),
       },
-      type, reason, message,
+      type,
+      reason,
+      message,
     );
   }
 
@@ -63,7 +70,9 @@ export class EventRecorder {
     this.#log.info("event", `${object.namespace ?? ""}/${object.name} ${type} ${reason}: ${message}`);
     if (!this.#take(object.uid)) return;
     const now = Date.now();
-    this.#queue = this.#queue.then(() => this.#write(object, type, reason, message, now)).catch((error: unknown) => this.#log.error("event", "not written", error));
+    this.#queue = this.#queue
+      .then(() => this.#write(object, type, reason, message, now))
+      .catch((error: unknown) => this.#log.error("event", "not written", error));
   }
 
   #take(uid: string): boolean {
@@ -88,7 +97,12 @@ export class EventRecorder {
       known.count++;
       const ref = { group: "", version: "v1", resource: "events", namespace: known.namespace, name: known.name };
       try {
-        await this.#client.patch(ref, "application/merge-patch+json", { count: known.count, lastTimestamp: time }, options);
+        await this.#client.patch(
+          ref,
+          "application/merge-patch+json",
+          { count: known.count, lastTimestamp: time },
+          options,
+        );
         return;
       } catch (error) {
         if (!isStatus(error, "NotFound")) throw error;
@@ -97,9 +111,20 @@ export class EventRecorder {
     }
     const name = `${object.name}.${(BigInt(at) * 1_000_000n + BigInt(Math.floor(Math.random() * 1_000_000))).toString(16)}`;
     const event: KubeObject = {
-      apiVersion: "v1", kind: "Event", metadata: { name, namespace }, involvedObject: object, reason, message, type,
-      source: { component: "kubelet", host: this.#host }, firstTimestamp: time, lastTimestamp: time, count: 1,
-      reportingComponent: "kubelet", reportingInstance: this.#host, eventTime: null,
+      apiVersion: "v1",
+      kind: "Event",
+      metadata: { name, namespace },
+      involvedObject: object,
+      reason,
+      message,
+      type,
+      source: { component: "kubelet", host: this.#host },
+      firstTimestamp: time,
+      lastTimestamp: time,
+      count: 1,
+      reportingComponent: "kubelet",
+      reportingInstance: this.#host,
+      eventTime: null,
     };
     try {
       await this.#client.create({ group: "", version: "v1", resource: "events", namespace, name }, event, options);

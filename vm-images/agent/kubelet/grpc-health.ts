@@ -12,10 +12,21 @@ export function grpcHealth(host: string, port: number, service: string, timeoutM
       session.destroy();
       resolve(outcome);
     };
-    const timer = setTimeout(() => end({ success: false, message: `timeout: failed to connect service "${host}:${port}" within ${timeoutMillis / 1000}s` }), timeoutMillis);
+    const timer = setTimeout(
+      () =>
+        end({
+          success: false,
+          message: `timeout: failed to connect service "${host}:${port}" within ${timeoutMillis / 1000}s`,
+        }),
+      timeoutMillis,
+    );
     session.once("error", (error) => end({ success: false, message: error.message }));
     const stream = session.request({
-      ":method": "POST", ":path": "/grpc.health.v1.Health/Check", "content-type": "application/grpc", te: "trailers", "user-agent": "kube-probe/1.36",
+      ":method": "POST",
+      ":path": "/grpc.health.v1.Health/Check",
+      "content-type": "application/grpc",
+      te: "trailers",
+      "user-agent": "kube-probe/1.36",
     });
     const body: Buffer[] = [];
     let status = "0";
@@ -26,7 +37,11 @@ export function grpcHealth(host: string, port: number, service: string, timeoutM
     stream.once("end", () => {
       if (status !== "0") return end({ success: false, message: `error: health rpc failed: code = ${status}` });
       const state = servingStatus(Buffer.concat(body));
-      end(state === SERVING ? { success: true, message: "" } : { success: false, message: `service unhealthy (responded with ${JSON.stringify(STATES[state] ?? state)})` });
+      end(
+        state === SERVING
+          ? { success: true, message: "" }
+          : { success: false, message: `service unhealthy (responded with ${JSON.stringify(STATES[state] ?? state)})` },
+      );
     });
     stream.end(frame(service));
   });

@@ -14,7 +14,13 @@ export interface Outcome {
 
 export interface Handler {
   exec?: { command?: string[] };
-  httpGet?: { path?: string; port: number | string; host?: string; scheme?: string; httpHeaders?: { name: string; value: string }[] };
+  httpGet?: {
+    path?: string;
+    port: number | string;
+    host?: string;
+    scheme?: string;
+    httpHeaders?: { name: string; value: string }[];
+  };
   tcpSocket?: { port: number | string; host?: string };
   grpc?: { port: number; service?: string };
   sleep?: { seconds: number };
@@ -36,7 +42,12 @@ export async function runHandler(handler: Handler, target: HandlerTarget, timeou
   try {
     if (handler.exec) return await execInContainer(target, handler.exec.command ?? [], timeoutMillis);
     if (handler.httpGet) return await httpGet(handler.httpGet, target, timeoutMillis);
-    if (handler.tcpSocket) return await tcpConnect(handler.tcpSocket.host || target.podIP, resolvePort(handler.tcpSocket.port, target.container), timeoutMillis);
+    if (handler.tcpSocket)
+      return await tcpConnect(
+        handler.tcpSocket.host || target.podIP,
+        resolvePort(handler.tcpSocket.port, target.container),
+        timeoutMillis,
+      );
     if (handler.grpc) {
       const { grpcHealth } = await import("./grpc-health.ts");
       return await grpcHealth(target.podIP, handler.grpc.port, handler.grpc.service ?? "", timeoutMillis);
@@ -65,12 +76,19 @@ async function execInContainer(target: HandlerTarget, command: string[], timeout
   deadline.abort();
   if (code === "late") {
     process.close();
-    return { success: false, message: `command timed out: ${JSON.stringify(command.join(" "))} timed out after ${timeoutMillis / 1000}s` };
+    return {
+      success: false,
+      message: `command timed out: ${JSON.stringify(command.join(" "))} timed out after ${timeoutMillis / 1000}s`,
+    };
   }
   return { success: code === 0, message: output };
 }
 
-function httpGet(probe: NonNullable<Handler["httpGet"]>, target: HandlerTarget, timeoutMillis: number): Promise<Outcome> {
+function httpGet(
+  probe: NonNullable<Handler["httpGet"]>,
+  target: HandlerTarget,
+  timeoutMillis: number,
+): Promise<Outcome> {
   const port = resolvePort(probe.port, target.container);
   if (port === undefined) return Promise.resolve({ success: false, message: `no port named ${probe.port}` });
   const scheme = (probe.scheme ?? "HTTP").toLowerCase();
@@ -80,14 +98,28 @@ function httpGet(probe: NonNullable<Handler["httpGet"]>, target: HandlerTarget, 
   const headers: Record<string, string> = { "User-Agent": "kube-probe/1.36", Accept: "*/*", Connection: "close" };
   for (const { name, value } of probe.httpHeaders ?? []) headers[name] = value;
   return new Promise((resolve) => {
-    const options = { host, port, path, headers, agent: false, rejectUnauthorized: false, signal: AbortSignal.timeout(timeoutMillis) };
+    const options = {
+      host,
+      port,
+      path,
+      headers,
+      agent: false,
+      rejectUnauthorized: false,
+      signal: AbortSignal.timeout(timeoutMillis),
+    };
     const request = (scheme === "https" ? httpsRequest : httpRequest)(options, (response) => {
       const status = response.statusCode ?? 0;
       response.resume();
       request.destroy();
-      resolve(status >= 200 && status < 400 ? { success: true, message: "" } : { success: false, message: `HTTP probe failed with statuscode: ${status}` });
+      resolve(
+        status >= 200 && status < 400
+          ? { success: true, message: "" }
+          : { success: false, message: `HTTP probe failed with statuscode: ${status}` },
+      );
     });
-    request.once("error", (error: NodeJS.ErrnoException) => resolve({ success: false, message: `Get ${JSON.stringify(url)}: ${networkError(error, host, port)}` }));
+    request.once("error", (error: NodeJS.ErrnoException) =>
+      resolve({ success: false, message: `Get ${JSON.stringify(url)}: ${networkError(error, host, port)}` }),
+    );
     request.end();
   });
 }
@@ -104,13 +136,16 @@ function tcpConnect(host: string, port: number | undefined, timeoutMillis: numbe
       socket.destroy();
       resolve({ success: true, message: "" });
     });
-    socket.once("error", (error: NodeJS.ErrnoException) => resolve({ success: false, message: networkError(error, host, port) }));
+    socket.once("error", (error: NodeJS.ErrnoException) =>
+      resolve({ success: false, message: networkError(error, host, port) }),
+    );
   });
 }
 
 /** The words people search for. */
 function networkError(error: NodeJS.ErrnoException, host: string, port: number): string {
-  if (error.name === "AbortError" || error.name === "TimeoutError") return "context deadline exceeded (Client.Timeout exceeded while awaiting headers)";
+  if (error.name === "AbortError" || error.name === "TimeoutError")
+    return "context deadline exceeded (Client.Timeout exceeded while awaiting headers)";
   if (error.code === "ECONNREFUSED") return `dial tcp ${host}:${port}: connect: connection refused`;
   if (error.code === "EHOSTUNREACH") return `dial tcp ${host}:${port}: connect: no route to host`;
   if (error.code === "ECONNRESET") return "EOF";

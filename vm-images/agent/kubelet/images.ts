@@ -58,14 +58,28 @@ export class Images {
     this.#failures.clear();
   }
 
-  async ensure(container: Container, credentials: RegistryCredentials | undefined, event: EventSink): Promise<ImageDetail> {
+  async ensure(
+    container: Container,
+    credentials: RegistryCredentials | undefined,
+    event: EventSink,
+  ): Promise<ImageDetail> {
     const image = container.image ?? "";
     const reference = normalizeImage(image);
-    if (!reference) throw new ImageError("InvalidImageName", `Failed to apply default image tag "${image}": couldn't parse image name "${image}": invalid reference format`, Infinity);
+    if (!reference)
+      throw new ImageError(
+        "InvalidImageName",
+        `Failed to apply default image tag "${image}": couldn't parse image name "${image}": invalid reference format`,
+        Infinity,
+      );
     const policy = container.imagePullPolicy ?? (reference.endsWith(":latest") ? "Always" : "IfNotPresent");
     const shipped = reference.startsWith("drydock.local/");
     let detail = this.#known.get(reference) ?? (await this.#runtime.image(reference));
-    if (!detail && policy === "Never") throw new ImageError("ErrImageNeverPull", `Container image "${image}" is not present with pull policy of Never`, this.#now() + FIRST_BACKOFF * 1000);
+    if (!detail && policy === "Never")
+      throw new ImageError(
+        "ErrImageNeverPull",
+        `Container image "${image}" is not present with pull policy of Never`,
+        this.#now() + FIRST_BACKOFF * 1000,
+      );
     // Images that came with the node (or were loaded) have no registry to be asked again.
     if (detail && (policy !== "Always" || shipped || detail.digests.length === 0)) {
       this.#remember(reference, detail, image);
@@ -85,7 +99,10 @@ export class Images {
       detail = await this.#runtime.image(reference);
       if (!detail) throw new RuntimeError(`image "${image}" is not there after its pull`, 0);
     } catch (error) {
-      const seconds = Math.min(failure && this.#now() - failure.until < 2 * MAX_BACKOFF * 1000 ? failure.seconds * 2 : FIRST_BACKOFF, MAX_BACKOFF);
+      const seconds = Math.min(
+        failure && this.#now() - failure.until < 2 * MAX_BACKOFF * 1000 ? failure.seconds * 2 : FIRST_BACKOFF,
+        MAX_BACKOFF,
+      );
       const message = `rpc error: code = Unknown desc = ${describeError(error)}`;
       this.#failures.set(reference, { until: this.#now() + seconds * 1000, seconds, message });
       event("Warning", "Failed", `Failed to pull image "${image}": ${message}`);
@@ -115,10 +132,13 @@ export class Images {
 }
 
 function formatDuration(milliseconds: number): string {
-  return milliseconds < 60_000 ? `${(milliseconds / 1000).toFixed(3)}s` : formatSeconds(Math.round(milliseconds / 1000));
+  return milliseconds < 60_000
+    ? `${(milliseconds / 1000).toFixed(3)}s`
+    : formatSeconds(Math.round(milliseconds / 1000));
 }
 
-const REFERENCE = /^(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::\d+)?)\/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*(?::[\w][\w.-]{0,127})?(?:@[a-z0-9]+:[0-9a-f]{32,})?$/;
+const REFERENCE =
+  /^(?:(?:[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?(?::\d+)?)\/)?[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*(?::[\w][\w.-]{0,127})?(?:@[a-z0-9]+:[0-9a-f]{32,})?$/;
 
 /** With ":latest" where there is neither tag nor digest; undefined when it is no reference at all. */
 export function normalizeImage(image: string): string | undefined {

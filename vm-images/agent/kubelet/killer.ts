@@ -37,7 +37,13 @@ export class Killer {
   }
 
   /** Begins (or hastens) the end of a container. `hookFailed` hears of a preStop hook that failed. */
-  kill(container: RuntimeContainer, spec: Container | undefined, podIP: string, graceSeconds: number, hookFailed: (message: string) => void): void {
+  kill(
+    container: RuntimeContainer,
+    spec: Container | undefined,
+    podIP: string,
+    graceSeconds: number,
+    hookFailed: (message: string) => void,
+  ): void {
     const deadline = Date.now() + graceSeconds * 1000;
     const known = this.#killing.get(container.id);
     if (known) {
@@ -55,7 +61,13 @@ export class Killer {
       .finally(() => this.#killing.delete(container.id));
   }
 
-  async #run(container: RuntimeContainer, spec: Container | undefined, podIP: string, killing: Killing, hookFailed: (message: string) => void): Promise<void> {
+  async #run(
+    container: RuntimeContainer,
+    spec: Container | undefined,
+    podIP: string,
+    killing: Killing,
+    hookFailed: (message: string) => void,
+  ): Promise<void> {
     const hook = spec?.lifecycle?.preStop;
     if (hook && spec && killing.deadline > Date.now()) {
       const target = { runtime: this.#runtime, containerId: container.id, container: spec, podIP };
@@ -68,7 +80,10 @@ export class Killer {
     if (killing.deadline > Date.now()) {
       await this.#runtime.kill(container.id, stopSignal ?? container.stopSignal);
       while (killing.deadline > Date.now()) {
-        const exited = await Promise.race([this.#cache.waitExit(container.id, killing.deadline - Date.now()), this.#whenShortened(killing)]);
+        const exited = await Promise.race([
+          this.#cache.waitExit(container.id, killing.deadline - Date.now()),
+          this.#whenShortened(killing),
+        ]);
         if (exited) return;
       }
     }

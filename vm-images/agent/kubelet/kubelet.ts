@@ -21,7 +21,12 @@ export class Kubelet {
 
   constructor(context: KubeletContext, client: Client) {
     this.#context = context;
-    this.#pods = new Watched<Pod>(client, { group: "", version: "v1", resource: "pods" }, { fieldSelector: `spec.nodeName=${context.node.name}` }, context.log);
+    this.#pods = new Watched<Pod>(
+      client,
+      { group: "", version: "v1", resource: "pods" },
+      { fieldSelector: `spec.nodeName=${context.node.name}` },
+      context.log,
+    );
     this.#pods.onChange((changes) => {
       for (const { type, object } of changes) {
         if (type === "set") this.#set(object);
@@ -88,7 +93,12 @@ export class Kubelet {
     const uid = podUid(pod);
     // A Pod of the same name but another uid: the one before is gone.
     for (const worker of this.#workers.values()) {
-      if (worker.uid !== uid && worker.pod.metadata.name === pod.metadata.name && worker.pod.metadata.namespace === pod.metadata.namespace) worker.vanish();
+      if (
+        worker.uid !== uid &&
+        worker.pod.metadata.name === pod.metadata.name &&
+        worker.pod.metadata.namespace === pod.metadata.namespace
+      )
+        worker.vanish();
     }
     const worker = this.#workers.get(uid);
     if (worker) return worker.update(pod);
@@ -107,14 +117,24 @@ export class Kubelet {
   /** Containers and folders of Pods that the API does not know. Only asked once the API's list is complete. */
   async #adoptOrphans(): Promise<void> {
     if (!this.#pods.synced || this.#stopping) return;
-    this.#context.network.retain(this.#context.cache.all().filter(({ state }) => state === "running").map(({ id }) => id));
+    this.#context.network.retain(
+      this.#context.cache
+        .all()
+        .filter(({ state }) => state === "running")
+        .map(({ id }) => id),
+    );
     const known = new Set(this.#pods.items().map(podUid));
     const uids = new Set([...this.#context.cache.uids(), ...(await this.#context.volumes.known())]);
     for (const uid of uids) {
       if (known.has(uid) || this.#workers.has(uid)) continue;
       const name = this.#context.cache.ofPod(uid)[0]?.name;
       this.#context.log.info("kubelet", `removing what is left of Pod ${name ? `${name.namespace}/${name.pod}` : uid}`);
-      this.#add({ apiVersion: "v1", kind: "Pod", metadata: { uid, name: name?.pod ?? uid, namespace: name?.namespace ?? "" }, spec: { containers: [] } } as unknown as Pod).vanish();
+      this.#add({
+        apiVersion: "v1",
+        kind: "Pod",
+        metadata: { uid, name: name?.pod ?? uid, namespace: name?.namespace ?? "" },
+        spec: { containers: [] },
+      } as unknown as Pod).vanish();
     }
   }
 }

@@ -13,23 +13,29 @@ export interface ClusterNames {
 }
 
 export function hostsFile(pod: Pod, podIP: string | undefined, names: ClusterNames): string {
-  const aliases = (pod.spec?.hostAliases ?? []).map((alias) => `${alias.ip}\t${(alias.hostnames ?? []).join("\t")}\n`).join("");
+  const aliases = (pod.spec?.hostAliases ?? [])
+    .map((alias) => `${alias.ip}\t${(alias.hostnames ?? []).join("\t")}\n`)
+    .join("");
   const added = aliases ? `\n# Entries added by HostAliases.\n${aliases}` : "";
   if (isHostNetwork(pod)) return `# Kubernetes-managed hosts file (host network).\n${names.nodeHosts}${added}`;
   const hostname = hostnameOf(pod);
   const subdomain = pod.spec?.subdomain;
-  const qualified = subdomain ? `${hostname}.${subdomain}.${pod.metadata.namespace}.svc.${names.clusterDomain}\t${hostname}` : hostname;
-  return [
-    "# Kubernetes-managed hosts file.",
-    "127.0.0.1\tlocalhost",
-    "::1\tlocalhost ip6-localhost ip6-loopback",
-    "fe00::0\tip6-localnet",
-    "fe00::0\tip6-mcastprefix",
-    "fe00::1\tip6-allnodes",
-    "fe00::2\tip6-allrouters",
-    ...(podIP ? [`${podIP}\t${qualified}`] : []),
-    "",
-  ].join("\n") + added;
+  const qualified = subdomain
+    ? `${hostname}.${subdomain}.${pod.metadata.namespace}.svc.${names.clusterDomain}\t${hostname}`
+    : hostname;
+  return (
+    [
+      "# Kubernetes-managed hosts file.",
+      "127.0.0.1\tlocalhost",
+      "::1\tlocalhost ip6-localhost ip6-loopback",
+      "fe00::0\tip6-localnet",
+      "fe00::0\tip6-mcastprefix",
+      "fe00::1\tip6-allnodes",
+      "fe00::2\tip6-allrouters",
+      ...(podIP ? [`${podIP}\t${qualified}`] : []),
+      "",
+    ].join("\n") + added
+  );
 }
 
 interface Resolver {
@@ -56,7 +62,8 @@ export function resolvFile(pod: Pod, names: ClusterNames): string {
   const config = pod.spec?.dnsConfig;
   if (config) {
     const options = new Map(resolver.options.map((option) => [option.split(":")[0] as string, option]));
-    for (const { name = "", value } of config.options ?? []) options.set(name, value === undefined ? name : `${name}:${value}`);
+    for (const { name = "", value } of config.options ?? [])
+      options.set(name, value === undefined ? name : `${name}:${value}`);
     resolver = {
       nameservers: [...new Set([...resolver.nameservers, ...(config.nameservers ?? [])])],
       searches: [...new Set([...resolver.searches, ...(config.searches ?? [])])],

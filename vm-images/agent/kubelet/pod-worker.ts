@@ -124,16 +124,19 @@ export class PodWorker {
     const podIP = this.#podIP(view);
     probes.sync(pod, view, podIP);
     const plan = decide(pod, view, probes.view(this.uid), Date.now());
-    for (const [name, waiting] of this.#waiting) if (waiting.reason === "CrashLoopBackOff" && !plan.backoff.has(name)) this.#waiting.delete(name);
+    for (const [name, waiting] of this.#waiting)
+      if (waiting.reason === "CrashLoopBackOff" && !plan.backoff.has(name)) this.#waiting.delete(name);
     for (const [name, message] of plan.backoff) {
       const id = latest(view).get(name)?.id ?? "";
-      if (!this.#announced.has(id)) this.#event("Warning", "BackOff", message.replace(/^back-off \S+/, "Back-off"), name);
+      if (!this.#announced.has(id))
+        this.#event("Warning", "BackOff", message.replace(/^back-off \S+/, "Back-off"), name);
       this.#announced.add(id);
       this.#waiting.set(name, { reason: "CrashLoopBackOff", message, retryAt: 0 });
     }
     if (plan.killPod) {
       this.#killContainers(view, this.#grace());
-      if (!view.containers.some(({ state }) => state === "running") && !plan.createSandbox) await this.#removeSandboxes(view);
+      if (!view.containers.some(({ state }) => state === "running") && !plan.createSandbox)
+        await this.#removeSandboxes(view);
     }
     for (const kill of plan.kill) {
       if (killer.isKilling(kill.container.id)) continue;
@@ -173,7 +176,11 @@ export class PodWorker {
       })
       .catch((error: unknown) => {
         this.#context.log.error("pod", `${podName(this.#pod)}: ${name}`, error);
-        this.#waiting.set(name, { reason: "CreateContainerError", message: describeError(error), retryAt: Date.now() + ERROR_RETRY });
+        this.#waiting.set(name, {
+          reason: "CreateContainerError",
+          message: describeError(error),
+          retryAt: Date.now() + ERROR_RETRY,
+        });
       })
       .finally(() => {
         this.#starting.delete(name);
@@ -188,7 +195,10 @@ export class PodWorker {
       const container = await this.#context.pool.take(pod, attempt);
       const made = performance.now();
       await this.#wire(container);
-      this.#context.log.info("pod", `${podName(pod)}: sandbox (${Math.round(made - begin)} ms, network ${Math.round(performance.now() - made)} ms)`);
+      this.#context.log.info(
+        "pod",
+        `${podName(pod)}: sandbox (${Math.round(made - begin)} ms, network ${Math.round(performance.now() - made)} ms)`,
+      );
       return true;
     } catch (error) {
       this.#event("Warning", "FailedCreatePodSandBox", `Failed to create pod sandbox: ${describeError(error)}`);
@@ -219,7 +229,9 @@ export class PodWorker {
   }
 
   #grace(): number {
-    return this.#pod.metadata.deletionGracePeriodSeconds ?? this.#pod.spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE;
+    return (
+      this.#pod.metadata.deletionGracePeriodSeconds ?? this.#pod.spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE
+    );
   }
 
   #killContainers(view: PodView, graceSeconds: number): void {
@@ -228,7 +240,8 @@ export class PodWorker {
     // Sidecars serve the others until these have ended.
     const others = running.filter(({ name }) => !sidecars.has(name?.container ?? ""));
     for (const container of others.length > 0 && graceSeconds > 0 ? others : running) {
-      if (!this.#context.killer.isKilling(container.id)) this.#event("Normal", "Killing", `Stopping container ${container.name?.container}`, container.name?.container);
+      if (!this.#context.killer.isKilling(container.id))
+        this.#event("Normal", "Killing", `Stopping container ${container.name?.container}`, container.name?.container);
       this.#kill(container, graceSeconds);
     }
   }
@@ -236,7 +249,9 @@ export class PodWorker {
   #kill(container: RuntimeContainer, graceSeconds: number): void {
     const spec = allContainers(this.#pod).find(({ spec: { name } }) => name === container.name?.container)?.spec;
     const podIP = this.#podIP(viewOf(this.#context.cache.ofPod(this.uid))) ?? "";
-    this.#context.killer.kill(container, spec, podIP, graceSeconds, (message) => this.#event("Warning", "FailedPreStopHook", `PreStopHook failed: ${message}`, container.name?.container));
+    this.#context.killer.kill(container, spec, podIP, graceSeconds, (message) =>
+      this.#event("Warning", "FailedPreStopHook", `PreStopHook failed: ${message}`, container.name?.container),
+    );
   }
 
   async #terminate(view: PodView): Promise<number> {
@@ -252,7 +267,10 @@ export class PodWorker {
       await statuses.settled(this.uid);
       const { namespace = "", name = "" } = this.#pod.metadata;
       try {
-        await client.delete({ group: "", version: "v1", resource: "pods", namespace, name }, { gracePeriodSeconds: 0, preconditions: { uid: this.uid }, signal: AbortSignal.timeout(15_000) });
+        await client.delete(
+          { group: "", version: "v1", resource: "pods", namespace, name },
+          { gracePeriodSeconds: 0, preconditions: { uid: this.uid }, signal: AbortSignal.timeout(15_000) },
+        );
       } catch (error) {
         if (!isStatus(error, "NotFound", "Conflict")) throw error;
       }
@@ -293,12 +311,17 @@ export class PodWorker {
       const count = (kept.get(name) ?? 0) + 1;
       kept.set(name, count);
       if (count <= 2 || container.state === "running") continue;
-      void this.#remove(container).then(() => rm(this.#context.volumes.terminationLog(this.uid, name, container.name?.attempt ?? 0), { force: true }))
+      void this.#remove(container)
+        .then(() =>
+          rm(this.#context.volumes.terminationLog(this.uid, name, container.name?.attempt ?? 0), { force: true }),
+        )
         .catch((error: unknown) => this.#context.log.error("pod", "removing an old container", error));
     }
     for (const old of view.sandboxes.slice(1)) {
       this.#context.network.release(old.id);
-      void this.#remove(old).catch((error: unknown) => this.#context.log.error("pod", "removing an old sandbox", error));
+      void this.#remove(old).catch((error: unknown) =>
+        this.#context.log.error("pod", "removing an old sandbox", error),
+      );
     }
   }
 
@@ -321,7 +344,10 @@ export class PodWorker {
   #checkDeadline(): void {
     if (this.#untilDeadline() > 0 || this.#ended) return;
     this.#event("Normal", "DeadlineExceeded", "Pod was active on the node longer than the specified deadline");
-    this.#ended = { reason: "DeadlineExceeded", message: "Pod was active on the node longer than the specified deadline" };
+    this.#ended = {
+      reason: "DeadlineExceeded",
+      message: "Pod was active on the node longer than the specified deadline",
+    };
   }
 
   #writeStatus(final = false): void {
@@ -346,7 +372,11 @@ export class PodWorker {
 
   #terminationMessage(container: RuntimeContainer): string {
     if (!isExited(container)) return "";
-    const path = this.#context.volumes.terminationLog(this.uid, container.name?.container ?? "", container.name?.attempt ?? 0);
+    const path = this.#context.volumes.terminationLog(
+      this.uid,
+      container.name?.container ?? "",
+      container.name?.attempt ?? 0,
+    );
     try {
       return readFileSync(path, "utf8").slice(0, MESSAGE_LIMIT);
     } catch {
@@ -357,7 +387,12 @@ export class PodWorker {
 
   #event(type: "Normal" | "Warning", reason: string, message: string, container?: string): void {
     const kind = allContainers(this.#pod).find(({ spec }) => spec.name === container)?.kind;
-    const list = kind === "init" || kind === "sidecar" ? "initContainers" : kind === "ephemeral" ? "ephemeralContainers" : "containers";
+    const list =
+      kind === "init" || kind === "sidecar"
+        ? "initContainers"
+        : kind === "ephemeral"
+          ? "ephemeralContainers"
+          : "containers";
     this.#context.events.pod(this.#pod, type, reason, message, container ? `spec.${list}{${container}}` : undefined);
   }
 }

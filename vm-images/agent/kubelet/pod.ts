@@ -33,9 +33,15 @@ export function isSidecar(container: Container): boolean {
 export function allContainers(pod: Pod): { spec: Container; kind: ContainerKind }[] {
   const spec = pod.spec;
   return [
-    ...(spec?.initContainers ?? []).map((container) => ({ spec: container, kind: isSidecar(container) ? ("sidecar" as const) : ("init" as const) })),
+    ...(spec?.initContainers ?? []).map((container) => ({
+      spec: container,
+      kind: isSidecar(container) ? ("sidecar" as const) : ("init" as const),
+    })),
     ...(spec?.containers ?? []).map((container) => ({ spec: container, kind: "regular" as const })),
-    ...(spec?.ephemeralContainers ?? []).map((container) => ({ spec: container as Container, kind: "ephemeral" as const })),
+    ...(spec?.ephemeralContainers ?? []).map((container) => ({
+      spec: container as Container,
+      kind: "ephemeral" as const,
+    })),
   ];
 }
 
@@ -64,7 +70,9 @@ export function latest(view: PodView): Map<string, RuntimeContainer> {
 }
 
 export function viewOf(containers: RuntimeContainer[]): PodView {
-  const newestFirst = containers.toSorted((a, b) => (b.name?.attempt ?? 0) - (a.name?.attempt ?? 0) || b.createdAt - a.createdAt);
+  const newestFirst = containers.toSorted(
+    (a, b) => (b.name?.attempt ?? 0) - (a.name?.attempt ?? 0) || b.createdAt - a.createdAt,
+  );
   return {
     sandboxes: newestFirst.filter((container) => container.name?.container === SANDBOX),
     containers: newestFirst.filter((container) => container.name?.container !== SANDBOX),

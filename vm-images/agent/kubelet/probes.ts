@@ -57,7 +57,12 @@ export class Probes {
   readonly #pods = new Map<string, { pod: Pod; podIP: string; workers: Map<string, Worker>; running: Set<string> }>();
 
   /** `alive`: the container runs and nobody is ending it; the probes of others say nothing any more. */
-  constructor(runtime: Runtime, changed: (uid: string) => void, failed: ProbeFailed, alive: (containerId: string) => boolean) {
+  constructor(
+    runtime: Runtime,
+    changed: (uid: string) => void,
+    failed: ProbeFailed,
+    alive: (containerId: string) => boolean,
+  ) {
     this.#alive = alive;
     this.#runtime = runtime;
     this.#changed = changed;
@@ -67,7 +72,12 @@ export class Probes {
   /** Brings the workers in line with the containers that run. */
   sync(pod: Pod, view: PodView, podIP: string | undefined): void {
     const uid = podUid(pod);
-    const entry = this.#pods.get(uid) ?? { pod, podIP: "", workers: new Map<string, Worker>(), running: new Set<string>() };
+    const entry = this.#pods.get(uid) ?? {
+      pod,
+      podIP: "",
+      workers: new Map<string, Worker>(),
+      running: new Set<string>(),
+    };
     entry.pod = pod;
     entry.podIP = podIP ?? "";
     this.#pods.set(uid, entry);
@@ -86,7 +96,16 @@ export class Probes {
         const worker = entry.workers.get(key);
         if (worker?.containerId === running.id) continue;
         if (worker) stop(worker);
-        const fresh: Worker = { key, containerId: running.id, container, type, spec, state: initialProbeState, timer: undefined, stopped: false };
+        const fresh: Worker = {
+          key,
+          containerId: running.id,
+          container,
+          type,
+          spec,
+          state: initialProbeState,
+          timer: undefined,
+          stopped: false,
+        };
         entry.workers.set(key, fresh);
         const since = Date.now() - running.startedAt;
         this.#schedule(uid, fresh, Math.max(0, (spec.initialDelaySeconds ?? 0) * 1000 - since));
@@ -110,7 +129,8 @@ export class Probes {
 
   view(uid: string): ProbeView & { ready(container: string): boolean } {
     const entry = this.#pods.get(uid);
-    const state = (container: string, type: ProbeType): ProbeState | undefined => entry?.workers.get(`${container}/${type}`)?.state;
+    const state = (container: string, type: ProbeType): ProbeState | undefined =>
+      entry?.workers.get(`${container}/${type}`)?.state;
     const running = (container: string): boolean => entry?.running.has(container) ?? false;
     const started = (container: string): boolean => {
       const startup = state(container, "startup");
@@ -140,8 +160,14 @@ export class Probes {
     if (!entry || worker.stopped) return;
     const started = this.view(uid).started(worker.container.name);
     // The startup probe rests once it has succeeded; the others wait for it.
-    if (worker.type === "startup" ? started : !started) return this.#schedule(uid, worker, worker.type === "startup" ? period : Math.min(period, 1000));
-    const target = { runtime: this.#runtime, containerId: worker.containerId, container: worker.container, podIP: entry.podIP };
+    if (worker.type === "startup" ? started : !started)
+      return this.#schedule(uid, worker, worker.type === "startup" ? period : Math.min(period, 1000));
+    const target = {
+      runtime: this.#runtime,
+      containerId: worker.containerId,
+      container: worker.container,
+      podIP: entry.podIP,
+    };
     const outcome = await runHandler(worker.spec, target, (worker.spec.timeoutSeconds ?? 1) * 1000);
     if (worker.stopped || !this.#alive(worker.containerId)) return;
     const before = worker.state.result;

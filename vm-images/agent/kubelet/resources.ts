@@ -4,8 +4,22 @@ import type { ContainerResources } from "../runtime/runtime.ts";
 import { qosClass } from "./pod.ts";
 
 const SUFFIXES: Record<string, number> = {
-  n: 1e-9, u: 1e-6, m: 1e-3, "": 1, k: 1e3, M: 1e6, G: 1e9, T: 1e12, P: 1e15, E: 1e18,
-  Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40, Pi: 2 ** 50, Ei: 2 ** 60,
+  n: 1e-9,
+  u: 1e-6,
+  m: 1e-3,
+  "": 1,
+  k: 1e3,
+  M: 1e6,
+  G: 1e9,
+  T: 1e12,
+  P: 1e15,
+  E: 1e18,
+  Ki: 2 ** 10,
+  Mi: 2 ** 20,
+  Gi: 2 ** 30,
+  Ti: 2 ** 40,
+  Pi: 2 ** 50,
+  Ei: 2 ** 60,
 };
 
 /** A quantity as a number; the kernel's limits need no more precision than that. 0 when it is not a quantity. */
@@ -36,7 +50,10 @@ export function containerResources(pod: Pod, container: Container, nodeMemoryByt
   const cpuRequest = requests["cpu"] ?? limits["cpu"];
   const cpuLimit = limits["cpu"];
   const memoryLimit = limits["memory"];
-  const shares = cpuRequest === undefined ? MIN_SHARES : Math.max(MIN_SHARES, Math.floor((milliValue(cpuRequest) * SHARES_PER_CPU) / 1000));
+  const shares =
+    cpuRequest === undefined
+      ? MIN_SHARES
+      : Math.max(MIN_SHARES, Math.floor((milliValue(cpuRequest) * SHARES_PER_CPU) / 1000));
   return {
     cpuShares: shares,
     ...(cpuLimit === undefined ? {} : { cpuQuota: Math.max(MIN_QUOTA, milliValue(cpuLimit) * 100) }),
@@ -48,8 +65,10 @@ export function containerResources(pod: Pod, container: Container, nodeMemoryByt
 /** Who is killed first when the node itself runs out: best effort, then those far above their request. */
 function oomScoreAdjust(pod: Pod, memoryRequest: string | number | undefined, nodeMemoryBytes: number): number {
   switch (qosClass(pod)) {
-    case "Guaranteed": return -997;
-    case "BestEffort": return 1000;
+    case "Guaranteed":
+      return -997;
+    case "BestEffort":
+      return 1000;
     case "Burstable": {
       const share = 1000 - Math.floor((1000 * wholeValue(memoryRequest ?? 0)) / nodeMemoryBytes);
       return Math.min(Math.max(share, 3), 999);

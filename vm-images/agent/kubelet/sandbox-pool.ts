@@ -41,18 +41,29 @@ export class SandboxPool {
   fillSoon(): void {
     clearTimeout(this.#timer);
     if (this.#closed || this.#size === 0) return;
-    this.#timer = setTimeout(() => this.fill().catch((error: unknown) => this.#log.error("pool", "fill", error)), QUIET);
+    this.#timer = setTimeout(
+      () => this.fill().catch((error: unknown) => this.#log.error("pool", "fill", error)),
+      QUIET,
+    );
     this.#timer.unref();
   }
 
   /** Those that wait for a Pod. */
   ready(): RuntimeContainer[] {
-    return this.#cache.all().filter((container) => !container.name && container.state === "running" && !this.#taken.has(container.id));
+    return this.#cache
+      .all()
+      .filter((container) => !container.name && container.state === "running" && !this.#taken.has(container.id));
   }
 
   /** A running sandbox for the Pod. */
   async take(pod: Pod, attempt: number): Promise<RuntimeContainer> {
-    const name = formatContainerName({ container: SANDBOX, pod: pod.metadata.name ?? "", namespace: pod.metadata.namespace ?? "", uid: podUid(pod), attempt });
+    const name = formatContainerName({
+      container: SANDBOX,
+      pod: pod.metadata.name ?? "",
+      namespace: pod.metadata.namespace ?? "",
+      uid: podUid(pod),
+      attempt,
+    });
     const ahead = fitsPool(pod) ? this.ready()[0] : undefined;
     if (ahead) {
       this.#taken.add(ahead.id);
@@ -101,7 +112,10 @@ export class SandboxPool {
       }
     }
     while (!this.#closed && this.ready().length < count) {
-      const id = await this.#runtime.create(pooledSandboxName(randomBytes(6).toString("hex")), plainSandbox(POOL_HOSTNAME));
+      const id = await this.#runtime.create(
+        pooledSandboxName(randomBytes(6).toString("hex")),
+        plainSandbox(POOL_HOSTNAME),
+      );
       await this.#runtime.start(id);
       const sandbox = await this.#cache.refresh(id);
       if (sandbox) this.onFilled?.(sandbox);
@@ -112,6 +126,15 @@ export class SandboxPool {
 /** One that was started for nobody in particular can be anybody's, unless the Pod asks for special namespaces. */
 function fitsPool(pod: Pod): boolean {
   const spec = pod.spec;
-  const namesItself = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].some(({ env }) => env?.some(({ name }) => name === "HOSTNAME"));
-  return !namesItself && !spec?.hostNetwork && !spec?.hostPID && !spec?.hostIPC && (spec?.securityContext?.sysctls ?? []).length === 0 && hostnameOf(pod) !== "";
+  const namesItself = [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])].some(({ env }) =>
+    env?.some(({ name }) => name === "HOSTNAME"),
+  );
+  return (
+    !namesItself &&
+    !spec?.hostNetwork &&
+    !spec?.hostPID &&
+    !spec?.hostIPC &&
+    (spec?.securityContext?.sysctls ?? []).length === 0 &&
+    hostnameOf(pod) !== ""
+  );
 }

@@ -37,22 +37,31 @@ export function payloadSources(context: KubeletContext, pod: Pod, podIP: string 
   return {
     configMap: (name) => context.objects.configMap(namespace, name),
     secret: (name) => context.objects.secret(namespace, name),
-    token: (audience, seconds) => context.objects.token(ref, pod.spec?.serviceAccountName || "default", audience, seconds),
+    token: (audience, seconds) =>
+      context.objects.token(ref, pod.spec?.serviceAccountName || "default", audience, seconds),
     facts: factsFor(context, podIP),
   };
 }
 
 function containerPath(action: StartAction): string {
-  const list = action.kind === "regular" ? "containers" : action.kind === "ephemeral" ? "ephemeralContainers" : "initContainers";
+  const list =
+    action.kind === "regular" ? "containers" : action.kind === "ephemeral" ? "ephemeralContainers" : "initContainers";
   return `spec.${list}{${action.spec.name}}`;
 }
 
 /** undefined when it runs; else why it waits. Throws only what is nobody's expectation. */
-export async function startContainer(context: KubeletContext, pod: Pod, action: StartAction, sandboxId: string, podIP: string): Promise<Waiting | undefined> {
+export async function startContainer(
+  context: KubeletContext,
+  pod: Pod,
+  action: StartAction,
+  sandboxId: string,
+  podIP: string,
+): Promise<Waiting | undefined> {
   const { runtime, cache, events, images, log } = context;
   const { spec } = action;
   const path = containerPath(action);
-  const event = (type: "Normal" | "Warning", reason: string, message: string): void => events.pod(pod, type, reason, message, path);
+  const event = (type: "Normal" | "Warning", reason: string, message: string): void =>
+    events.pod(pod, type, reason, message, path);
   const namespace = pod.metadata.namespace ?? "";
   const begin = performance.now();
 
@@ -70,9 +79,22 @@ export async function startContainer(context: KubeletContext, pod: Pod, action: 
     const newest = latest(viewOf(cache.ofPod(podUid(pod))));
     const target = (spec as { targetContainerName?: string }).targetContainerName;
     const config = containerConfig({
-      pod, action, sandboxId, environment, mounts, image, nodeMemoryBytes: context.node.memoryBytes, targetId: target ? newest.get(target)?.id : undefined,
+      pod,
+      action,
+      sandboxId,
+      environment,
+      mounts,
+      image,
+      nodeMemoryBytes: context.node.memoryBytes,
+      targetId: target ? newest.get(target)?.id : undefined,
     });
-    const name = formatContainerName({ container: spec.name, pod: pod.metadata.name ?? "", namespace, uid: podUid(pod), attempt: action.attempt });
+    const name = formatContainerName({
+      container: spec.name,
+      pod: pod.metadata.name ?? "",
+      namespace,
+      uid: podUid(pod),
+      attempt: action.attempt,
+    });
     const unstarted = newest.get(spec.name);
     if (unstarted?.name?.attempt === action.attempt) {
       await runtime.remove(unstarted.id);
@@ -94,7 +116,10 @@ export async function startContainer(context: KubeletContext, pod: Pod, action: 
   }
   const container = await cache.refresh(id);
   event("Normal", "Started", `Container started`);
-  log.info("pod", `${namespace}/${pod.metadata.name}: ${spec.name} started (create ${Math.round(created - begin)} ms, start ${Math.round(performance.now() - created)} ms)`);
+  log.info(
+    "pod",
+    `${namespace}/${pod.metadata.name}: ${spec.name} started (create ${Math.round(created - begin)} ms, start ${Math.round(performance.now() - created)} ms)`,
+  );
 
   const hook = spec.lifecycle?.postStart;
   if (hook && container) {
@@ -108,10 +133,19 @@ export async function startContainer(context: KubeletContext, pod: Pod, action: 
   return undefined;
 }
 
-function waitingFor(error: unknown, event: (type: "Normal" | "Warning", reason: string, message: string) => void, mountFailed: (message: string) => void): Waiting {
+function waitingFor(
+  error: unknown,
+  event: (type: "Normal" | "Warning", reason: string, message: string) => void,
+  mountFailed: (message: string) => void,
+): Waiting {
   const message = describeError(error);
   if (error instanceof ImageError) {
-    const words: Record<ImageError["reason"], string | undefined> = { ErrImagePull: undefined, ImagePullBackOff: "ImagePullBackOff", ErrImageNeverPull: "ErrImageNeverPull", InvalidImageName: "InvalidImageName" };
+    const words: Record<ImageError["reason"], string | undefined> = {
+      ErrImagePull: undefined,
+      ImagePullBackOff: "ImagePullBackOff",
+      ErrImageNeverPull: "ErrImageNeverPull",
+      InvalidImageName: "InvalidImageName",
+    };
     const word = words[error.reason];
     if (word) event("Warning", "Failed", `Error: ${word === "ErrImageNeverPull" ? `ErrImageNeverPull` : word}`);
     return { reason: error.reason, message, retryAt: error.retryAt };
@@ -133,18 +167,28 @@ function waitingFor(error: unknown, event: (type: "Normal" | "Warning", reason: 
 }
 
 /** From the Pod's imagePullSecrets: the entry for the image's registry. */
-async function pullCredentials(context: KubeletContext, pod: Pod, image: string): Promise<RegistryCredentials | undefined> {
+async function pullCredentials(
+  context: KubeletContext,
+  pod: Pod,
+  image: string,
+): Promise<RegistryCredentials | undefined> {
   const first = image.split("/")[0] ?? "";
   const registry = image.includes("/") && /[.:]|^localhost$/.test(first) ? first : "docker.io";
   for (const { name } of pod.spec?.imagePullSecrets ?? []) {
-    const secret: Secret | undefined = name ? await context.objects.secret(pod.metadata.namespace ?? "", name) : undefined;
+    const secret: Secret | undefined = name
+      ? await context.objects.secret(pod.metadata.namespace ?? "", name)
+      : undefined;
     const encoded = (secret?.data as Record<string, string> | undefined)?.[".dockerconfigjson"];
     if (!encoded) continue;
-    const { auths = {} } = JSON.parse(Buffer.from(encoded, "base64").toString()) as { auths?: Record<string, { username?: string; password?: string; auth?: string }> };
+    const { auths = {} } = JSON.parse(Buffer.from(encoded, "base64").toString()) as {
+      auths?: Record<string, { username?: string; password?: string; auth?: string }>;
+    };
     for (const [server, entry] of Object.entries(auths)) {
       const host = server.replace(/^https?:\/\//, "").split("/")[0] as string;
       if (host !== registry && !(registry === "docker.io" && host === "index.docker.io")) continue;
-      const [username = "", password = ""] = entry.auth ? splitOnce(Buffer.from(entry.auth, "base64").toString()) : [entry.username, entry.password];
+      const [username = "", password = ""] = entry.auth
+        ? splitOnce(Buffer.from(entry.auth, "base64").toString())
+        : [entry.username, entry.password];
       return { username, password, serveraddress: server };
     }
   }

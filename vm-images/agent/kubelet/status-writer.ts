@@ -42,7 +42,14 @@ export class StatusWriter {
 
   set(pod: Pod, status: PodStatus): void {
     const uid = pod.metadata.uid ?? "";
-    const entry = this.#entries.get(uid) ?? { pod, written: JSON.stringify(pod.status ?? {}), writtenStatus: pod.status, wanted: status, writing: undefined, dropped: false };
+    const entry = this.#entries.get(uid) ?? {
+      pod,
+      written: JSON.stringify(pod.status ?? {}),
+      writtenStatus: pod.status,
+      wanted: status,
+      writing: undefined,
+      dropped: false,
+    };
     entry.pod = pod;
     entry.wanted = status;
     this.#entries.set(uid, entry);
@@ -50,7 +57,8 @@ export class StatusWriter {
   }
 
   #kick(uid: string, entry: Entry): void {
-    if (entry.writing || entry.dropped || this.#signal.aborted || JSON.stringify(entry.wanted) === entry.written) return;
+    if (entry.writing || entry.dropped || this.#signal.aborted || JSON.stringify(entry.wanted) === entry.written)
+      return;
     entry.writing = this.#write(uid, entry).finally(() => {
       entry.writing = undefined;
       // One may have come in the moment in between.
@@ -75,8 +83,12 @@ export class StatusWriter {
       if (text === entry.written) return;
       const { namespace = "", name = "" } = entry.pod.metadata;
       try {
-        await this.#client.patch({ group: "", version: "v1", resource: "pods", namespace, name, subresource: "status" }, "application/strategic-merge-patch+json",
-          { metadata: { uid }, status: statusPatch(entry.writtenStatus, status) }, { signal: AbortSignal.any([this.#signal, AbortSignal.timeout(DEADLINE)]) });
+        await this.#client.patch(
+          { group: "", version: "v1", resource: "pods", namespace, name, subresource: "status" },
+          "application/strategic-merge-patch+json",
+          { metadata: { uid }, status: statusPatch(entry.writtenStatus, status) },
+          { signal: AbortSignal.any([this.#signal, AbortSignal.timeout(DEADLINE)]) },
+        );
         entry.written = text;
         entry.writtenStatus = status;
         delay = RETRY_FIRST;
@@ -103,7 +115,8 @@ export function statusPatch(old: PodStatus | undefined, status: PodStatus): Reco
   for (const field of LEAVES) if (old?.[field] !== undefined && status[field] === undefined) patch[field] = null;
   for (const list of ["podIPs", "hostIPs"] as const) {
     const before = old?.[list];
-    if (before && status[list] && JSON.stringify(before) !== JSON.stringify(status[list])) patch[list] = [{ $patch: "replace" }, ...(status[list] as object[])];
+    if (before && status[list] && JSON.stringify(before) !== JSON.stringify(status[list]))
+      patch[list] = [{ $patch: "replace" }, ...(status[list] as object[])];
   }
   return patch;
 }

@@ -9,17 +9,48 @@ const NOW = Date.parse("2026-05-01T10:00:00Z");
 
 function runtimeContainer(name: string, attempt: number, more: Partial<RuntimeContainer>): RuntimeContainer {
   return {
-    id: `${name}-${attempt}`, name: { container: name, pod: "p", namespace: "n", uid: "u", attempt }, state: "running", pid: 1, exitCode: 0, oomKilled: false, error: "",
-    createdAt: NOW - 5000 + attempt, startedAt: NOW - 4000, finishedAt: 0, image: "i", imageId: "sha256:1", labels: {}, tty: false, stopSignal: "SIGTERM", ...more,
+    id: `${name}-${attempt}`,
+    name: { container: name, pod: "p", namespace: "n", uid: "u", attempt },
+    state: "running",
+    pid: 1,
+    exitCode: 0,
+    oomKilled: false,
+    error: "",
+    createdAt: NOW - 5000 + attempt,
+    startedAt: NOW - 4000,
+    finishedAt: 0,
+    image: "i",
+    imageId: "sha256:1",
+    labels: {},
+    tty: false,
+    stopSignal: "SIGTERM",
+    ...more,
   };
 }
 
 function status(spec: object, containers: RuntimeContainer[], more: Partial<StatusInput> = {}): PodStatus {
-  const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "p", namespace: "n", uid: "u" }, spec: { containers: [{ name: "a", image: "i" }], ...spec } } as unknown as Pod;
-  const running = (name: string): boolean => containers.some((container) => container.name?.container === name && container.state === "running");
+  const pod = {
+    apiVersion: "v1",
+    kind: "Pod",
+    metadata: { name: "p", namespace: "n", uid: "u" },
+    spec: { containers: [{ name: "a", image: "i" }], ...spec },
+  } as unknown as Pod;
+  const running = (name: string): boolean =>
+    containers.some((container) => container.name?.container === name && container.state === "running");
   return podStatus({
-    pod, previous: undefined, view: viewOf(containers), probes: { started: running, ready: running, failed: () => undefined }, waiting: new Map(), podIP: "10.244.1.2", hostIP: "10.240.0.21",
-    imageNames: () => ({ name: "i:1", digest: "" }), terminationMessage: () => "", ended: undefined, terminating: false, now: NOW, ...more,
+    pod,
+    previous: undefined,
+    view: viewOf(containers),
+    probes: { started: running, ready: running, failed: () => undefined },
+    waiting: new Map(),
+    podIP: "10.244.1.2",
+    hostIP: "10.240.0.21",
+    imageNames: () => ({ name: "i:1", digest: "" }),
+    terminationMessage: () => "",
+    ended: undefined,
+    terminating: false,
+    now: NOW,
+    ...more,
   });
 }
 
@@ -28,7 +59,12 @@ const condition = (of: PodStatus, type: string): string => {
   return `${found?.status} ${found?.reason ?? ""} ${found?.message ?? ""}`.trim();
 };
 const SANDBOX = runtimeContainer("POD", 0, { createdAt: NOW - 9000 });
-const exited = (code: number, more: Partial<RuntimeContainer> = {}): Partial<RuntimeContainer> => ({ state: "exited", exitCode: code, finishedAt: NOW - 1000, ...more });
+const exited = (code: number, more: Partial<RuntimeContainer> = {}): Partial<RuntimeContainer> => ({
+  state: "exited",
+  exitCode: code,
+  finishedAt: NOW - 1000,
+  ...more,
+});
 
 describe("podStatus", () => {
   it("is Pending while containers are made", () => {
@@ -44,24 +80,39 @@ describe("podStatus", () => {
     expect(result.phase).toBe("Running");
     expect(condition(result, "Ready")).toBe("True");
     expect(condition(result, "PodReadyToStartContainers")).toBe("True");
-    expect(result.containerStatuses?.[0]).toMatchObject({ ready: true, started: true, restartCount: 0, image: "i:1", state: { running: { startedAt: "2026-05-01T09:59:56Z" } } });
+    expect(result.containerStatuses?.[0]).toMatchObject({
+      ready: true,
+      started: true,
+      restartCount: 0,
+      image: "i:1",
+      state: { running: { startedAt: "2026-05-01T09:59:56Z" } },
+    });
   });
 
   it("waits in CrashLoopBackOff with the last end beside it", () => {
     const waiting = new Map([["a", { reason: "CrashLoopBackOff", message: "back-off 10s" }]]);
     const result = status({}, [SANDBOX, runtimeContainer("a", 1, exited(1))], { waiting });
     expect(result.phase).toBe("Running");
-    expect(result.containerStatuses?.[0]).toMatchObject({ restartCount: 1, state: { waiting: { reason: "CrashLoopBackOff" } }, lastState: { terminated: { exitCode: 1, reason: "Error" } } });
+    expect(result.containerStatuses?.[0]).toMatchObject({
+      restartCount: 1,
+      state: { waiting: { reason: "CrashLoopBackOff" } },
+      lastState: { terminated: { exitCode: 1, reason: "Error" } },
+    });
   });
 
   it.each([
-    ["Succeeded", "Never", 0], ["Failed", "Never", 1], ["Succeeded", "OnFailure", 0], ["Running", "OnFailure", 1], ["Running", "Always", 0],
+    ["Succeeded", "Never", 0],
+    ["Failed", "Never", 1],
+    ["Succeeded", "OnFailure", 0],
+    ["Running", "OnFailure", 1],
+    ["Running", "Always", 0],
   ])("is %s with %s and exit code %i", (phase, restartPolicy, code) => {
     expect(status({ restartPolicy }, [SANDBOX, runtimeContainer("a", 0, exited(code))]).phase).toBe(phase);
   });
 
   it("says why a container ended", () => {
-    const reason = (more: Partial<RuntimeContainer>): string | undefined => status({}, [SANDBOX, runtimeContainer("a", 0, more)]).containerStatuses?.[0]?.state?.terminated?.reason;
+    const reason = (more: Partial<RuntimeContainer>): string | undefined =>
+      status({}, [SANDBOX, runtimeContainer("a", 0, more)]).containerStatuses?.[0]?.state?.terminated?.reason;
     expect(reason(exited(137, { oomKilled: true }))).toBe("OOMKilled");
     expect(reason(exited(0))).toBe("Completed");
     expect(reason(exited(2))).toBe("Error");
@@ -72,11 +123,18 @@ describe("podStatus", () => {
     const spec = { initContainers: [{ name: "i", image: "i" }] };
     const before = status(spec, [SANDBOX, runtimeContainer("i", 0, {})]);
     expect(before.containerStatuses?.[0]?.state?.waiting?.reason).toBe("PodInitializing");
-    expect(condition(before, "Initialized")).toBe("False ContainersNotInitialized containers with incomplete status: [i]");
+    expect(condition(before, "Initialized")).toBe(
+      "False ContainersNotInitialized containers with incomplete status: [i]",
+    );
     const after = status(spec, [SANDBOX, runtimeContainer("i", 0, exited(0)), runtimeContainer("a", 0, {})]);
     expect(condition(after, "Initialized")).toBe("True");
-    expect(after.initContainerStatuses?.[0]).toMatchObject({ ready: true, state: { terminated: { reason: "Completed" } } });
-    expect(status({ ...spec, restartPolicy: "Never" }, [SANDBOX, runtimeContainer("i", 0, exited(1))]).phase).toBe("Failed");
+    expect(after.initContainerStatuses?.[0]).toMatchObject({
+      ready: true,
+      state: { terminated: { reason: "Completed" } },
+    });
+    expect(status({ ...spec, restartPolicy: "Never" }, [SANDBOX, runtimeContainer("i", 0, exited(1))]).phase).toBe(
+      "Failed",
+    );
   });
 
   it("keeps the time of a transition that was none", () => {
@@ -86,8 +144,14 @@ describe("podStatus", () => {
   });
 
   it("hands on conditions of others, and waits for readiness gates", () => {
-    const previous = { conditions: [{ type: "example.org/gate", status: "False", lastTransitionTime: "2026-05-01T09:00:00Z" }] } as PodStatus;
-    const result = status({ readinessGates: [{ conditionType: "example.org/gate" }] }, [SANDBOX, runtimeContainer("a", 0, {})], { previous });
+    const previous = {
+      conditions: [{ type: "example.org/gate", status: "False", lastTransitionTime: "2026-05-01T09:00:00Z" }],
+    } as PodStatus;
+    const result = status(
+      { readinessGates: [{ conditionType: "example.org/gate" }] },
+      [SANDBOX, runtimeContainer("a", 0, {})],
+      { previous },
+    );
     expect(condition(result, "Ready")).toContain("ReadinessGatesNotReady");
     expect(condition(result, "ContainersReady")).toBe("True");
     expect(condition(result, "example.org/gate")).toBe("False");

@@ -47,8 +47,13 @@ export function podStatus(input: StatusInput): PodStatus {
   for (const { spec, kind } of allContainers(pod)) {
     statuses.set(spec.name, containerStatus(input, spec, newest.get(spec.name), kind === "regular" && waitsForInit));
   }
-  const pick = (containers: { name: string }[] | undefined): ContainerStatus[] => (containers ?? []).map((container) => statuses.get(container.name) as ContainerStatus);
-  const phase = input.ended ? "Failed" : input.terminating ? finalPhase(pod, statuses) : phaseOf(pod, statuses, progress.failed, waitsForInit);
+  const pick = (containers: { name: string }[] | undefined): ContainerStatus[] =>
+    (containers ?? []).map((container) => statuses.get(container.name) as ContainerStatus);
+  const phase = input.ended
+    ? "Failed"
+    : input.terminating
+      ? finalPhase(pod, statuses)
+      : phaseOf(pod, statuses, progress.failed, waitsForInit);
   const conditions = conditionsOf(input, statuses, phase, progress);
   const startTime = previous?.startTime ?? timestamp(now);
   return {
@@ -63,21 +68,48 @@ export function podStatus(input: StatusInput): PodStatus {
     qosClass: previous?.qosClass ?? qosClass(pod),
     ...(init.length > 0 ? { initContainerStatuses: pick(init) } : {}),
     containerStatuses: pick(pod.spec?.containers),
-    ...((pod.spec?.ephemeralContainers?.length ?? 0) > 0 ? { ephemeralContainerStatuses: pick(pod.spec?.ephemeralContainers) } : {}),
+    ...((pod.spec?.ephemeralContainers?.length ?? 0) > 0
+      ? { ephemeralContainerStatuses: pick(pod.spec?.ephemeralContainers) }
+      : {}),
   } as PodStatus;
 }
 
-function containerStatus(input: StatusInput, spec: Container, container: RuntimeContainer | undefined, waitsForInit: boolean): ContainerStatus {
-  const old = [...(input.previous?.initContainerStatuses ?? []), ...(input.previous?.containerStatuses ?? []), ...(input.previous?.ephemeralContainerStatuses ?? [])]
-    .find((status) => status.name === spec.name);
+function containerStatus(
+  input: StatusInput,
+  spec: Container,
+  container: RuntimeContainer | undefined,
+  waitsForInit: boolean,
+): ContainerStatus {
+  const old = [
+    ...(input.previous?.initContainerStatuses ?? []),
+    ...(input.previous?.containerStatuses ?? []),
+    ...(input.previous?.ephemeralContainerStatuses ?? []),
+  ].find((status) => status.name === spec.name);
   const waiting = input.waiting.get(spec.name);
-  const notYet = { waiting: waiting ? { reason: waiting.reason, ...(waiting.message ? { message: waiting.message } : {}) }
-    : { reason: waitsForInit ? "PodInitializing" : input.pod.spec?.initContainers?.length && !input.view.sandboxes[0] ? "PodInitializing" : "ContainerCreating" } };
+  const notYet = {
+    waiting: waiting
+      ? { reason: waiting.reason, ...(waiting.message ? { message: waiting.message } : {}) }
+      : {
+          reason: waitsForInit
+            ? "PodInitializing"
+            : input.pod.spec?.initContainers?.length && !input.view.sandboxes[0]
+              ? "PodInitializing"
+              : "ContainerCreating",
+        },
+  };
   if (!container) {
     return {
-      name: spec.name, state: old?.state?.terminated ? old.state : notYet, lastState: old?.lastState ?? {}, ready: false,
-      restartCount: old?.restartCount ?? 0, image: spec.image ?? "", imageID: "", started: false,
-      ...(old?.state?.terminated && old.containerID ? { containerID: old.containerID, image: old.image, imageID: old.imageID } : {}),
+      name: spec.name,
+      state: old?.state?.terminated ? old.state : notYet,
+      lastState: old?.lastState ?? {},
+      ready: false,
+      restartCount: old?.restartCount ?? 0,
+      image: spec.image ?? "",
+      imageID: "",
+      started: false,
+      ...(old?.state?.terminated && old.containerID
+        ? { containerID: old.containerID, image: old.image, imageID: old.imageID }
+        : {}),
     };
   }
   const image = input.imageNames(container.imageId);
@@ -88,15 +120,21 @@ function containerStatus(input: StatusInput, spec: Container, container: Runtime
     imageID: image?.digest ? `docker-pullable://${image.digest}` : `docker://${container.imageId}`,
     containerID: `docker://${container.id}`,
   };
-  const before = input.view.containers.filter((other) => other.name?.container === spec.name && other.id !== container.id && isExited(other))[0];
+  const before = input.view.containers.filter(
+    (other) => other.name?.container === spec.name && other.id !== container.id && isExited(other),
+  )[0];
   const lastState = before ? { terminated: terminated(input, before) } : (old?.lastState ?? {});
   if (container.state === "running") {
     return {
-      ...base, lastState, state: { running: { startedAt: timestamp(container.startedAt) } },
-      ready: input.probes.ready(spec.name), started: input.probes.started(spec.name),
+      ...base,
+      lastState,
+      state: { running: { startedAt: timestamp(container.startedAt) } },
+      ready: input.probes.ready(spec.name),
+      started: input.probes.started(spec.name),
     };
   }
-  if (container.state === "created" && container.error === "") return { ...base, lastState, state: notYet, ready: false, started: false };
+  if (container.state === "created" && container.error === "")
+    return { ...base, lastState, state: notYet, ready: false, started: false };
   const end = terminated(input, container);
   // In back-off (or unable to start again) the container waits, and its end becomes the last state.
   if (waiting) return { ...base, lastState: { terminated: end }, state: notYet, ready: false, started: false };
@@ -104,14 +142,24 @@ function containerStatus(input: StatusInput, spec: Container, container: Runtime
   return { ...base, lastState, state: { terminated: end }, ready: done, started: false };
 }
 
-function terminated(input: StatusInput, container: RuntimeContainer): NonNullable<NonNullable<ContainerStatus["state"]>["terminated"]> {
+function terminated(
+  input: StatusInput,
+  container: RuntimeContainer,
+): NonNullable<NonNullable<ContainerStatus["state"]>["terminated"]> {
   const failedToStart = container.state === "created";
   const exitCode = failedToStart ? 128 : container.exitCode;
-  const reason = failedToStart ? "StartError" : container.oomKilled ? "OOMKilled" : exitCode === 0 ? "Completed" : "Error";
+  const reason = failedToStart
+    ? "StartError"
+    : container.oomKilled
+      ? "OOMKilled"
+      : exitCode === 0
+        ? "Completed"
+        : "Error";
   const message = container.error || input.terminationMessage(container);
   const finishedAt = container.finishedAt || container.createdAt;
   return {
-    exitCode, reason,
+    exitCode,
+    reason,
     ...(message ? { message } : {}),
     startedAt: timestamp(container.startedAt || (failedToStart ? 0 : finishedAt)),
     finishedAt: timestamp(finishedAt),
@@ -120,10 +168,17 @@ function terminated(input: StatusInput, container: RuntimeContainer): NonNullabl
 }
 
 function finalPhase(pod: Pod, statuses: Map<string, ContainerStatus>): NonNullable<PodStatus["phase"]> {
-  return (pod.spec?.containers ?? []).every(({ name }) => statuses.get(name)?.state?.terminated?.exitCode === 0) ? "Succeeded" : "Failed";
+  return (pod.spec?.containers ?? []).every(({ name }) => statuses.get(name)?.state?.terminated?.exitCode === 0)
+    ? "Succeeded"
+    : "Failed";
 }
 
-function phaseOf(pod: Pod, statuses: Map<string, ContainerStatus>, initFailed: boolean, waitsForInit: boolean): NonNullable<PodStatus["phase"]> {
+function phaseOf(
+  pod: Pod,
+  statuses: Map<string, ContainerStatus>,
+  initFailed: boolean,
+  waitsForInit: boolean,
+): NonNullable<PodStatus["phase"]> {
   if (initFailed) return "Failed";
   if (waitsForInit) return "Pending";
   const policy = restartPolicy(pod);
@@ -150,11 +205,18 @@ function phaseOf(pod: Pod, statuses: Map<string, ContainerStatus>, initFailed: b
   return "Pending";
 }
 
-function conditionsOf(input: StatusInput, statuses: Map<string, ContainerStatus>, phase: string, progress: { next: number; failed: boolean }): Condition[] {
+function conditionsOf(
+  input: StatusInput,
+  statuses: Map<string, ContainerStatus>,
+  phase: string,
+  progress: { next: number; failed: boolean },
+): Condition[] {
   const { pod, view, now } = input;
   const init = pod.spec?.initContainers ?? [];
   const unready = (pod.spec?.containers ?? []).map(({ name }) => name).filter((name) => !statuses.get(name)?.ready);
-  const unreadySidecars = init.filter((container) => isSidecar(container) && !statuses.get(container.name)?.ready).map(({ name }) => name);
+  const unreadySidecars = init
+    .filter((container) => isSidecar(container) && !statuses.get(container.name)?.ready)
+    .map(({ name }) => name);
   const uninitialized = init.slice(progress.next).map(({ name }) => name);
   const known = (input.previous?.conditions ?? pod.status?.conditions ?? []) as Condition[];
   const notReady = [...unreadySidecars, ...unready];
@@ -162,20 +224,38 @@ function conditionsOf(input: StatusInput, statuses: Map<string, ContainerStatus>
   const ready = (type: string, extra: string[]): Omit<Condition, "lastTransitionTime"> => {
     if (phase === "Succeeded") return { type, status: "False", reason: "PodCompleted" };
     if (phase === "Failed") return { type, status: "False", reason: "PodFailed" };
-    if (notReady.length > 0) return { type, status: "False", reason: "ContainersNotReady", message: `containers with unready status: [${notReady.join(" ")}]` };
+    if (notReady.length > 0)
+      return {
+        type,
+        status: "False",
+        reason: "ContainersNotReady",
+        message: `containers with unready status: [${notReady.join(" ")}]`,
+      };
     if (extra.length > 0) return { type, status: "False", reason: "ReadinessGatesNotReady", message: extra.join(", ") };
     return { type, status: "True" };
   };
   const gates = (pod.spec?.readinessGates ?? []).flatMap((gate) => {
     const condition = known.find(({ type }) => type === gate.conditionType);
     if (!condition) return [`corresponding condition of pod readiness gate "${gate.conditionType}" does not exist.`];
-    return condition.status === "True" ? [] : [`the status of pod readiness gate "${gate.conditionType}" is not "True", but ${condition.status}`];
+    return condition.status === "True"
+      ? []
+      : [`the status of pod readiness gate "${gate.conditionType}" is not "True", but ${condition.status}`];
   });
   const sandboxReady = view.sandboxes[0]?.state === "running" && input.podIP !== undefined;
   const ours: Omit<Condition, "lastTransitionTime">[] = [
     { type: "PodReadyToStartContainers", status: sandboxReady ? "True" : "False" },
-    uninitialized.length === 0 || phase === "Succeeded" ? { type: "Initialized", status: "True", ...(phase === "Succeeded" && init.length > 0 ? { reason: "PodCompleted" } : {}) }
-      : { type: "Initialized", status: "False", reason: "ContainersNotInitialized", message: `containers with incomplete status: [${uninitialized.join(" ")}]` },
+    uninitialized.length === 0 || phase === "Succeeded"
+      ? {
+          type: "Initialized",
+          status: "True",
+          ...(phase === "Succeeded" && init.length > 0 ? { reason: "PodCompleted" } : {}),
+        }
+      : {
+          type: "Initialized",
+          status: "False",
+          reason: "ContainersNotInitialized",
+          message: `containers with incomplete status: [${uninitialized.join(" ")}]`,
+        },
     ready("Ready", gates),
     ready("ContainersReady", []),
     { type: "PodScheduled", status: "True" },
@@ -185,7 +265,8 @@ function conditionsOf(input: StatusInput, statuses: Map<string, ContainerStatus>
     const same = old?.status === condition.status;
     const generation = pod.metadata.generation;
     return {
-      ...condition, ...(generation ? { observedGeneration: generation } : {}),
+      ...condition,
+      ...(generation ? { observedGeneration: generation } : {}),
       lastTransitionTime: same && old.lastTransitionTime ? old.lastTransitionTime : timestamp(now),
     } as Condition;
   });

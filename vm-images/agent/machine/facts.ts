@@ -14,7 +14,12 @@ export interface MachineFacts {
 
 export async function machineFacts(): Promise<MachineFacts> {
   const text = (path: string): Promise<string> => readFile(path, "utf8").catch(() => "");
-  const [osRelease, machineId, bootId, disk] = await Promise.all([text("/etc/os-release"), text("/etc/machine-id"), text("/proc/sys/kernel/random/boot_id"), statfs("/var/lib")]);
+  const [osRelease, machineId, bootId, disk] = await Promise.all([
+    text("/etc/os-release"),
+    text("/etc/machine-id"),
+    text("/proc/sys/kernel/random/boot_id"),
+    statfs("/var/lib"),
+  ]);
   return {
     cpus: availableParallelism(),
     memoryBytes: totalmem(),

@@ -13,7 +13,10 @@ export interface Pressure {
 
 export async function nodeHealth(): Promise<Pressure> {
   const [memory, load, limit, disk] = await Promise.all([
-    readFile("/proc/meminfo", "utf8"), readFile("/proc/loadavg", "utf8"), readFile("/proc/sys/kernel/pid_max", "utf8"), statfs("/var/lib"),
+    readFile("/proc/meminfo", "utf8"),
+    readFile("/proc/loadavg", "utf8"),
+    readFile("/proc/sys/kernel/pid_max", "utf8"),
+    statfs("/var/lib"),
   ]);
   const available = Number(/^MemAvailable:\s+(\d+) kB/m.exec(memory)?.[1] ?? Infinity) * 1024;
   const processes = Number(load.split(" ")[3]?.split("/")[1] ?? 0);

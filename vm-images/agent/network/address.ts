@@ -8,7 +8,8 @@ export interface Cidr {
 
 export function parseAddress(text: string): number {
   const parts = text.split(".").map(Number);
-  if (parts.length !== 4 || parts.some((part) => !Number.isInteger(part) || part < 0 || part > 255)) throw new Error(`not an IPv4 address: ${text}`);
+  if (parts.length !== 4 || parts.some((part) => !Number.isInteger(part) || part < 0 || part > 255))
+    throw new Error(`not an IPv4 address: ${text}`);
   return parts.reduce((value, part) => value * 256 + part, 0);
 }
 

@@ -36,9 +36,13 @@ export class PodNetwork {
       this.#block = block;
       return;
     }
-    const routes = JSON.parse((await this.#run("ip", ["-j", "-4", "route", "show"])) || "[]") as { dst: string; dev?: string }[];
+    const routes = JSON.parse((await this.#run("ip", ["-j", "-4", "route", "show"])) || "[]") as {
+      dst: string;
+      dev?: string;
+    }[];
     for (const { dst, dev } of routes) {
-      if (dev?.startsWith(PREFIX) && dev.length === PREFIX.length + ID_LENGTH) this.#addresses.set(dev.slice(PREFIX.length), dst.replace("/32", ""));
+      if (dev?.startsWith(PREFIX) && dev.length === PREFIX.length + ID_LENGTH)
+        this.#addresses.set(dev.slice(PREFIX.length), dst.replace("/32", ""));
     }
     this.#block = block;
   }

@@ -34,13 +34,19 @@ export class Routes {
   async #apply(wanted: Map<string, string>): Promise<void> {
     if (!this.#present) {
       // Left by an agent before this one.
-      const routes = JSON.parse((await this.#run("ip", ["-j", "-4", "route", "show", "dev", this.#device])) || "[]") as { dst: string; gateway?: string }[];
+      const routes = JSON.parse(
+        (await this.#run("ip", ["-j", "-4", "route", "show", "dev", this.#device])) || "[]",
+      ) as { dst: string; gateway?: string }[];
       this.#present = new Map(routes.flatMap(({ dst, gateway }) => (gateway ? [[dst, gateway]] : [])));
     }
     const present = this.#present;
     const commands = [
-      ...[...present].filter(([block]) => !wanted.has(block)).map(([block]) => `route del ${block} dev ${this.#device}`),
-      ...[...wanted].filter(([block, via]) => present.get(block) !== via).map(([block, via]) => `route replace ${block} via ${via} dev ${this.#device}`),
+      ...[...present]
+        .filter(([block]) => !wanted.has(block))
+        .map(([block]) => `route del ${block} dev ${this.#device}`),
+      ...[...wanted]
+        .filter(([block, via]) => present.get(block) !== via)
+        .map(([block, via]) => `route replace ${block} via ${via} dev ${this.#device}`),
     ];
     if (commands.length === 0) return;
     this.#present = undefined;

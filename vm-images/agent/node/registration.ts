@@ -24,7 +24,12 @@ export class Registration {
   #lease: Lease | undefined;
   #updating: Promise<void> = Promise.resolve();
 
-  constructor(client: Client, identity: NodeIdentity, makeStatus: (previous: NodeStatus | undefined) => Promise<NodeStatus>, log: Log) {
+  constructor(
+    client: Client,
+    identity: NodeIdentity,
+    makeStatus: (previous: NodeStatus | undefined) => Promise<NodeStatus>,
+    log: Log,
+  ) {
     this.#client = client;
     this.#identity = identity;
     this.#makeStatus = makeStatus;
@@ -32,7 +37,13 @@ export class Registration {
   }
 
   #ref(subresource?: string): { group: string; version: string; resource: string; name: string; subresource?: string } {
-    return { group: "", version: "v1", resource: "nodes", name: this.#identity.nodeName, ...(subresource ? { subresource } : {}) };
+    return {
+      group: "",
+      version: "v1",
+      resource: "nodes",
+      name: this.#identity.nodeName,
+      ...(subresource ? { subresource } : {}),
+    };
   }
 
   /** Creates the Node, or takes an existing one over (a reboot): its labels are brought up to date, the rest stays. */
@@ -40,7 +51,9 @@ export class Registration {
     const status = await this.#makeStatus(undefined);
     const deadline = AbortSignal.any([signal, AbortSignal.timeout(DEADLINE)]);
     try {
-      const node = await this.#client.create<Node>(this.#ref(), nodeObject(this.#identity, status), { signal: deadline });
+      const node = await this.#client.create<Node>(this.#ref(), nodeObject(this.#identity, status), {
+        signal: deadline,
+      });
       this.#written = node.status?.conditions ? status : undefined;
       this.#writtenAt = Date.now();
       return node;
@@ -49,21 +62,36 @@ export class Registration {
     }
     const node = await this.#client.get<Node>(this.#ref(), { signal: deadline });
     this.#written = node.status;
-    const missing = Object.entries(nodeLabels(this.#identity)).filter(([key, value]) => node.metadata.labels?.[key] !== value);
-    if (missing.length > 0) await this.#client.patch(this.#ref(), "application/merge-patch+json", { metadata: { labels: Object.fromEntries(missing) } }, { signal: deadline });
+    const missing = Object.entries(nodeLabels(this.#identity)).filter(
+      ([key, value]) => node.metadata.labels?.[key] !== value,
+    );
+    if (missing.length > 0)
+      await this.#client.patch(
+        this.#ref(),
+        "application/merge-patch+json",
+        { metadata: { labels: Object.fromEntries(missing) } },
+        { signal: deadline },
+      );
     return node;
   }
 
   /** Looks at the node again and writes its status where it has changed. Calls come one after another. */
   updateStatus(): Promise<void> {
-    this.#updating = this.#updating.then(() => this.#update()).catch((error: unknown) => this.#log.error("node", "status", error));
+    this.#updating = this.#updating
+      .then(() => this.#update())
+      .catch((error: unknown) => this.#log.error("node", "status", error));
     return this.#updating;
   }
 
   async #update(): Promise<void> {
     const status = await this.#makeStatus(this.#written);
     if (this.#written && sameStatus(status, this.#written) && Date.now() - this.#writtenAt < STATUS_EVERY) return;
-    await this.#client.patch(this.#ref("status"), "application/strategic-merge-patch+json", { status }, { signal: AbortSignal.timeout(DEADLINE) });
+    await this.#client.patch(
+      this.#ref("status"),
+      "application/strategic-merge-patch+json",
+      { status },
+      { signal: AbortSignal.timeout(DEADLINE) },
+    );
     this.#written = status;
     this.#writtenAt = Date.now();
   }
@@ -81,11 +109,26 @@ export class Registration {
 
   async #renew(): Promise<void> {
     const { nodeName } = this.#identity;
-    const ref = { group: "coordination.k8s.io", version: "v1", resource: "leases", namespace: "kube-node-lease", name: nodeName };
+    const ref = {
+      group: "coordination.k8s.io",
+      version: "v1",
+      resource: "leases",
+      namespace: "kube-node-lease",
+      name: nodeName,
+    };
     const options = { signal: AbortSignal.timeout(DEADLINE) };
-    const spec = { holderIdentity: nodeName, leaseDurationSeconds: LEASE_SECONDS, renewTime: new Date().toISOString().replace("Z", "000Z") };
+    const spec = {
+      holderIdentity: nodeName,
+      leaseDurationSeconds: LEASE_SECONDS,
+      renewTime: new Date().toISOString().replace("Z", "000Z"),
+    };
     if (!this.#lease) {
-      const fresh = { apiVersion: "coordination.k8s.io/v1", kind: "Lease", metadata: { name: nodeName, namespace: "kube-node-lease" }, spec };
+      const fresh = {
+        apiVersion: "coordination.k8s.io/v1",
+        kind: "Lease",
+        metadata: { name: nodeName, namespace: "kube-node-lease" },
+        spec,
+      };
       try {
         this.#lease = await this.#client.create<Lease>(ref, fresh, options);
         return;
@@ -94,6 +137,10 @@ export class Registration {
         this.#lease = await this.#client.get<Lease>(ref, options);
       }
     }
-    this.#lease = await this.#client.update<Lease>(ref, { ...this.#lease, spec: { ...this.#lease.spec, ...spec } }, options);
+    this.#lease = await this.#client.update<Lease>(
+      ref,
+      { ...this.#lease, spec: { ...this.#lease.spec, ...spec } },
+      options,
+    );
   }
 }

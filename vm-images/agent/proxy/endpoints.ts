@@ -30,7 +30,10 @@ export function endpointsOf(port: ServicePort, slices: EndpointSlice[]): Endpoin
   const ready = new Map<string, Endpoint>();
   const terminating = new Map<string, Endpoint>();
   for (const slice of slices) {
-    const target = (slice.ports ?? []).find((candidate) => (candidate.name ?? "") === (port.name ?? "") && (candidate.protocol ?? "TCP") === (port.protocol ?? "TCP"))?.port;
+    const target = (slice.ports ?? []).find(
+      (candidate) =>
+        (candidate.name ?? "") === (port.name ?? "") && (candidate.protocol ?? "TCP") === (port.protocol ?? "TCP"),
+    )?.port;
     if (target === undefined || target === null) continue;
     for (const { addresses, conditions, nodeName } of slice.endpoints ?? []) {
       const address = addresses[0];

@@ -65,25 +65,37 @@ export class ServiceProxy {
     const { identity, services, slices, hostPorts, run, log } = this.#options;
     const begin = performance.now();
     const next = proxyRules({
-      services: services.items(), slices: slices.items(), hostPorts: hostPorts(),
-      nodeName: identity.nodeName, clusterCIDR: identity.clusterCIDR, clusterDNS: identity.clusterDNS,
+      services: services.items(),
+      slices: slices.items(),
+      hostPorts: hostPorts(),
+      nodeName: identity.nodeName,
+      clusterCIDR: identity.clusterCIDR,
+      clusterDNS: identity.clusterDNS,
     });
     const changes = transaction(this.#applied ?? EMPTY, next);
     const input = this.#applied ? changes : this.#frame() + changes;
     if (input === "") return;
     await run("nft", ["-f", "-"], { input });
     this.#applied = next;
-    log.info("proxy", `${next.services.size} service ports, ${next.nodePorts.size} node ports, ${input.split("\n").length - 1} lines in ${Math.round(performance.now() - begin)} ms`);
+    log.info(
+      "proxy",
+      `${next.services.size} service ports, ${next.nodePorts.size} node ports, ${input.split("\n").length - 1} lines in ${Math.round(performance.now() - begin)} ms`,
+    );
   }
 
   #frame(): string {
     const { identity } = this.#options;
     const block = parseCidr(this.#podCIDR as string);
-    const addresses = Array.from({ length: Math.min(2 ** (32 - block.prefix), 1024) - 2 }, (_, index) => formatAddress(block.base + index + 1));
+    const addresses = Array.from({ length: Math.min(2 ** (32 - block.prefix), 1024) - 2 }, (_, index) =>
+      formatAddress(block.base + index + 1),
+    );
     const { base, prefix } = parseCidr(`${identity.address}/${identity.prefixLength}`);
     const rules: StaticRules = {
-      clusterCIDR: identity.clusterCIDR, serviceCIDR: identity.serviceCIDR, clusterDNS: identity.clusterDNS,
-      nodeNetwork: `${formatAddress(base)}/${prefix}`, podCIDR: this.#podCIDR as string,
+      clusterCIDR: identity.clusterCIDR,
+      serviceCIDR: identity.serviceCIDR,
+      clusterDNS: identity.clusterDNS,
+      nodeNetwork: `${formatAddress(base)}/${prefix}`,
+      podCIDR: this.#podCIDR as string,
     };
     return frame(rules, addresses);
   }

@@ -69,32 +69,53 @@ function addPort(rules: Ruleset, input: ProxyInput, service: Service, port: Serv
   const protocol = (port.protocol ?? "TCP").toLowerCase();
   const id = hash(`${service.metadata.namespace}/${service.metadata.name}/${port.name ?? ""}/${protocol}`);
   const local = endpoints.filter(({ nodeName }) => nodeName === input.nodeName);
-  const affinity = spec.sessionAffinity === "ClientIP" ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? AFFINITY_SECONDS) : undefined;
+  const affinity =
+    spec.sessionAffinity === "ClientIP"
+      ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? AFFINITY_SECONDS)
+      : undefined;
 
   const inside = spec.internalTrafficPolicy === "Local" ? local : endpoints;
   const cluster = `svc-${id}`;
   // What does not come from a Pod (the node itself) would have an address that the other nodes cannot answer.
-  rules.chains.set(cluster, [`ip saddr != ${input.clusterCIDR} ${MARK}`, ...balance(rules, id, protocol, endpoints, affinity)]);
+  rules.chains.set(cluster, [
+    `ip saddr != ${input.clusterCIDR} ${MARK}`,
+    ...balance(rules, id, protocol, endpoints, affinity),
+  ]);
   if (inside === endpoints) {
     rules.services.set(`${spec.clusterIP} . ${protocol} . ${port.port}`, cluster);
   } else if (inside.length > 0) {
     const chain = `svl-${id}`;
-    rules.chains.set(chain, [`ip saddr != ${input.clusterCIDR} ${MARK}`, ...balance(rules, id, protocol, inside, affinity)]);
+    rules.chains.set(chain, [
+      `ip saddr != ${input.clusterCIDR} ${MARK}`,
+      ...balance(rules, id, protocol, inside, affinity),
+    ]);
     rules.services.set(`${spec.clusterIP} . ${protocol} . ${port.port}`, chain);
   }
 
   const external = `np-${id}`;
-  const outside = [...(spec.externalIPs ?? []), ...(service.status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => ip ?? [])];
+  const outside = [
+    ...(spec.externalIPs ?? []),
+    ...(service.status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => ip ?? []),
+  ];
   if (!port.nodePort && outside.length === 0) return;
   // Local keeps the client's address, and serves only from this node.
   const keeps = spec.externalTrafficPolicy === "Local";
-  rules.chains.set(external, keeps ? (local.length > 0 ? balance(rules, id, protocol, local, affinity) : ["drop"]) : [MARK, `goto ${cluster}`]);
+  rules.chains.set(
+    external,
+    keeps ? (local.length > 0 ? balance(rules, id, protocol, local, affinity) : ["drop"]) : [MARK, `goto ${cluster}`],
+  );
   if (port.nodePort) rules.nodePorts.set(`${protocol} . ${port.nodePort}`, external);
   for (const address of outside) rules.services.set(`${address} . ${protocol} . ${port.port}`, external);
 }
 
 /** Rules that send a new connection to one of the endpoints, each as likely as the others. */
-function balance(rules: Ruleset, id: string, protocol: string, endpoints: Endpoint[], affinitySeconds: number | undefined): string[] {
+function balance(
+  rules: Ruleset,
+  id: string,
+  protocol: string,
+  endpoints: Endpoint[],
+  affinitySeconds: number | undefined,
+): string[] {
   const [only] = endpoints;
   if (affinitySeconds === undefined) {
     if (endpoints.length === 1 && only) return [`meta l4proto ${protocol} dnat to ${only.address}:${only.port}`];

@@ -59,7 +59,8 @@ table ${TABLE} {
 /** "" when nothing has to be done. */
 export function transaction(old: Ruleset, next: Ruleset): string {
   const lines: string[] = [];
-  for (const [name, declaration] of next.sets) if (!old.sets.has(name)) lines.push(`add set ${TABLE} ${name} { ${declaration} }`);
+  for (const [name, declaration] of next.sets)
+    if (!old.sets.has(name)) lines.push(`add set ${TABLE} ${name} { ${declaration} }`);
   const changed = [...next.chains].filter(([name, rules]) => old.chains.get(name)?.join("\n") !== rules.join("\n"));
   // All chains before any rule: rules go from one to another.
   for (const [name] of changed) if (!old.chains.has(name)) lines.push(`add chain ${TABLE} ${name}`);
@@ -67,11 +68,15 @@ export function transaction(old: Ruleset, next: Ruleset): string {
     if (old.chains.has(name)) lines.push(`flush chain ${TABLE} ${name}`);
     for (const rule of rules) lines.push(`add rule ${TABLE} ${name} ${rule}`);
   }
-  for (const [map, before, after] of [["services", old.services, next.services], ["node-ports", old.nodePorts, next.nodePorts]] as const) {
+  for (const [map, before, after] of [
+    ["services", old.services, next.services],
+    ["node-ports", old.nodePorts, next.nodePorts],
+  ] as const) {
     const removed = [...before].filter(([key, chain]) => after.get(key) !== chain);
     const added = [...after].filter(([key, chain]) => before.get(key) !== chain);
     if (removed.length > 0) lines.push(`delete element ${TABLE} ${map} { ${removed.map(([key]) => key).join(", ")} }`);
-    if (added.length > 0) lines.push(`add element ${TABLE} ${map} { ${added.map(([key, chain]) => `${key} : goto ${chain}`).join(", ")} }`);
+    if (added.length > 0)
+      lines.push(`add element ${TABLE} ${map} { ${added.map(([key, chain]) => `${key} : goto ${chain}`).join(", ")} }`);
   }
   const gone = [...old.chains.keys()].filter((name) => !next.chains.has(name));
   for (const name of gone) lines.push(`flush chain ${TABLE} ${name}`);

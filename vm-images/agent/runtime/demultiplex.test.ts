@@ -15,7 +15,8 @@ describe("Demultiplexer", () => {
     const demultiplexer = new Demultiplexer();
     const text = { stdout: "", stderr: "" };
     for (let at = 0; at < input.length; at += size) {
-      for (const piece of demultiplexer.push(input.subarray(at, at + size))) text[piece.stream] += piece.data.toString();
+      for (const piece of demultiplexer.push(input.subarray(at, at + size)))
+        text[piece.stream] += piece.data.toString();
     }
     expect(text).toEqual({ stdout: "one\ntwo\n", stderr: "bad\n" });
   });

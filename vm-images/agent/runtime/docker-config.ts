@@ -37,11 +37,16 @@ export function toCreateOptions(config: ContainerConfig): ContainerCreateOptions
       ...(config.sysctls ? { Sysctls: config.sysctls } : {}),
       ...(config.unmaskedProc ? { MaskedPaths: [], ReadonlyPaths: [] } : {}),
       Mounts: config.mounts.map((mount) => ({
-        Type: "bind" as const, Source: mount.source, Target: mount.target, ReadOnly: mount.readOnly,
+        Type: "bind" as const,
+        Source: mount.source,
+        Target: mount.target,
+        ReadOnly: mount.readOnly,
         ...(mount.propagation ? { BindOptions: { Propagation: mount.propagation } } : {}),
       })),
       OomScoreAdj: resources.oomScoreAdjust,
-      ...(resources.memoryBytes === undefined ? {} : { Memory: resources.memoryBytes, MemorySwap: resources.memoryBytes }),
+      ...(resources.memoryBytes === undefined
+        ? {}
+        : { Memory: resources.memoryBytes, MemorySwap: resources.memoryBytes }),
       ...(resources.cpuShares === undefined ? {} : { CpuShares: resources.cpuShares }),
       ...(resources.cpuQuota === undefined ? {} : { CpuPeriod: CPU_PERIOD, CpuQuota: resources.cpuQuota }),
       ...(resources.pidsLimit === undefined ? {} : { PidsLimit: resources.pidsLimit }),

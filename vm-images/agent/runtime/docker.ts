@@ -9,7 +9,16 @@ import { toCreateOptions } from "./docker-config.ts";
 import { isPooledSandbox, parseContainerName } from "./names.ts";
 import { RuntimeError } from "./runtime.ts";
 import type {
-  ContainerConfig, ExecOptions, ExecStreams, ImageDetail, LogOptions, RegistryCredentials, Runtime, RuntimeContainer, RuntimeEvent, RuntimeImage,
+  ContainerConfig,
+  ExecOptions,
+  ExecStreams,
+  ImageDetail,
+  LogOptions,
+  RegistryCredentials,
+  Runtime,
+  RuntimeContainer,
+  RuntimeEvent,
+  RuntimeImage,
 } from "./runtime.ts";
 
 /** The connections stay open; `inspect` is answered shortly because the client formats its options for a debug log at each request. */
@@ -37,13 +46,23 @@ export class DockerRuntime implements Runtime {
 
   async version(): ReturnType<Runtime["version"]> {
     const version = await call(() => this.#docker.version());
-    return { version: version.Version, apiVersion: version.ApiVersion, kernelVersion: version.KernelVersion, os: version.Os, arch: version.Arch };
+    return {
+      version: version.Version,
+      apiVersion: version.ApiVersion,
+      kernelVersion: version.KernelVersion,
+      os: version.Os,
+      arch: version.Arch,
+    };
   }
 
   async list(): ReturnType<Runtime["list"]> {
     const containers = await call(() => this.#docker.listContainers({ all: true }));
     return containers
-      .map((container) => ({ id: container.Id, name: (container.Names[0] ?? "").replace(/^\//, ""), state: container.State }))
+      .map((container) => ({
+        id: container.Id,
+        name: (container.Names[0] ?? "").replace(/^\//, ""),
+        state: container.State,
+      }))
       .filter(({ name }) => isPooledSandbox(name) || parseContainerName(name) !== undefined);
   }
 
@@ -82,7 +101,11 @@ export class DockerRuntime implements Runtime {
   async exec(id: string, options: ExecOptions): Promise<ExecStreams> {
     const exec = await call(() =>
       this.#docker.getContainer(id).exec({
-        Cmd: options.command, AttachStdin: options.stdin, AttachStdout: true, AttachStderr: !options.tty, Tty: options.tty,
+        Cmd: options.command,
+        AttachStdin: options.stdin,
+        AttachStdout: true,
+        AttachStderr: !options.tty,
+        Tty: options.tty,
         ...(options.env ? { Env: options.env } : {}),
       }),
     );
@@ -104,7 +127,9 @@ export class DockerRuntime implements Runtime {
 
   async attach(id: string, options: { stdin: boolean; tty: boolean }): Promise<ExecStreams> {
     const container = this.#docker.getContainer(id);
-    const socket = await call(() => container.attach({ stream: true, hijack: true, stdin: options.stdin, stdout: true, stderr: true }));
+    const socket = await call(() =>
+      container.attach({ stream: true, hijack: true, stdin: options.stdin, stdout: true, stderr: true }),
+    );
     const exitCode = async (): Promise<number> => (await gone(call(() => container.inspect())))?.State.ExitCode ?? 0;
     const resize = async (columns: number, rows: number): Promise<void> => {
       await call(() => container.resize({ w: columns, h: rows }));
@@ -114,7 +139,9 @@ export class DockerRuntime implements Runtime {
 
   async logs(id: string, tty: boolean, options: LogOptions, signal: AbortSignal): ReturnType<Runtime["logs"]> {
     const query = {
-      stdout: options.stdout, stderr: options.stderr, timestamps: options.timestamps,
+      stdout: options.stdout,
+      stderr: options.stderr,
+      timestamps: options.timestamps,
       ...(options.tail === undefined ? {} : { tail: options.tail }),
       ...(options.since === undefined ? {} : { since: options.since }),
     };
@@ -128,7 +155,9 @@ export class DockerRuntime implements Runtime {
         else yield* new Demultiplexer().push(buffer);
       })();
     }
-    const response = (await call(() => container.logs({ ...query, follow: true, abortSignal: signal }))) as unknown as Readable;
+    const response = (await call(() =>
+      container.logs({ ...query, follow: true, abortSignal: signal }),
+    )) as unknown as Readable;
     const demultiplexer = new Demultiplexer();
     return (async function* () {
       try {
@@ -146,7 +175,10 @@ export class DockerRuntime implements Runtime {
 
   async events(signal: AbortSignal): Promise<AsyncIterable<RuntimeEvent>> {
     const response = (await call(() =>
-      this.#docker.getEvents({ filters: { type: ["container"], event: ["start", "die", "destroy", "oom"] }, abortSignal: signal } as Docker.GetEventsOptions),
+      this.#docker.getEvents({
+        filters: { type: ["container"], event: ["start", "die", "destroy", "oom"] },
+        abortSignal: signal,
+      } as Docker.GetEventsOptions),
     )) as Readable;
     return (async function* () {
       let rest = "";
@@ -157,7 +189,10 @@ export class DockerRuntime implements Runtime {
           rest = lines.pop() ?? "";
           for (const line of lines) {
             if (line.trim() === "") continue;
-            const event = JSON.parse(line) as { Action: string; Actor: { ID: string; Attributes: Record<string, string> } };
+            const event = JSON.parse(line) as {
+              Action: string;
+              Actor: { ID: string; Attributes: Record<string, string> };
+            };
             yield { action: event.Action, id: event.Actor.ID, name: event.Actor.Attributes["name"] ?? "" };
           }
         }
@@ -172,7 +207,8 @@ export class DockerRuntime implements Runtime {
   async images(): Promise<RuntimeImage[]> {
     const images = await call(() => this.#docker.listImages());
     return images.map((image) => ({
-      id: image.Id, bytes: image.Size,
+      id: image.Id,
+      bytes: image.Size,
       names: (image.RepoTags ?? []).filter((name) => name !== "<none>:<none>"),
       digests: (image.RepoDigests ?? []).filter((name) => name !== "<none>@<none>"),
     }));
@@ -182,12 +218,22 @@ export class DockerRuntime implements Runtime {
     const image = await gone(call(() => this.#docker.getImage(reference).inspect()));
     if (!image) return undefined;
     const stopSignal = (image.Config as { StopSignal?: string } | undefined)?.StopSignal;
-    return { id: image.Id, digests: image.RepoDigests ?? [], user: image.Config?.User ?? "", ...(stopSignal ? { stopSignal } : {}) };
+    return {
+      id: image.Id,
+      digests: image.RepoDigests ?? [],
+      user: image.Config?.User ?? "",
+      ...(stopSignal ? { stopSignal } : {}),
+    };
   }
 
   async pull(reference: string, credentials: RegistryCredentials | undefined, deadline: number): Promise<void> {
     const signal = AbortSignal.timeout(deadline);
-    const progress = await call(() => this.#docker.pull(reference, { ...(credentials ? { authconfig: credentials } : {}), abortSignal: signal } as object));
+    const progress = await call(() =>
+      this.#docker.pull(reference, {
+        ...(credentials ? { authconfig: credentials } : {}),
+        abortSignal: signal,
+      } as object),
+    );
     await this.#follow(progress);
   }
 
@@ -204,12 +250,15 @@ export class DockerRuntime implements Runtime {
   /** Reads a progress stream to its end; throws the error it carries. Returns its text lines. */
   #follow(stream: NodeJS.ReadableStream): Promise<string[]> {
     return new Promise((resolve, reject) => {
-      this.#docker.modem.followProgress(stream, (error: Error | null, output: { stream?: string; status?: string; error?: string }[]) => {
-        const failed = output?.find((line) => line.error)?.error;
-        if (error) reject(new RuntimeError(error.message, 0));
-        else if (failed) reject(new RuntimeError(failed, 500));
-        else resolve((output ?? []).flatMap((line) => line.stream ?? line.status ?? []));
-      });
+      this.#docker.modem.followProgress(
+        stream,
+        (error: Error | null, output: { stream?: string; status?: string; error?: string }[]) => {
+          const failed = output?.find((line) => line.error)?.error;
+          if (error) reject(new RuntimeError(error.message, 0));
+          else if (failed) reject(new RuntimeError(failed, 500));
+          else resolve((output ?? []).flatMap((line) => line.stream ?? line.status ?? []));
+        },
+      );
     });
   }
 }
@@ -235,7 +284,12 @@ async function gone<T>(answer: Promise<T>): Promise<T | undefined> {
   }
 }
 
-function streams(socket: Duplex, tty: boolean, code: () => Promise<number>, resize: ExecStreams["resize"]): ExecStreams {
+function streams(
+  socket: Duplex,
+  tty: boolean,
+  code: () => Promise<number>,
+  resize: ExecStreams["resize"],
+): ExecStreams {
   const stdout = new PassThrough();
   const stderr = new PassThrough();
   const demultiplexer = new Demultiplexer();

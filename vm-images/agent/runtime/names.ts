@@ -24,7 +24,15 @@ export function formatContainerName(name: ContainerName): string {
 export function parseContainerName(text: string): ContainerName | undefined {
   const parts = text.replace(/^\//, "").split("_");
   const [prefix, container, pod, namespace, uid, attempt] = parts;
-  if (parts.length !== 6 || prefix !== "k8s" || !container || !pod || !namespace || !uid || !/^\d+$/.test(attempt ?? "")) {
+  if (
+    parts.length !== 6 ||
+    prefix !== "k8s" ||
+    !container ||
+    !pod ||
+    !namespace ||
+    !uid ||
+    !/^\d+$/.test(attempt ?? "")
+  ) {
     return undefined;
   }
   return { container, pod, namespace, uid, attempt: Number(attempt) };

@@ -77,7 +77,8 @@ export class RuntimeCache {
     for (const { id, state } of listed) {
       const known = this.#containers.get(id);
       const running = state === "running" || state === "paused" || state === "restarting";
-      if (known && (known.state === "running") === running && !(known.state === "created" && state === "exited")) continue;
+      if (known && (known.state === "running") === running && !(known.state === "created" && state === "exited"))
+        continue;
       await this.refresh(id);
     }
   }

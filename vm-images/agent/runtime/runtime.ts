@@ -164,7 +164,12 @@ export interface Runtime {
   /** The container's own standard streams. */
   attach(id: string, options: { stdin: boolean; tty: boolean }): Promise<ExecStreams>;
   /** Demultiplexed: pieces in order, each of one stream. */
-  logs(id: string, tty: boolean, options: LogOptions, signal: AbortSignal): Promise<AsyncIterable<{ stream: "stdout" | "stderr"; data: Buffer }>>;
+  logs(
+    id: string,
+    tty: boolean,
+    options: LogOptions,
+    signal: AbortSignal,
+  ): Promise<AsyncIterable<{ stream: "stdout" | "stderr"; data: Buffer }>>;
   /** Until the signal aborts or the connection breaks (then it ends). */
   events(signal: AbortSignal): Promise<AsyncIterable<RuntimeEvent>>;
   images(): Promise<RuntimeImage[]>;

@@ -9,7 +9,10 @@ const CONNECT_DEADLINE = 10_000;
 export function dial(host: string, port: number): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port, allowHalfOpen: true });
-    const timer = setTimeout(() => socket.destroy(new Error(`connect to ${host}:${port}: timed out`)), CONNECT_DEADLINE);
+    const timer = setTimeout(
+      () => socket.destroy(new Error(`connect to ${host}:${port}: timed out`)),
+      CONNECT_DEADLINE,
+    );
     socket.once("error", (error) => {
       clearTimeout(timer);
       reject(error);
@@ -32,7 +35,9 @@ export async function dialPod(podIP: string, sandboxPid: number, port: number): 
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ECONNREFUSED" || sandboxPid === 0) throw error;
   }
-  const child = spawn("nsenter", ["-t", String(sandboxPid), "-n", "busybox", "nc", "127.0.0.1", String(port)], { stdio: ["pipe", "pipe", "pipe"] });
+  const child = spawn("nsenter", ["-t", String(sandboxPid), "-n", "busybox", "nc", "127.0.0.1", String(port)], {
+    stdio: ["pipe", "pipe", "pipe"],
+  });
   let message = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (message += text));
   const stream = Duplex.from({ writable: child.stdin, readable: child.stdout });

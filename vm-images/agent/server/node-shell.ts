@@ -12,8 +12,19 @@ let making: Promise<string> | undefined;
 
 async function makeContainer(runtime: Runtime): Promise<string> {
   const id = await runtime.create(NAME, {
-    ...plainSandbox("node-shell"), image: IMAGE, entrypoint: ["sleep", "2147483647"], command: [], network: "host", ipc: "host", pid: "host", privileged: true,
-    capabilitiesDrop: [], securityOptions: [], readOnlyRootFilesystem: false, resources: { oomScoreAdjust: 0 }, hostname: undefined,
+    ...plainSandbox("node-shell"),
+    image: IMAGE,
+    entrypoint: ["sleep", "2147483647"],
+    command: [],
+    network: "host",
+    ipc: "host",
+    pid: "host",
+    privileged: true,
+    capabilitiesDrop: [],
+    securityOptions: [],
+    readOnlyRootFilesystem: false,
+    resources: { oomScoreAdjust: 0 },
+    hostname: undefined,
   } as Parameters<Runtime["create"]>[1]);
   await runtime.start(id);
   return id;
@@ -30,5 +41,15 @@ async function shellContainer(runtime: Runtime): Promise<string> {
 export async function openNodeShell(runtime: Runtime): Promise<ExecStreams> {
   const id = await shellContainer(runtime);
   const command = ["busybox", "nsenter", "-t", "1", "-m", "-u", "-i", "-n", "-p", "--", "/bin/bash", "-l"];
-  return runtime.exec(id, { command, tty: true, stdin: true, env: ["TERM=xterm-256color", "HOME=/root", "LANG=C.UTF-8", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin"] });
+  return runtime.exec(id, {
+    command,
+    tty: true,
+    stdin: true,
+    env: [
+      "TERM=xterm-256color",
+      "HOME=/root",
+      "LANG=C.UTF-8",
+      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin",
+    ],
+  });
 }

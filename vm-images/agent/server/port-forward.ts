@@ -23,16 +23,24 @@ export function servePortForward(socket: WebSocket, ports: number[], dial: (port
         open.push(stream);
         await channels.pump(index * 2, stream as AsyncIterable<Buffer>);
       })
-      .catch((error: unknown) => channels.send(index * 2 + 1, Buffer.from(`an error occurred forwarding ${port}: ${describeError(error)}`)))
+      .catch((error: unknown) =>
+        channels.send(index * 2 + 1, Buffer.from(`an error occurred forwarding ${port}: ${describeError(error)}`)),
+      )
       // One port's end is the end of the session: each client connection has a session of its own.
       .finally(() => ports.length === 1 && socket.close(1000));
   }
   channels.onMessage(
     (channel, data) => {
-      connections.get(channel)?.then((stream) => stream.write(data), () => undefined);
+      connections.get(channel)?.then(
+        (stream) => stream.write(data),
+        () => undefined,
+      );
     },
     (channel) => {
-      connections.get(channel)?.then((stream) => stream.end(), () => undefined);
+      connections.get(channel)?.then(
+        (stream) => stream.end(),
+        () => undefined,
+      );
     },
   );
 }

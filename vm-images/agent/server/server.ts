@@ -45,17 +45,27 @@ export class KubeletServer {
   readonly #options: KubeletServerOptions;
   readonly #server: Server;
   readonly #webSockets = new WebSocketServer({
-    noServer: true, perMessageDeflate: false,
+    noServer: true,
+    perMessageDeflate: false,
     handleProtocols: (offered) => PROTOCOLS.find((protocol) => offered.has(protocol)) ?? false,
   });
 
   constructor(options: KubeletServerOptions) {
     this.#options = options;
     const { certificate, ca } = options;
-    this.#server = createServer({ cert: certificate.certificate, key: certificate.key, ca, requestCert: true, rejectUnauthorized: true });
+    this.#server = createServer({
+      cert: certificate.certificate,
+      key: certificate.key,
+      ca,
+      requestCert: true,
+      rejectUnauthorized: true,
+    });
     this.#server.on("request", (request, response) => void this.#request(request, response));
     this.#server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));
-    this.#server.on("connect", (request, socket, head) => void this.#connect(request, socket as unknown as Duplex, head));
+    this.#server.on(
+      "connect",
+      (request, socket, head) => void this.#connect(request, socket as unknown as Duplex, head),
+    );
     this.#server.on("tlsClientError", (error) => options.log.error("server", "TLS", error));
     this.#server.requestTimeout = 0;
   }
@@ -98,7 +108,8 @@ export class KubeletServer {
     const { runtime, cache, log } = this.#options;
     const url = new URL(request.url ?? "/", "https://node");
     const parts = url.pathname.split("/").filter(Boolean).map(decodeURIComponent);
-    const json = (value: unknown): void => void response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(value));
+    const json = (value: unknown): void =>
+      void response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify(value));
     const route = `${request.method} /${parts[0] === "drydock" ? parts.join("/") : parts[0]}`;
     switch (route) {
       case "GET /healthz":
@@ -140,7 +151,9 @@ export class KubeletServer {
     } catch (error) {
       const code = error instanceof HttpError ? error.code : 500;
       const body = describeError(error);
-      socket.end(`HTTP/1.1 ${code} ${code === 404 ? "Not Found" : "Error"}\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`);
+      socket.end(
+        `HTTP/1.1 ${code} ${code === 404 ? "Not Found" : "Error"}\r\nContent-Type: text/plain\r\nContent-Length: ${Buffer.byteLength(body)}\r\nConnection: close\r\n\r\n${body}`,
+      );
       return;
     }
     this.#webSockets.handleUpgrade(request, socket, head, serve);
@@ -149,28 +162,60 @@ export class KubeletServer {
   #stream(parts: string[], query: URLSearchParams): (webSocket: WebSocket) => void {
     const { runtime, log } = this.#options;
     const flag = (...names: string[]): boolean => names.some((name) => ["1", "true"].includes(query.get(name) ?? ""));
-    const options = { stdin: flag("input", "stdin"), stdout: flag("output", "stdout"), stderr: flag("error", "stderr"), tty: flag("tty") };
+    const options = {
+      stdin: flag("input", "stdin"),
+      stdout: flag("output", "stdout"),
+      stderr: flag("error", "stderr"),
+      tty: flag("tty"),
+    };
     const [kind, namespace, name, containerName] = parts;
     switch (kind) {
       case "exec": {
         const { id } = this.#running(namespace, name, containerName);
         const command = query.getAll("command");
         if (command.length === 0) throw new HttpError(400, "you must specify at least 1 command for the container");
-        return (socket) => void serveProcess(socket, options, () => runtime.exec(id, { command, tty: options.tty, stdin: options.stdin, ...(options.tty ? { env: ["TERM=xterm"] } : {}) }), log);
+        return (socket) =>
+          void serveProcess(
+            socket,
+            options,
+            () =>
+              runtime.exec(id, {
+                command,
+                tty: options.tty,
+                stdin: options.stdin,
+                ...(options.tty ? { env: ["TERM=xterm"] } : {}),
+              }),
+            log,
+          );
       }
       case "attach": {
         const container = this.#running(namespace, name, containerName);
-        return (socket) => void serveProcess(socket, { ...options, tty: container.tty }, () => runtime.attach(container.id, { stdin: options.stdin, tty: container.tty }), log);
+        return (socket) =>
+          void serveProcess(
+            socket,
+            { ...options, tty: container.tty },
+            () => runtime.attach(container.id, { stdin: options.stdin, tty: container.tty }),
+            log,
+          );
       }
       case "portForward": {
         const pod = this.#pod(namespace, name);
-        const ports = [...query.getAll("port"), ...query.getAll("ports")].flatMap((text) => text.split(",")).map(Number);
+        const ports = [...query.getAll("port"), ...query.getAll("ports")]
+          .flatMap((text) => text.split(","))
+          .map(Number);
         return (socket) => servePortForward(socket, ports, (port) => this.#dialPod(pod, port));
       }
       case "drydock": {
         if (namespace !== "shell") break;
         const size = { columns: Number(query.get("cols") ?? 80), rows: Number(query.get("rows") ?? 24) };
-        return (socket) => void serveProcess(socket, { stdin: true, stdout: true, stderr: false, tty: true }, () => openNodeShell(runtime), log, size);
+        return (socket) =>
+          void serveProcess(
+            socket,
+            { stdin: true, stdout: true, stderr: false, tty: true },
+            () => openNodeShell(runtime),
+            log,
+            size,
+          );
       }
     }
     throw new HttpError(404, "404 page not found");
@@ -188,14 +233,17 @@ export class KubeletServer {
       join(socket, target);
     } catch (error) {
       const code = error instanceof HttpError ? error.code : 502;
-      socket.end(`HTTP/1.1 ${code} Error\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n${describeError(error)}`);
+      socket.end(
+        `HTTP/1.1 ${code} Error\r\nContent-Type: text/plain\r\nConnection: close\r\n\r\n${describeError(error)}`,
+      );
     }
   }
 
   #dialPod(pod: Pod, port: number): Promise<Duplex> {
     const sandbox = viewOf(this.#options.cache.ofPod(podUid(pod))).sandboxes[0];
     const address = isHostNetwork(pod) ? "127.0.0.1" : sandbox && this.#options.podIP(sandbox.id);
-    if (!sandbox || sandbox.state !== "running" || !address) throw new HttpError(404, `pod ${pod.metadata.name} has no network: it is not running`);
+    if (!sandbox || sandbox.state !== "running" || !address)
+      throw new HttpError(404, `pod ${pod.metadata.name} has no network: it is not running`);
     return dialPod(address, isHostNetwork(pod) ? 0 : sandbox.pid, port);
   }
 
@@ -207,7 +255,9 @@ export class KubeletServer {
 
   #running(namespace = "", name = "", containerName = ""): RuntimeContainer {
     const pod = this.#pod(namespace, name);
-    const container = this.#options.cache.ofPod(podUid(pod)).find((candidate) => candidate.name?.container === containerName && candidate.state === "running");
+    const container = this.#options.cache
+      .ofPod(podUid(pod))
+      .find((candidate) => candidate.name?.container === containerName && candidate.state === "running");
     if (!container) throw new HttpError(404, `container not found ("${containerName}")`);
     return container;
   }
@@ -216,6 +266,7 @@ export class KubeletServer {
 function parseTarget(text: string): { host: string; port: number } {
   const colon = text.lastIndexOf(":");
   const port = Number(text.slice(colon + 1));
-  if (colon <= 0 || !Number.isInteger(port) || port < 1 || port > 65535) throw new HttpError(400, `CONNECT wants host:port, not ${JSON.stringify(text)}`);
+  if (colon <= 0 || !Number.isInteger(port) || port < 1 || port > 65535)
+    throw new HttpError(400, `CONNECT wants host:port, not ${JSON.stringify(text)}`);
   return { host: text.slice(0, colon), port };
 }

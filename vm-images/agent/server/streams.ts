@@ -13,7 +13,13 @@ export interface StreamOptions {
 }
 
 /** `begin` starts the process; what the client types meanwhile is kept for it. */
-export async function serveProcess(socket: WebSocket, options: StreamOptions, begin: () => Promise<ExecStreams>, log: Log, initialSize?: { columns: number; rows: number }): Promise<void> {
+export async function serveProcess(
+  socket: WebSocket,
+  options: StreamOptions,
+  begin: () => Promise<ExecStreams>,
+  log: Log,
+  initialSize?: { columns: number; rows: number },
+): Promise<void> {
   const channels = new Channels(socket);
   let process: ExecStreams | undefined;
   let closed = false;

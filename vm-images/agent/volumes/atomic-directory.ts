@@ -7,7 +7,20 @@
  *
  * Someone watching `..data` sees each version whole.
  */
-import { chmod, chown, lchown, lstat, mkdir, readdir, readFile, readlink, rename, rm, symlink, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  chown,
+  lchown,
+  lstat,
+  mkdir,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { dirname, join, normalize } from "node:path";
 
 export interface FileContent {
@@ -22,7 +35,8 @@ export type Payload = Map<string, FileContent>;
 export async function writeAtomically(directory: string, payload: Payload, groupId?: number): Promise<boolean> {
   for (const path of payload.keys()) {
     const clean = normalize(path);
-    if (clean.startsWith("/") || clean.split("/").some((part) => part.startsWith(".."))) throw new Error(`invalid path in volume: ${path}`);
+    if (clean.startsWith("/") || clean.split("/").some((part) => part.startsWith("..")))
+      throw new Error(`invalid path in volume: ${path}`);
   }
   await mkdir(directory, { recursive: true });
   const current = await readlink(join(directory, "..data")).catch(() => undefined);
@@ -46,7 +60,8 @@ export async function writeAtomically(directory: string, payload: Payload, group
   const wanted = new Set([...payload.keys()].map((path) => normalize(path).split("/")[0] as string));
   for (const entry of await readdir(directory)) {
     if (entry === "..data" || entry === version) continue;
-    if (entry.startsWith("..") || !wanted.has(entry)) await rm(join(directory, entry), { recursive: true, force: true });
+    if (entry.startsWith("..") || !wanted.has(entry))
+      await rm(join(directory, entry), { recursive: true, force: true });
   }
   for (const entry of wanted) {
     const link = join(directory, entry);

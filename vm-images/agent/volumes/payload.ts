@@ -30,12 +30,34 @@ export async function volumePayload(pod: Pod, volume: Volume, sources: PayloadSo
   const payload: Payload = new Map();
   if (volume.configMap) {
     const { name = "", items, optional, defaultMode } = volume.configMap;
-    addConfigMap(payload, await sources.configMap(name), name, pod, items as KeyToPath[], optional, defaultMode ?? DEFAULT_MODE);
+    addConfigMap(
+      payload,
+      await sources.configMap(name),
+      name,
+      pod,
+      items as KeyToPath[],
+      optional,
+      defaultMode ?? DEFAULT_MODE,
+    );
   } else if (volume.secret) {
     const { secretName = "", items, optional, defaultMode } = volume.secret;
-    addSecret(payload, await sources.secret(secretName), secretName, pod, items as KeyToPath[], optional, defaultMode ?? DEFAULT_MODE);
+    addSecret(
+      payload,
+      await sources.secret(secretName),
+      secretName,
+      pod,
+      items as KeyToPath[],
+      optional,
+      defaultMode ?? DEFAULT_MODE,
+    );
   } else if (volume.downwardAPI) {
-    addDownward(payload, pod, volume.downwardAPI.items ?? [], sources.facts, volume.downwardAPI.defaultMode ?? DEFAULT_MODE);
+    addDownward(
+      payload,
+      pod,
+      volume.downwardAPI.items ?? [],
+      sources.facts,
+      volume.downwardAPI.defaultMode ?? DEFAULT_MODE,
+    );
   } else if (volume.projected) {
     const mode = volume.projected.defaultMode ?? DEFAULT_MODE;
     for (const source of volume.projected.sources ?? []) {
@@ -51,7 +73,10 @@ export async function volumePayload(pod: Pod, volume: Volume, sources: PayloadSo
         const { audience, expirationSeconds, path } = source.serviceAccountToken;
         const token = await sources.token(audience || undefined, expirationSeconds ?? DEFAULT_TOKEN_SECONDS);
         // Only its owner reads a token; a group that asked for the volume gets it by fsGroup.
-        payload.set(path, { data: Buffer.from(token), mode: pod.spec?.securityContext?.fsGroup === undefined && runsAsRoot(pod) ? 0o600 : 0o644 });
+        payload.set(path, {
+          data: Buffer.from(token),
+          mode: pod.spec?.securityContext?.fsGroup === undefined && runsAsRoot(pod) ? 0o600 : 0o644,
+        });
       }
     }
   } else {
@@ -61,25 +86,53 @@ export async function volumePayload(pod: Pod, volume: Volume, sources: PayloadSo
 }
 
 function runsAsRoot(pod: Pod): boolean {
-  return (pod.spec?.securityContext?.runAsUser ?? 0) === 0 && (pod.spec?.containers ?? []).every((container) => (container.securityContext?.runAsUser ?? 0) === 0);
+  return (
+    (pod.spec?.securityContext?.runAsUser ?? 0) === 0 &&
+    (pod.spec?.containers ?? []).every((container) => (container.securityContext?.runAsUser ?? 0) === 0)
+  );
 }
 
-function addConfigMap(payload: Payload, map: ConfigMap | undefined, name: string, pod: Pod, items: KeyToPath[] | undefined, optional: boolean | undefined, mode: number): void {
+function addConfigMap(
+  payload: Payload,
+  map: ConfigMap | undefined,
+  name: string,
+  pod: Pod,
+  items: KeyToPath[] | undefined,
+  optional: boolean | undefined,
+  mode: number,
+): void {
   if (!map && !optional) throw new VolumeError(`configmap "${name}" not found`);
   const data = new Map<string, Buffer>();
   for (const [key, text] of Object.entries(map?.data ?? {})) data.set(key, Buffer.from(text));
-  for (const [key, base64] of Object.entries(map?.binaryData ?? {})) data.set(key, Buffer.from(base64 as string, "base64"));
+  for (const [key, base64] of Object.entries(map?.binaryData ?? {}))
+    data.set(key, Buffer.from(base64 as string, "base64"));
   addKeys(payload, data, items, optional || !map, mode, `configmap ${pod.metadata.namespace}/${name}`);
 }
 
-function addSecret(payload: Payload, secret: Secret | undefined, name: string, pod: Pod, items: KeyToPath[] | undefined, optional: boolean | undefined, mode: number): void {
+function addSecret(
+  payload: Payload,
+  secret: Secret | undefined,
+  name: string,
+  pod: Pod,
+  items: KeyToPath[] | undefined,
+  optional: boolean | undefined,
+  mode: number,
+): void {
   if (!secret && !optional) throw new VolumeError(`secret "${name}" not found`);
   const data = new Map<string, Buffer>();
-  for (const [key, base64] of Object.entries(secret?.data ?? {})) data.set(key, Buffer.from(base64 as string, "base64"));
+  for (const [key, base64] of Object.entries(secret?.data ?? {}))
+    data.set(key, Buffer.from(base64 as string, "base64"));
   addKeys(payload, data, items, optional || !secret, mode, `secret ${pod.metadata.namespace}/${name}`);
 }
 
-function addKeys(payload: Payload, data: Map<string, Buffer>, items: KeyToPath[] | undefined, lenient: boolean | undefined, mode: number, what: string): void {
+function addKeys(
+  payload: Payload,
+  data: Map<string, Buffer>,
+  items: KeyToPath[] | undefined,
+  lenient: boolean | undefined,
+  mode: number,
+  what: string,
+): void {
   if (!items || items.length === 0) {
     for (const [key, content] of data) payload.set(key, { data: content, mode });
     return;
@@ -91,13 +144,27 @@ function addKeys(payload: Payload, data: Map<string, Buffer>, items: KeyToPath[]
   }
 }
 
-function addDownward(payload: Payload, pod: Pod, items: NonNullable<NonNullable<Volume["downwardAPI"]>["items"]>, facts: NodeFacts, mode: number): void {
+function addDownward(
+  payload: Payload,
+  pod: Pod,
+  items: NonNullable<NonNullable<Volume["downwardAPI"]>["items"]>,
+  facts: NodeFacts,
+  mode: number,
+): void {
   for (const item of items) {
     let text = "";
     if (item.fieldRef) text = podField(pod, item.fieldRef.fieldPath, facts) ?? "";
     else if (item.resourceFieldRef) {
-      const container = pod.spec?.containers.find(({ name }) => name === item.resourceFieldRef?.containerName) ?? pod.spec?.containers[0];
-      if (container) text = resourceField(pod, container, item.resourceFieldRef as { resource: string; containerName?: string; divisor?: string }, facts);
+      const container =
+        pod.spec?.containers.find(({ name }) => name === item.resourceFieldRef?.containerName) ??
+        pod.spec?.containers[0];
+      if (container)
+        text = resourceField(
+          pod,
+          container,
+          item.resourceFieldRef as { resource: string; containerName?: string; divisor?: string },
+          facts,
+        );
     }
     payload.set(item.path, { data: Buffer.from(text), mode: item.mode ?? mode });
   }

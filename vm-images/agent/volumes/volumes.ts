@@ -44,7 +44,8 @@ export class Volumes {
   /** Brings changed ConfigMaps, Secrets, tokens and fields into the files of a running Pod. */
   async refresh(pod: Pod, sources: PayloadSources): Promise<void> {
     for (const volume of pod.spec?.volumes ?? []) {
-      if (volume.configMap || volume.secret || volume.projected || volume.downwardAPI) await this.#setUpOne(pod, volume, sources);
+      if (volume.configMap || volume.secret || volume.projected || volume.downwardAPI)
+        await this.#setUpOne(pod, volume, sources);
     }
   }
 
@@ -60,12 +61,20 @@ export class Volumes {
       await writeAtomically(path, payload, group);
       return path;
     }
-    if (volume.emptyDir === undefined && kind !== "emptyDir") throw new VolumeError(`volume "${volume.name}": this node has no support for ${kind} volumes`);
+    if (volume.emptyDir === undefined && kind !== "emptyDir")
+      throw new VolumeError(`volume "${volume.name}": this node has no support for ${kind} volumes`);
     if (!(await exists(path))) {
       await mkdir(path, { recursive: true });
       if (volume.emptyDir?.medium === "Memory") {
         const limit = volume.emptyDir.sizeLimit;
-        await this.#run("mount", ["-t", "tmpfs", "-o", limit === undefined ? "mode=0777" : `mode=0777,size=${wholeValue(limit as string)}`, "drydock", path]);
+        await this.#run("mount", [
+          "-t",
+          "tmpfs",
+          "-o",
+          limit === undefined ? "mode=0777" : `mode=0777,size=${wholeValue(limit as string)}`,
+          "drydock",
+          path,
+        ]);
       }
       await chmod(path, group === undefined ? 0o777 : 0o2777);
       if (group !== undefined) await chown(path, 0, group);
@@ -74,8 +83,16 @@ export class Volumes {
   }
 
   /** The mounts of a container: its volumeMounts, and the files that the kubelet manages. */
-  async mounts(pod: Pod, container: Container, attempt: number, volumes: Map<string, string>, environment: string[]): Promise<Mount[]> {
-    const values = new Map(environment.map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)]));
+  async mounts(
+    pod: Pod,
+    container: Container,
+    attempt: number,
+    volumes: Map<string, string>,
+    environment: string[],
+  ): Promise<Mount[]> {
+    const values = new Map(
+      environment.map((pair) => [pair.slice(0, pair.indexOf("=")), pair.slice(pair.indexOf("=") + 1)]),
+    );
     const folder = this.podFolder(podUid(pod));
     const mounts: Mount[] = [];
     for (const mount of container.volumeMounts ?? []) {
@@ -86,12 +103,21 @@ export class Volumes {
         source: subPath ? await resolveSubPath(root, subPath) : root,
         target: mount.mountPath,
         readOnly: mount.readOnly ?? false,
-        ...(mount.mountPropagation === "Bidirectional" ? { propagation: "rshared" as const } : mount.mountPropagation === "HostToContainer" ? { propagation: "rslave" as const } : {}),
+        ...(mount.mountPropagation === "Bidirectional"
+          ? { propagation: "rshared" as const }
+          : mount.mountPropagation === "HostToContainer"
+            ? { propagation: "rslave" as const }
+            : {}),
       });
     }
-    const managed: [string, string][] = [["/etc/hosts", "etc-hosts"], ["/etc/resolv.conf", "resolv.conf"], ["/etc/hostname", "hostname"]];
+    const managed: [string, string][] = [
+      ["/etc/hosts", "etc-hosts"],
+      ["/etc/resolv.conf", "resolv.conf"],
+      ["/etc/hostname", "hostname"],
+    ];
     for (const [target, file] of managed) {
-      if (!mounts.some((mount) => mount.target === target)) mounts.push({ source: join(folder, file), target, readOnly: false });
+      if (!mounts.some((mount) => mount.target === target))
+        mounts.push({ source: join(folder, file), target, readOnly: false });
     }
     const log = this.terminationLog(podUid(pod), container.name, attempt);
     await mkdir(dirname(log), { recursive: true });
@@ -117,7 +143,9 @@ export class Volumes {
 
   /** Pods of which something is on disk. */
   async known(): Promise<string[]> {
-    const lists = await Promise.all([this.#paths.disk, this.#paths.memory].map((path) => readdir(path).catch(() => [] as string[])));
+    const lists = await Promise.all(
+      [this.#paths.disk, this.#paths.memory].map((path) => readdir(path).catch(() => [] as string[])),
+    );
     return [...new Set(lists.flat())];
   }
 
@@ -141,7 +169,8 @@ async function exists(path: string): Promise<boolean> {
 
 async function setUpHostPath(path: string, type: string): Promise<string> {
   const info = await stat(path).catch(() => undefined);
-  const wrong = (): VolumeError => new VolumeError(`hostPath type check failed: ${path} is not a ${HOST_PATH_KINDS[type] ?? type}`);
+  const wrong = (): VolumeError =>
+    new VolumeError(`hostPath type check failed: ${path} is not a ${HOST_PATH_KINDS[type] ?? type}`);
   switch (type) {
     case "":
       if (!info) await mkdir(path, { recursive: true, mode: 0o755 });
@@ -154,18 +183,34 @@ async function setUpHostPath(path: string, type: string): Promise<string> {
       if (!info) await (await open(path, "a", 0o644)).close();
       else if (!info.isFile()) throw wrong();
       return path;
-    case "Directory": if (!info?.isDirectory()) throw wrong(); return path;
-    case "File": if (!info?.isFile()) throw wrong(); return path;
-    case "Socket": if (!info?.isSocket()) throw wrong(); return path;
-    case "CharDevice": if (!info?.isCharacterDevice()) throw wrong(); return path;
-    case "BlockDevice": if (!info?.isBlockDevice()) throw wrong(); return path;
-    default: throw new VolumeError(`unknown hostPath type ${type}`);
+    case "Directory":
+      if (!info?.isDirectory()) throw wrong();
+      return path;
+    case "File":
+      if (!info?.isFile()) throw wrong();
+      return path;
+    case "Socket":
+      if (!info?.isSocket()) throw wrong();
+      return path;
+    case "CharDevice":
+      if (!info?.isCharacterDevice()) throw wrong();
+      return path;
+    case "BlockDevice":
+      if (!info?.isBlockDevice()) throw wrong();
+      return path;
+    default:
+      throw new VolumeError(`unknown hostPath type ${type}`);
   }
 }
 
 const HOST_PATH_KINDS: Record<string, string> = {
-  Directory: "directory", DirectoryOrCreate: "directory", File: "file", FileOrCreate: "file",
-  Socket: "socket file", CharDevice: "character device", BlockDevice: "block device",
+  Directory: "directory",
+  DirectoryOrCreate: "directory",
+  File: "file",
+  FileOrCreate: "file",
+  Socket: "socket file",
+  CharDevice: "character device",
+  BlockDevice: "block device",
 };
 
 /** The real path of a part of a volume; made as a directory when it is not there. Links must not lead out. */
