@@ -43,9 +43,7 @@ export function routerOf(engine: Engine): AnyRouter {
       delete: clusters.delete.handler(({ input }) => manager.delete(input.cluster)),
       kubeconfig: clusters.kubeconfig.handler(async ({ input }) => {
         const cluster = manager.get(input.cluster);
-        const path = input.merge
-          ? await mergeKubeconfig(cluster.name, cluster.running().credentials)
-          : cluster.kubeconfig;
+        const path = input.merge ? await cluster.mergeInto(input.file ?? userKubeconfig()) : cluster.kubeconfig;
         return { path, context: contextName(cluster.name) };
       }),
     },
