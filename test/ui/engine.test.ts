@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { accessibilityProblems, launch, open, shot, type OpenPage } from "./browser.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -43,6 +43,11 @@ afterAll(async () => {
   else await rm(home, { recursive: true, force: true });
 });
 
+/** What there was to see when a test failed. */
+afterEach(async ({ task }) => {
+  if (task.result?.state === "fail") await shot(page, `failed ${task.name}`);
+});
+
 describe("the first journey", () => {
   it("the page is served signed in, under a strict policy", async () => {
     await button("Create cluster").waitFor();
@@ -57,7 +62,7 @@ describe("the first journey", () => {
     await creating;
     await page.getByRole("region", { name: "Reach it" }).waitFor();
     const nodes = page.getByRole("region", { name: "Nodes" });
-    await expect.poll(() => nodes.getByText("Ready", { exact: true }).count(), { timeout: 30_000 }).toBe(3);
+    await expect.poll(() => nodes.getByText(/^Ready/).count(), { timeout: 30_000 }).toBe(3);
     await shot(page, "real-overview");
   });
 
