@@ -6,6 +6,7 @@ import { InformerFactory } from "../../../common/kube/informer.ts";
 import type { KeyAndCertificate } from "../pki/keys.ts";
 import { bootstrapTokenController } from "./bootstrap-token.ts";
 import { certificateController } from "./certificates/index.ts";
+import { daemonSetController } from "./daemonset/index.ts";
 import { deploymentController } from "./deployment/index.ts";
 import { endpointSliceController, endpointsController } from "./endpoints/index.ts";
 import { garbageCollector } from "./garbage-collector/index.ts";
@@ -19,6 +20,7 @@ import { podGarbageController } from "./pod-gc.ts";
 import { replicaSetController, replicationController } from "./replicaset/index.ts";
 import { rootCaController } from "./root-ca.ts";
 import { serviceAccountController } from "./service-account.ts";
+import { statefulSetController } from "./statefulset/index.ts";
 
 export type { ResourceInfo } from "./kernel/controller.ts";
 
@@ -51,6 +53,8 @@ function definitions(options: ControllersOptions): ControllerDefinition[] {
     replicaSetController,
     replicationController,
     deploymentController,
+    daemonSetController,
+    statefulSetController,
     endpointSliceController,
     endpointsController,
     nodeLifecycleController,

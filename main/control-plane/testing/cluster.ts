@@ -8,6 +8,7 @@ import { isStatus } from "../../../common/kube/status.ts";
 import type { Pod } from "../../../common/kube/types.ts";
 import { startControllers } from "../controllers/index.ts";
 import type { RunningControllers } from "../controllers/index.ts";
+import { nodeNameOf } from "../controllers/daemonset/decide.ts";
 import { kinds } from "../controllers/kernel/kinds.ts";
 import type { Kind } from "../controllers/kernel/kinds.ts";
 import { Informer } from "../../../common/kube/informer.ts";
@@ -21,6 +22,8 @@ export interface TestClusterOptions {
   startMillis?: (pod: Pod) => number | undefined;
   /** How long it takes to end when asked. Default 1000. */
   stopMillis?: number;
+  /** Pods go to the node their affinity names, as daemons' do. */
+  bindToAffinity?: boolean;
   fault?: FakeClientOptions["fault"];
   random?: () => number;
 }
@@ -108,7 +111,8 @@ export class TestCluster {
   #kubelet(pod: Pod): void {
     const ref = { ...kinds.pods, namespace: pod.metadata.namespace ?? "", name: pod.metadata.name ?? "" };
     if (!pod.spec?.nodeName && pod.metadata.deletionTimestamp === undefined) {
-      const target = { kind: "Node", name: `node-${this.#nodes++ % 3}` };
+      const named = this.#options.bindToAffinity ? nodeNameOf(pod) : undefined;
+      const target = { kind: "Node", name: named ?? `node-${this.#nodes++ % 3}` };
       const binding = { apiVersion: "v1", kind: "Binding", metadata: { name: ref.name }, target };
       void this.client.create({ ...ref, subresource: "binding" }, binding).catch(ignoreGone);
     } else if (pod.metadata.deletionTimestamp !== undefined) {
