@@ -39,7 +39,9 @@ export function dns1035LabelProblems(value: string): string[] {
 /** Names that only have to be one path segment: RBAC objects and the like. */
 export function pathSegmentProblems(value: string): string[] {
   if (value === "." || value === "..") return [`may not be '${value}'`];
-  return ["/", "%"].filter((character) => value.includes(character)).map((character) => `may not contain '${character}'`);
+  return ["/", "%"]
+    .filter((character) => value.includes(character))
+    .map((character) => `may not contain '${character}'`);
 }
 
 /** A qualified name: label and annotation keys, taint keys, extended resources. */
@@ -54,7 +56,8 @@ export function labelKeyProblems(key: string): string[] {
   }
   const problems: string[] = [];
   if (prefix === "") problems.push("prefix part must be non-empty");
-  else if (prefix !== undefined) problems.push(...dnsSubdomainProblems(prefix).map((problem) => `prefix part ${problem}`));
+  else if (prefix !== undefined)
+    problems.push(...dnsSubdomainProblems(prefix).map((problem) => `prefix part ${problem}`));
   if (name === "") problems.push("name part must be non-empty");
   else if (name.length > 63) problems.push(`name part ${tooLong(63)}`);
   if (!qualifiedPart.test(name)) problems.push(qualifiedMessage);
@@ -62,7 +65,10 @@ export function labelKeyProblems(key: string): string[] {
 }
 
 export function labelValueProblems(value: string): string[] {
-  return [...(value.length > 63 ? [tooLong(63)] : []), ...(value === "" || qualifiedPart.test(value) ? [] : [valueMessage])];
+  return [
+    ...(value.length > 63 ? [tooLong(63)] : []),
+    ...(value === "" || qualifiedPart.test(value) ? [] : [valueMessage]),
+  ];
 }
 
 /** ConfigMap and Secret keys. */
@@ -70,7 +76,9 @@ export function configMapKeyProblems(key: string): string[] {
   const problems: string[] = [];
   if (key.length > 253) problems.push(tooLong(253));
   if (!/^[-._a-zA-Z0-9]+$/.test(key)) {
-    problems.push("a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')");
+    problems.push(
+      "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
+    );
   }
   if (key === "." || key === "..") problems.push(`must not be '${key}'`);
   return problems;
@@ -78,14 +86,17 @@ export function configMapKeyProblems(key: string): string[] {
 
 /** Environment variable names: anything printable but '='. */
 export function envVarNameProblems(name: string): string[] {
-  return /^[ -<>-~]+$/.test(name) ? [] : ["a valid environment variable name must consist only of printable ASCII characters other than '='"];
+  return /^[ -<>-~]+$/.test(name)
+    ? []
+    : ["a valid environment variable name must consist only of printable ASCII characters other than '='"];
 }
 
 /** Container port names and named target ports (RFC 6335 service name). */
 export function portNameProblems(name: string): string[] {
   const problems: string[] = [];
   if (name.length > 15) problems.push("must be no more than 15 characters");
-  if (!/^[-a-z0-9]+$/.test(name)) problems.push("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)");
+  if (!/^[-a-z0-9]+$/.test(name))
+    problems.push("must contain only alpha-numeric characters (a-z, 0-9), and hyphens (-)");
   if (!/[a-z]/.test(name)) problems.push("must contain at least one letter (a-z)");
   if (name.includes("--")) problems.push("must not contain consecutive hyphens");
   if (name.startsWith("-") || name.endsWith("-")) problems.push("must not begin or end with a hyphen");

@@ -76,7 +76,8 @@ export function parseLabelSelector(text: string): Selector {
         const value = tokens[at] === undefined || tokens[at] === "," ? "" : (next() as string);
         const named = { "=": "In", "==": "In", "!=": "NotIn", ">": "Gt", "<": "Lt" } as const;
         const numeric = operator === ">" || operator === "<";
-        if (numeric && !/^-?\d+$/.test(value)) throw bad(text, `for 'Gt', 'Lt' operators, the value must be an integer`);
+        if (numeric && !/^-?\d+$/.test(value))
+          throw bad(text, `for 'Gt', 'Lt' operators, the value must be an integer`);
         requirements.push({ key, operator: named[operator], values: [numeric ? value : valueOf(text, value)] });
       } else if (operator === "in" || operator === "notin") {
         at += 1;
@@ -102,14 +103,16 @@ export function parseLabelSelector(text: string): Selector {
       }
     }
     const separator = next();
-    if (separator !== undefined && separator !== ",") throw bad(text, `found '${separator}', expected: ',' or 'end of string'`);
+    if (separator !== undefined && separator !== ",")
+      throw bad(text, `found '${separator}', expected: ',' or 'end of string'`);
     if (separator === "," && at >= tokens.length) throw bad(text, "found '', expected: identifier after ','");
   }
   return selectorOf(requirements);
 }
 
 function keyOf(text: string, key: string | undefined): string {
-  if (key === undefined || /^[=!(),<>]/.test(key)) throw bad(text, `found '${key ?? ""}', expected: !, identifier, or 'end of string'`);
+  if (key === undefined || /^[=!(),<>]/.test(key))
+    throw bad(text, `found '${key ?? ""}', expected: !, identifier, or 'end of string'`);
   const problem = labelKeyProblems(key)[0];
   if (problem !== undefined) throw bad(text, `<nil>: Invalid value: ${JSON.stringify(key)}: ${problem}`);
   return key;
@@ -130,7 +133,11 @@ export interface LabelSelectorObject {
 /** undefined selects nothing, an empty one everything (API conventions). Throws StatusError on an unknown operator. */
 export function selectorFromObject(object: LabelSelectorObject | undefined | null): Selector {
   if (object === undefined || object === null) return selectNothing;
-  const requirements: Requirement[] = Object.entries(object.matchLabels ?? {}).map(([key, value]) => ({ key, operator: "In", values: [value] }));
+  const requirements: Requirement[] = Object.entries(object.matchLabels ?? {}).map(([key, value]) => ({
+    key,
+    operator: "In",
+    values: [value],
+  }));
   for (const { key, operator, values = [] } of object.matchExpressions ?? []) {
     if (operator !== "In" && operator !== "NotIn" && operator !== "Exists" && operator !== "DoesNotExist") {
       throw new StatusError("BadRequest", `"${operator}" is not a valid label selector operator`);
@@ -143,7 +150,9 @@ export function selectorFromObject(object: LabelSelectorObject | undefined | nul
 /** A plain map (Service and ReplicationController selectors). An empty one selects nothing here. */
 export function selectorFromMap(map: Labels): Selector {
   const entries = Object.entries(map ?? {});
-  return entries.length === 0 ? selectNothing : selectorOf(entries.map(([key, value]) => ({ key, operator: "In", values: [value] })));
+  return entries.length === 0
+    ? selectNothing
+    : selectorOf(entries.map(([key, value]) => ({ key, operator: "In", values: [value] })));
 }
 
 export interface FieldRequirement {
@@ -155,9 +164,15 @@ export interface FieldRequirement {
 /** Parses "metadata.name=x,status.phase!=Running"; backslash escapes ',', '=' and itself. */
 export function parseFieldSelector(text: string): FieldRequirement[] {
   const terms = text.match(/(?:\\.|[^,\\])+/gs) ?? [];
-  return terms.filter((term) => term !== "").map((term) => {
-    const match = /^([^=!\\]+?)(!=|==|=)(.*)$/s.exec(term);
-    if (!match) throw new StatusError("BadRequest", `invalid selector: '${text}'; can't understand '${term}'`);
-    return { field: match[1] as string, equal: match[2] !== "!=", value: (match[3] as string).replaceAll(/\\([\\,=])/g, "$1") };
-  });
+  return terms
+    .filter((term) => term !== "")
+    .map((term) => {
+      const match = /^([^=!\\]+?)(!=|==|=)(.*)$/s.exec(term);
+      if (!match) throw new StatusError("BadRequest", `invalid selector: '${text}'; can't understand '${term}'`);
+      return {
+        field: match[1] as string,
+        equal: match[2] !== "!=",
+        value: (match[3] as string).replaceAll(/\\([\\,=])/g, "$1"),
+      };
+    });
 }

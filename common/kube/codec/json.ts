@@ -18,7 +18,8 @@ export interface Decoded {
   problems: FieldProblem[];
 }
 
-const toText = (body: Uint8Array | string): string => (typeof body === "string" ? body : new TextDecoder("utf-8", { fatal: true }).decode(body));
+const toText = (body: Uint8Array | string): string =>
+  typeof body === "string" ? body : new TextDecoder("utf-8", { fatal: true }).decode(body);
 
 /** Parses JSON text; `findDuplicates` costs a second pass over it. */
 export function parseJson(body: Uint8Array | string, findDuplicates = true): { value: unknown; duplicates: string[] } {
@@ -54,32 +55,53 @@ export function toYaml(value: unknown): string {
 export function shapeObject(input: { value: unknown; duplicates: string[] }, gvk: GroupVersionKind): Decoded {
   const { value, duplicates } = input;
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new StatusError("BadRequest", `couldn't get version/kind; json parse error: json: cannot unmarshal ${Array.isArray(value) ? "array" : typeof value} into Go value of type struct`);
+    throw new StatusError(
+      "BadRequest",
+      `couldn't get version/kind; json parse error: json: cannot unmarshal ${Array.isArray(value) ? "array" : typeof value} into Go value of type struct`,
+    );
   }
   const object = value as KubeObject;
   const apiVersion = apiVersionOf(gvk);
-  if (object.apiVersion !== undefined && typeof object.apiVersion !== "string") throw new StatusError("BadRequest", "apiVersion must be a string");
+  if (object.apiVersion !== undefined && typeof object.apiVersion !== "string")
+    throw new StatusError("BadRequest", "apiVersion must be a string");
   if ((object.apiVersion ?? "") !== "" && object.apiVersion !== apiVersion) {
-    throw new StatusError("BadRequest", `the API version in the data (${object.apiVersion}) does not match the expected API version (${apiVersion})`);
+    throw new StatusError(
+      "BadRequest",
+      `the API version in the data (${object.apiVersion}) does not match the expected API version (${apiVersion})`,
+    );
   }
   if ((object.kind ?? "") !== "" && object.kind !== gvk.kind) {
-    throw new StatusError("BadRequest", `the object provided is unrecognized (must be of type ${gvk.kind}): kind ${JSON.stringify(object.kind)} was given`);
+    throw new StatusError(
+      "BadRequest",
+      `the object provided is unrecognized (must be of type ${gvk.kind}): kind ${JSON.stringify(object.kind)} was given`,
+    );
   }
   object.apiVersion = apiVersion;
   object.kind = gvk.kind;
-  const problems: FieldProblem[] = duplicates.map((path) => ({ kind: "duplicate", path, message: `duplicate field "${path}"` }));
+  const problems: FieldProblem[] = duplicates.map((path) => ({
+    kind: "duplicate",
+    path,
+    message: `duplicate field "${path}"`,
+  }));
   const fact = factsFor(gvk);
   try {
     if (fact) checkShape(object, fact, problems);
   } catch (error) {
     if (!(error instanceof ShapeError)) throw error;
-    throw new StatusError("BadRequest", `${gvk.kind} in version "${gvk.version}" cannot be handled as a ${gvk.kind}: ${error.message}`);
+    throw new StatusError(
+      "BadRequest",
+      `${gvk.kind} in version "${gvk.version}" cannot be handled as a ${gvk.kind}: ${error.message}`,
+    );
   }
   if (typeof object.metadata !== "object" || object.metadata === null) object.metadata = {};
   return { object, problems };
 }
 
-export function decodeJson(body: Uint8Array | string, gvk: GroupVersionKind, options: { findDuplicates?: boolean } = {}): Decoded {
+export function decodeJson(
+  body: Uint8Array | string,
+  gvk: GroupVersionKind,
+  options: { findDuplicates?: boolean } = {},
+): Decoded {
   return shapeObject(parseJson(body, options.findDuplicates ?? true), gvk);
 }
 

@@ -14,7 +14,8 @@ type Struct = Record<string, unknown>;
 
 /** Decodes an enveloped object. Throws WireError on malformed input and kinds without facts. */
 export function decodeProtobuf(bytes: Uint8Array): KubeObject {
-  if (!MAGIC.every((byte, at) => bytes[at] === byte)) throw new WireError("provided data does not appear to be a protobuf message, expected prefix k8s\\x00");
+  if (!MAGIC.every((byte, at) => bytes[at] === byte))
+    throw new WireError("provided data does not appear to be a protobuf message, expected prefix k8s\\x00");
   let apiVersion = "";
   let kind = "";
   let raw: Uint8Array = new Uint8Array();
@@ -63,7 +64,8 @@ function byNumber(fact: TypeFact): Numbered {
   let known = numbered.get(fact.id);
   if (!known) {
     known = { own: new Map(), embedded: new Map() };
-    for (const [name, field] of fact.fields) if (field.embeddedIn === undefined && field.number > 0) known.own.set(field.number, [name, field]);
+    for (const [name, field] of fact.fields)
+      if (field.embeddedIn === undefined && field.number > 0) known.own.set(field.number, [name, field]);
     for (const { number, type } of embeddedMessages(fact.id)) {
       const inner = typeFact(type);
       if (inner) known.embedded.set(number, inner);
@@ -105,9 +107,19 @@ function readEntry(wire: WireField, field: FieldFact): { key: string; value: unk
   let value: unknown;
   for (const part of readFields(wire.bytes ?? new Uint8Array())) {
     if (part.number === 1) key = readString(part.bytes);
-    else if (part.number === 2) value = field.listValues ? [...readFields(part.bytes ?? new Uint8Array())].map((item) => readString(item.bytes)) : readValue(part, field);
+    else if (part.number === 2)
+      value = field.listValues
+        ? [...readFields(part.bytes ?? new Uint8Array())].map((item) => readString(item.bytes))
+        : readValue(part, field);
   }
-  return { key, value: value ?? (field.listValues ? [] : field.type === "string" || field.type === "bytes" ? "" : {}) };
+  return { key, value: value ?? absentValue(field) };
+}
+
+/** What a map's entry without a value stands for. */
+function absentValue(field: FieldFact): unknown {
+  if (field.listValues) return [];
+  if (field.type === "string" || field.type === "bytes") return "";
+  return field.type === "Time" || field.type === "MicroTime" ? null : {};
 }
 
 function readRepeated(wire: WireField, field: FieldFact): unknown[] {
@@ -150,12 +162,26 @@ function readValue(wire: WireField, field: FieldFact): unknown {
       return toBase64(wire.bytes ?? new Uint8Array());
     case "RawExtension":
     case "FieldsV1":
-      for (const part of readFields(wire.bytes ?? new Uint8Array())) if (part.number === 1 && part.bytes) return JSON.parse(readString(part.bytes)) as unknown;
+      for (const part of readFields(wire.bytes ?? new Uint8Array())) {
+        if (part.number === 1 && part.bytes) return readJson(readString(part.bytes));
+      }
       return undefined;
     default:
       return readStructured(wire.bytes ?? new Uint8Array(), field.type);
   }
 }
+
+function readJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new WireError(`malformed JSON in a protobuf message: ${error.message}`);
+    throw error;
+  }
+}
+
+/** The furthest from 1970 that a Date can be. */
+const MOST_SECONDS = 8.64e12;
 
 function readStructured(bytes: Uint8Array, type: string): unknown {
   const parts = new Map([...(isSpecial(type) ? readFields(bytes) : [])].map((part) => [part.number, part]));
@@ -165,13 +191,16 @@ function readStructured(bytes: Uint8Array, type: string): unknown {
       if (bytes.length === 0) return undefined;
       const seconds = integer(parts.get(1)?.varint ?? 0n);
       const nanos = integer(parts.get(2)?.varint ?? 0n);
+      if (Math.abs(seconds) > MOST_SECONDS) throw new WireError(`time ${seconds} is out of range`);
       const text = new Date(seconds * 1000).toISOString().slice(0, 19);
       return type === "Time" ? `${text}Z` : `${text}.${String(Math.floor(nanos / 1000)).padStart(6, "0")}Z`;
     }
     case "Quantity":
       return parts.has(1) ? readString(parts.get(1)?.bytes) : "0";
     case "IntOrString":
-      return (parts.get(1)?.varint ?? 0n) === 0n ? integer(parts.get(2)?.varint ?? 0n) : readString(parts.get(3)?.bytes);
+      return (parts.get(1)?.varint ?? 0n) === 0n
+        ? integer(parts.get(2)?.varint ?? 0n)
+        : readString(parts.get(3)?.bytes);
     case "Duration":
       return `${Number(parts.get(1)?.varint ?? 0n) / 1e9}s`;
     default: {
@@ -245,10 +274,13 @@ function writeValue(writer: WireWriter, number: number, type: string, value: unk
       return writer.bytes(number, fromBase64(String(value)));
     case "Time":
     case "MicroTime": {
+      if (value === null) return message(() => {});
       const text = String(value);
+      const millis = Date.parse(text);
+      if (Number.isNaN(millis)) throw new WireError(`${JSON.stringify(text)} is no time`);
       const micros = Number((/\.(\d{1,6})/.exec(text)?.[1] ?? "0").padEnd(6, "0"));
       return message((inner) => {
-        inner.varint(1, BigInt(Math.floor(Date.parse(text) / 1000)));
+        inner.varint(1, BigInt(Math.floor(millis / 1000)));
         inner.varint(2, BigInt(type === "Time" ? 0 : micros * 1000));
       });
     }

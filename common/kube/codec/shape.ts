@@ -29,7 +29,13 @@ function jsonType(value: unknown): string {
   return typeof value;
 }
 
-const GO_TYPES: Record<string, string> = { boolean: "bool", double: "float64", bytes: "[]uint8", IntOrString: "intstr.IntOrString", Time: "v1.Time" };
+const GO_TYPES: Record<string, string> = {
+  boolean: "bool",
+  double: "float64",
+  bytes: "[]uint8",
+  IntOrString: "intstr.IntOrString",
+  Time: "v1.Time",
+};
 
 /** Checks and prunes in place; null and empty fields are dropped where a server in Go would not write them. */
 export function checkShape(value: Record<string, unknown>, fact: TypeFact, problems: FieldProblem[], path = ""): void {
@@ -49,7 +55,8 @@ export function checkShape(value: Record<string, unknown>, fact: TypeFact, probl
       if (!Array.isArray(child)) throw new ShapeError(at, child, `[]${GO_TYPES[field.type] ?? shortName(field.type)}`);
       for (let i = 0; i < child.length; i += 1) child[i] = checkValue(child[i], field, problems, `${at}[${i}]`);
     } else if (field.map) {
-      if (typeof child !== "object" || Array.isArray(child)) throw new ShapeError(at, child, `map[string]${GO_TYPES[field.type] ?? shortName(field.type)}`);
+      if (typeof child !== "object" || Array.isArray(child))
+        throw new ShapeError(at, child, `map[string]${GO_TYPES[field.type] ?? shortName(field.type)}`);
       const map = child as Record<string, unknown>;
       for (const key of Object.keys(map)) {
         if (field.listValues) {
@@ -97,12 +104,21 @@ function checkValue(value: unknown, field: FieldFact, problems: FieldProblem[], 
     case "Time":
     case "MicroTime": {
       if (typeof value !== "string" || Number.isNaN(Date.parse(value))) {
-        throw new ShapeError(path, value, `v1.${field.type}: parsing time ${JSON.stringify(value)} as "2006-01-02T15:04:05Z07:00"`);
+        throw new ShapeError(
+          path,
+          value,
+          `v1.${field.type}: parsing time ${JSON.stringify(value)} as "2006-01-02T15:04:05Z07:00"`,
+        );
       }
       return value;
     }
     case "Quantity":
-      if (!isQuantity(value)) throw new ShapeError(path, value, "resource.Quantity: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
+      if (!isQuantity(value))
+        throw new ShapeError(
+          path,
+          value,
+          "resource.Quantity: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+        );
       return canonicalQuantity(value);
     case "IntOrString":
       if (typeof value !== "string" && !Number.isInteger(value)) wrong();

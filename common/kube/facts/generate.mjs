@@ -54,7 +54,16 @@ const special = {
   "k8s.io/apimachinery/pkg/types.NodeName": "string",
   "k8s.io/apimachinery/pkg/types.NamespacedName": "string",
 };
-const scalars = { string: "string", bool: "boolean", int: "int64", int32: "int32", int64: "int64", uint32: "int64", float64: "double", byte: "byte" };
+const scalars = {
+  string: "string",
+  bool: "boolean",
+  int: "int64",
+  int32: "int32",
+  int64: "int64",
+  uint32: "int64",
+  float64: "double",
+  byte: "byte",
+};
 
 /** "k8s.io/api/core/v1" + "Pod" → "io.k8s.api.core.v1.Pod", the name OpenAPI knows it by. */
 const idOf = (path, name) => `io.k8s.${path.slice("k8s.io/".length).replaceAll("/", ".")}.${name}`;
@@ -66,10 +75,13 @@ function readPackage(path) {
   const named = new Map();
   const enums = new Set();
   const values = new Map();
-  for (const file of readdirSync(folder).filter((name) => /^(types.*|register|.*types)\.go$/.test(name) || name === "micro_time.go")) {
+  for (const file of readdirSync(folder).filter(
+    (name) => /^(types.*|register|.*types)\.go$/.test(name) || name === "micro_time.go",
+  )) {
     const text = readFileSync(join(folder, file), "utf8");
     const imports = new Map();
-    for (const [, alias, target] of text.matchAll(/^\s*(\w+)?\s*"(k8s\.io\/[^"]+)"$/gm)) imports.set(alias ?? target.split("/").at(-1), target);
+    for (const [, alias, target] of text.matchAll(/^\s*(\w+)?\s*"(k8s\.io\/[^"]+)"$/gm))
+      imports.set(alias ?? target.split("/").at(-1), target);
     let comments = [];
     const lines = text.split("\n");
     for (let at = 0; at < lines.length; at += 1) {
@@ -176,8 +188,10 @@ function addStruct(path, name) {
     if (resolved.listValues) entry.listValues = true;
     if (resolved.pointer) entry.pointer = true;
     if (json.includes("omitempty") || json.includes("omitzero")) entry.omitempty = true;
-    const marker = (prefix) => markers.filter((m) => m.startsWith(prefix)).map((m) => m.slice(prefix.length).split(" ")[0]);
-    if (!markers.includes("+optional") && !json.includes("omitempty") && !json.includes("omitzero")) entry.required = true;
+    const marker = (prefix) =>
+      markers.filter((m) => m.startsWith(prefix)).map((m) => m.slice(prefix.length).split(" ")[0]);
+    if (!markers.includes("+optional") && !json.includes("omitempty") && !json.includes("omitzero"))
+      entry.required = true;
     if (markers.includes("+required")) entry.required = true;
     if (resolved.enum) entry.enum = [...new Set(resolved.enum)].toSorted();
     const listType = marker("+listType=")[0];
@@ -213,7 +227,23 @@ for (const [folder, { name: group, versions }] of Object.entries(groups)) {
     }
   }
 }
-for (const name of ["Status", "DeleteOptions", "ObjectMeta", "ListMeta", "LabelSelector", "PartialObjectMetadata", "PartialObjectMetadataList", "Table", "APIGroup", "APIGroupList", "APIResourceList", "APIVersions", "CreateOptions", "PatchOptions", "UpdateOptions"]) {
+for (const name of [
+  "Status",
+  "DeleteOptions",
+  "ObjectMeta",
+  "ListMeta",
+  "LabelSelector",
+  "PartialObjectMetadata",
+  "PartialObjectMetadataList",
+  "Table",
+  "APIGroup",
+  "APIGroupList",
+  "APIResourceList",
+  "APIVersions",
+  "CreateOptions",
+  "PatchOptions",
+  "UpdateOptions",
+]) {
   addStruct(META, name);
 }
 kinds.meta = [
@@ -229,6 +259,9 @@ for (const [file, content] of Object.entries(files)) {
   const sorted = Object.fromEntries(Object.entries(content).toSorted(([a], [b]) => (a < b ? -1 : 1)));
   // One type a line: small, and a change in the API reads as a change of lines.
   const lines = Object.entries(sorted).map(([id, fact]) => `${JSON.stringify(id)}:${JSON.stringify(fact)}`);
-  writeFileSync(join(output, `${file}.json`), `{"kinds":${JSON.stringify(kinds[file] ?? [])},\n"types":{\n${lines.join(",\n")}\n}}\n`);
+  writeFileSync(
+    join(output, `${file}.json`),
+    `{"kinds":${JSON.stringify(kinds[file] ?? [])},\n"types":{\n${lines.join(",\n")}\n}}\n`,
+  );
 }
 console.log(`${types.size} types, ${Object.values(kinds).flat().length} kinds in ${Object.keys(files).length} files`);

@@ -98,8 +98,26 @@ interface RawFile {
 }
 
 const files = [
-  core, apps, batch, autoscaling, networking, policy, rbac, storage, scheduling, coordination, discovery, events, node,
-  certificates, admissionregistration, authentication, authorization, flowcontrol, resource, meta,
+  core,
+  apps,
+  batch,
+  autoscaling,
+  networking,
+  policy,
+  rbac,
+  storage,
+  scheduling,
+  coordination,
+  discovery,
+  events,
+  node,
+  certificates,
+  admissionregistration,
+  authentication,
+  authorization,
+  flowcontrol,
+  resource,
+  meta,
 ] as unknown as RawFile[];
 
 const rawTypes = new Map<string, RawType>();

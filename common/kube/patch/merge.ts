@@ -3,7 +3,8 @@ import { applyPatch } from "rfc6902";
 import type { Operation } from "rfc6902";
 import { StatusError } from "../status.ts";
 
-const isStruct = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null && !Array.isArray(value);
+const isStruct = (value: unknown): value is Record<string, unknown> =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 
 /** Returns the patched copy; `target` stays as it is. */
 export function applyMergePatch(target: unknown, patch: unknown): unknown {
@@ -21,14 +22,27 @@ const MOST_OPERATIONS = 10_000;
 
 /** Returns the patched copy. Throws StatusError: BadRequest for a malformed patch, Invalid for one that does not apply. */
 export function applyJsonPatch<T>(target: T, patch: unknown): T {
-  if (!Array.isArray(patch)) throw new StatusError("BadRequest", "error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch");
+  if (!Array.isArray(patch))
+    throw new StatusError(
+      "BadRequest",
+      "error decoding patch: json: cannot unmarshal object into Go value of type jsonpatch.Patch",
+    );
   if (patch.length > MOST_OPERATIONS) {
-    throw new StatusError("RequestEntityTooLarge", `The allowed maximum operations in a JSON patch is ${MOST_OPERATIONS}, got ${patch.length}`);
+    throw new StatusError(
+      "RequestEntityTooLarge",
+      `The allowed maximum operations in a JSON patch is ${MOST_OPERATIONS}, got ${patch.length}`,
+    );
   }
   for (const operation of patch) {
-    const known = isStruct(operation) && ["add", "remove", "replace", "move", "copy", "test"].includes(String(operation["op"]));
-    if (!known) throw new StatusError("BadRequest", `Unexpected kind: ${JSON.stringify(isStruct(operation) ? operation["op"] : operation)}`);
-    if (typeof operation["path"] !== "string") throw new StatusError("BadRequest", "error decoding patch: operation without a path");
+    const known =
+      isStruct(operation) && ["add", "remove", "replace", "move", "copy", "test"].includes(String(operation["op"]));
+    if (!known)
+      throw new StatusError(
+        "BadRequest",
+        `Unexpected kind: ${JSON.stringify(isStruct(operation) ? operation["op"] : operation)}`,
+      );
+    if (typeof operation["path"] !== "string")
+      throw new StatusError("BadRequest", "error decoding patch: operation without a path");
   }
   const result = structuredClone(target);
   for (const operation of patch as Operation[]) {

@@ -1,0 +1,69 @@
+import { describe, expect, test } from "vitest";
+import fc from "fast-check";
+import { duplicateKeys } from "./duplicates.ts";
+import { decodeJson, decodeYaml, parseYaml, toYaml } from "./json.ts";
+
+const configMap = { group: "", version: "v1", kind: "ConfigMap" };
+
+describe("duplicate keys", () => {
+  test.each([
+    ['{"a":1,"b":2}', []],
+    ['{"a":1,"a":2}', ["a"]],
+    ['{"spec":{"c":[{"n":1},{"n":1,"n":2}]}}', ["spec.c[1].n"]],
+    [String.raw`{"a":"\"a\":","b":"{\"a\":1}","a":1}`, ["a"]],
+    [String.raw`{"a":1,"\u0061":2}`, ["a"]],
+    ["[1,[2,{}]]", []],
+  ])("%s", (text, expected) => {
+    expect(duplicateKeys(text)).toEqual(expected);
+  });
+
+  test("none in what JSON.stringify writes", () => {
+    const property = fc.property(fc.jsonValue(), (value) => duplicateKeys(JSON.stringify(value)).length === 0);
+    expect(fc.check(property).counterexample).toBeNull();
+  });
+});
+
+describe("decoding", () => {
+  test("apiVersion and kind may be left out, not contradicted", () => {
+    expect(decodeJson('{"metadata":{"name":"a"}}', configMap).object).toEqual({
+      apiVersion: "v1",
+      kind: "ConfigMap",
+      metadata: { name: "a" },
+    });
+    expect(() => decodeJson('{"apiVersion":"v2"}', configMap)).toThrow(
+      "the API version in the data (v2) does not match the expected API version (v1)",
+    );
+    expect(() => decodeJson('{"kind":"Secret"}', configMap)).toThrow("must be of type ConfigMap");
+  });
+
+  test.each(["", "{", "null", "[]", "1", '{"metadata":3}', '{"data":{"a":1}}', '{"data":[]}'])(
+    "%j is refused",
+    (text) => {
+      expect(() => decodeJson(text, configMap)).toThrow(expect.objectContaining({ code: 400 }) as Error);
+    },
+  );
+
+  test("duplicates and unknown fields are told apart", () => {
+    const { problems } = decodeJson('{"data":{"a":"1","a":"2"},"dta":{}}', configMap);
+    expect(problems.map(({ message }) => message)).toEqual(['duplicate field "data.a"', 'unknown field "dta"']);
+  });
+
+  test("YAML as kubectl reads it: 1.1 scalars, anchors, one document", () => {
+    const { object } = decodeYaml("metadata: {name: a}\ndata: {x: &t 'yes', z: *t}\nimmutable: yes\n", configMap);
+    expect(object).toMatchObject({ data: { x: "yes", z: "yes" }, immutable: true });
+    expect(() => decodeYaml("a: [", configMap)).toThrow(expect.objectContaining({ code: 400 }) as Error);
+  });
+
+  test("an alias bomb is refused", () => {
+    const bomb = `a: &a [x,x,x,x,x,x,x,x,x]\n${"bcdefgh"
+      .split("")
+      .map((key, at) => `${key}: &${key} [${Array(9).fill(`*${"abcdefg"[at]}`).join(",")}]`)
+      .join("\n")}`;
+    expect(() => parseYaml(bomb)).toThrow(/alias/i);
+  });
+
+  test("YAML written is YAML read", () => {
+    const value = { a: "yes", b: "1", c: ["on", "~", "0x1"], d: "multi\nline", e: 1.5, f: null };
+    expect(parseYaml(toYaml(value)).value).toEqual(value);
+  });
+});

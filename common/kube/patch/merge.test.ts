@@ -1,0 +1,55 @@
+import { describe, expect, test } from "vitest";
+import { applyJsonPatch, applyMergePatch } from "./merge.ts";
+
+describe("merge patch (RFC 7386, appendix A)", () => {
+  test.each<[unknown, unknown, unknown]>([
+    [{ a: "b" }, { a: "c" }, { a: "c" }],
+    [{ a: "b" }, { b: "c" }, { a: "b", b: "c" }],
+    [{ a: "b" }, { a: null }, {}],
+    [{ a: "b", b: "c" }, { a: null }, { b: "c" }],
+    [{ a: ["b"] }, { a: "c" }, { a: "c" }],
+    [{ a: { b: "c" } }, { a: { b: "d", c: null } }, { a: { b: "d" } }],
+    [{ a: [{ b: "c" }] }, { a: [1] }, { a: [1] }],
+    [["a", "b"], ["c"], ["c"]],
+    [{ e: null }, { a: 1 }, { e: null, a: 1 }],
+    [{}, { a: { bb: { ccc: null } } }, { a: { bb: {} } }],
+  ])("%j + %j = %j", (target, patch, expected) => {
+    const before = structuredClone(target);
+    expect(applyMergePatch(target, patch)).toEqual(expected);
+    expect(target).toEqual(before);
+  });
+
+  test("no way to the prototype", () => {
+    applyMergePatch({}, JSON.parse('{"__proto__":{"polluted":true}}'));
+    expect({}).not.toHaveProperty("polluted");
+  });
+});
+
+describe("JSON patch (RFC 6902)", () => {
+  test("operations in order, on a copy", () => {
+    const target = { a: [1, 2], b: { c: "d" } };
+    const patch = [
+      { op: "test", path: "/b/c", value: "d" },
+      { op: "add", path: "/a/-", value: 3 },
+      { op: "remove", path: "/a/0" },
+      { op: "replace", path: "/b/c", value: "e" },
+      { op: "copy", from: "/b", path: "/f" },
+      { op: "move", from: "/b/c", path: "/g" },
+      { op: "add", path: "/x~1y", value: 1 },
+    ];
+    expect(applyJsonPatch(target, patch)).toEqual({ a: [2, 3], b: {}, f: { c: "e" }, g: "e", "x/y": 1 });
+    expect(target).toEqual({ a: [1, 2], b: { c: "d" } });
+  });
+
+  test.each<[unknown, number]>([
+    [{ op: "add" }, 400],
+    [[{ op: "fly", path: "/a" }], 400],
+    [[{ op: "add", value: 1 }], 400],
+    [[{ op: "test", path: "/a", value: 2 }], 422],
+    [[{ op: "remove", path: "/missing" }], 422],
+    [[{ op: "replace", path: "/missing/x", value: 1 }], 422],
+    [Array.from({ length: 10_001 }, () => ({ op: "test", path: "/a", value: 1 })), 413],
+  ])("%j is refused with %d", (patch, code) => {
+    expect(() => applyJsonPatch({ a: 1 }, patch)).toThrow(expect.objectContaining({ code }) as Error);
+  });
+});

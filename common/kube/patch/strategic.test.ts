@@ -1,0 +1,97 @@
+import { describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { applyStrategicMergePatch } from "./strategic.ts";
+
+const deployment = { group: "apps", version: "v1", kind: "Deployment" };
+const pod = { group: "", version: "v1", kind: "Pod" };
+
+function patched(target: string, patch: string, gvk = pod): unknown {
+  return applyStrategicMergePatch(parse(target) as object, parse(patch), gvk);
+}
+
+describe("lists by key", () => {
+  const target = "{spec: {containers: [{name: a, image: a:1}, {name: b, image: b:1}]}}";
+  test.each([
+    [
+      "{spec: {containers: [{name: b, image: b:2}]}}",
+      "{spec: {containers: [{name: a, image: a:1}, {name: b, image: b:2}]}}",
+    ],
+    ["{spec: {containers: [{name: a, $patch: delete}]}}", "{spec: {containers: [{name: b, image: b:1}]}}"],
+    [
+      "{spec: {containers: [{$patch: replace}, {name: c, image: c:1}]}}",
+      "{spec: {containers: [{name: c, image: c:1}]}}",
+    ],
+    [
+      "{spec: {$setElementOrder/containers: [{name: b}, {name: a}], containers: [{name: a, tty: true}]}}",
+      "{spec: {containers: [{name: b, image: b:1}, {name: a, image: a:1, tty: true}]}}",
+    ],
+  ])("%s", (patch, expected) => {
+    expect(patched(target, patch)).toEqual(parse(expected));
+  });
+
+  test("a new item is added", () => {
+    const result = patched(target, "{spec: {containers: [{name: c, image: c:1}]}}") as {
+      spec: { containers: { name: string }[] };
+    };
+    expect(result.spec.containers.map(({ name }) => name).toSorted()).toEqual(["a", "b", "c"]);
+  });
+
+  test("an item without its key is refused", () => {
+    expect(() => patched(target, "{spec: {containers: [{image: x}]}}")).toThrow(/name/);
+  });
+});
+
+test.each([
+  [
+    "lists without a key are replaced",
+    "{spec: {containers: [{name: a, args: [x, y]}]}}",
+    "{spec: {containers: [{name: a, args: [z]}]}}",
+    "{spec: {containers: [{name: a, args: [z]}]}}",
+  ],
+  [
+    "lists of values merge",
+    "{metadata: {finalizers: [a/a]}}",
+    "{metadata: {finalizers: [b/b, a/a]}}",
+    "{metadata: {finalizers: [a/a, b/b]}}",
+  ],
+  [
+    "values are deleted from lists",
+    "{metadata: {finalizers: [a/a, b/b]}}",
+    "{metadata: {$deleteFromPrimitiveList/finalizers: [a/a]}}",
+    "{metadata: {finalizers: [b/b]}}",
+  ],
+  [
+    "null deletes",
+    "{metadata: {labels: {a: '1', b: '2'}}}",
+    "{metadata: {labels: {a: null}}}",
+    "{metadata: {labels: {b: '2'}}}",
+  ],
+  [
+    "a map may be replaced",
+    "{metadata: {labels: {a: '1'}}}",
+    "{metadata: {labels: {$patch: replace, b: '2'}}}",
+    "{metadata: {labels: {b: '2'}}}",
+  ],
+  [
+    "what is not retained goes",
+    "{spec: {volumes: [{name: v, emptyDir: {}}]}}",
+    "{spec: {volumes: [{name: v, $retainKeys: [name, hostPath], hostPath: {path: /x}}]}}",
+    "{spec: {volumes: [{name: v, hostPath: {path: /x}}]}}",
+  ],
+])("%s", (_, target, patch, expected) => {
+  expect(patched(target, patch)).toEqual(parse(expected));
+});
+
+test("a strategy keeps its keys", () => {
+  const target = "{spec: {strategy: {type: RollingUpdate, rollingUpdate: {maxSurge: 1}}}}";
+  const patch = "{spec: {strategy: {$retainKeys: [type], type: Recreate}}}";
+  expect(patched(target, patch, deployment)).toEqual({ spec: { strategy: { type: "Recreate" } } });
+});
+
+test("what it cannot be", () => {
+  expect(() => applyStrategicMergePatch({}, {}, { group: "example.com", version: "v1", kind: "Widget" })).toThrow(
+    expect.objectContaining({ code: 415 }) as Error,
+  );
+  expect(() => patched("{}", "{metadata: {$patch: explode}}")).toThrow("Unknown patch type found: explode");
+  expect(() => patched("{}", "[]")).toThrow(expect.objectContaining({ code: 400 }) as Error);
+});

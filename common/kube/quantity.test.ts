@@ -1,0 +1,73 @@
+import { describe, expect, test } from "vitest";
+import fc from "fast-check";
+import {
+  addQuantity,
+  canonicalQuantity,
+  compareQuantity,
+  formatQuantity,
+  isQuantity,
+  milliValue,
+  parseQuantity,
+  wholeValue,
+} from "./quantity.ts";
+
+test.each([
+  ["0", "0"],
+  ["1", "1"],
+  ["100m", "100m"],
+  ["0.1", "100m"],
+  ["1000m", "1"],
+  ["1500m", "1500m"],
+  ["1.5", "1500m"],
+  ["1024", "1024"],
+  ["1024Ki", "1Mi"],
+  ["1.5Gi", "1536Mi"],
+  ["0.5Ki", "512"],
+  ["1000k", "1M"],
+  ["1e3", "1e3"],
+  ["12e4", "120e3"],
+  ["-5", "-5"],
+  ["+2", "2"],
+  [".5", "500m"],
+  ["5.", "5"],
+  ["0.0000000001", "1n"],
+  ["9007199254740993", "9007199254740993"],
+  [3, "3"],
+])("%s is written %s", (input, expected) => {
+  expect(canonicalQuantity(input)).toBe(expected);
+  expect(canonicalQuantity(canonicalQuantity(input))).toBe(expected);
+});
+
+test.each(["", " 1", "1 ", "1ki", "1KB", "one", "1.2.3", "--1", "1e", "0x10", "1Gib"])("%j is none", (input) => {
+  expect(isQuantity(input)).toBe(false);
+  expect(() => parseQuantity(input)).toThrow(/quantit/);
+});
+
+describe("arithmetic", () => {
+  const of = parseQuantity;
+  test("compares across formats, exactly", () => {
+    expect(compareQuantity(of("1Gi"), of("1073741824"))).toBe(0);
+    expect(compareQuantity(of("1G"), of("1Gi"))).toBeLessThan(0);
+    expect(compareQuantity(of("9007199254740993"), of("9007199254740992"))).toBeGreaterThan(0);
+  });
+
+  test("sums keep the first one's format", () => {
+    expect(formatQuantity(addQuantity(of("1Gi"), of("512Mi")))).toBe("1536Mi");
+    expect(formatQuantity(addQuantity(of("0"), of("1Ki")))).toBe("1Ki");
+  });
+
+  test("thousandths and wholes round up", () => {
+    expect(milliValue(of("0.1"))).toBe(100);
+    expect(milliValue(of("100u"))).toBe(1);
+    expect(wholeValue(of("1001m"))).toBe(2);
+    expect(wholeValue(of("1Ki"))).toBe(1024);
+  });
+
+  test("the canonical form means the same, whatever was written", () => {
+    const written = fc
+      .tuple(fc.nat({ max: 10 ** 9 }), fc.constantFrom("n", "u", "m", "", "k", "M", "G", "Ki", "Mi", "Gi", "e3"))
+      .map(([number, suffix]) => `${number}${suffix}`);
+    const property = fc.property(written, (text) => compareQuantity(of(text), of(canonicalQuantity(text))) === 0);
+    expect(fc.check(property).counterexample).toBeNull();
+  });
+});
