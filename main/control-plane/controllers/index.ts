@@ -6,10 +6,12 @@ import { InformerFactory } from "../../../common/kube/informer.ts";
 import type { KeyAndCertificate } from "../pki/keys.ts";
 import { bootstrapTokenController } from "./bootstrap-token.ts";
 import { certificateController } from "./certificates/index.ts";
+import { cronJobController } from "./cronjob/index.ts";
 import { daemonSetController } from "./daemonset/index.ts";
 import { deploymentController } from "./deployment/index.ts";
 import { endpointSliceController, endpointsController } from "./endpoints/index.ts";
 import { garbageCollector } from "./garbage-collector/index.ts";
+import { jobController } from "./job/index.ts";
 import { runController, text } from "./kernel/controller.ts";
 import type { ControllerContext, ControllerDefinition, ResourceInfo } from "./kernel/controller.ts";
 import { namespaceController } from "./namespace/index.ts";
@@ -55,6 +57,8 @@ function definitions(options: ControllersOptions): ControllerDefinition[] {
     deploymentController,
     daemonSetController,
     statefulSetController,
+    jobController,
+    cronJobController,
     endpointSliceController,
     endpointsController,
     nodeLifecycleController,

@@ -22,6 +22,8 @@ export interface TestClusterOptions {
   startMillis?: (pod: Pod) => number | undefined;
   /** How long it takes to end when asked. Default 1000. */
   stopMillis?: number;
+  /** How a Pod that runs ends by itself; undefined: never. */
+  finish?: (pod: Pod) => { afterMillis: number; exitCode: number } | undefined;
   /** Pods go to the node their affinity names, as daemons' do. */
   bindToAffinity?: boolean;
   fault?: FakeClientOptions["fault"];
@@ -137,11 +139,29 @@ export class TestCluster {
     const pod = await this.client.get<Pod>(ref);
     if (pod.status?.phase !== "Pending" || pod.metadata.deletionTimestamp !== undefined) return;
     const conditions = [{ type: "Ready", status: "True", lastTransitionTime: timestamp(this.clock.now()) }];
-    await this.client.patch({ ...ref, subresource: "status" }, "application/merge-patch+json", {
-      status: { phase: "Running", conditions },
-    });
+    const running = { status: { phase: "Running", conditions } };
+    await this.client.patch({ ...ref, subresource: "status" }, "application/merge-patch+json", running);
+    const end = this.#options.finish?.(pod);
+    if (end) this.clock.after(end.afterMillis, () => void this.#finish(ref, end.exitCode).catch(ignoreGone));
+  }
+
+  async #finish(ref: PodRef, exitCode: number): Promise<void> {
+    const pod = await this.client.get<Pod>(ref);
+    if (pod.status?.phase !== "Running") return;
+    const time = timestamp(this.clock.now());
+    const status = {
+      phase: exitCode === 0 ? "Succeeded" : "Failed",
+      conditions: [{ type: "Ready", status: "False", lastTransitionTime: time }],
+      containerStatuses: (pod.spec?.containers ?? []).map(({ name }) => ({
+        name,
+        state: { terminated: { exitCode, finishedAt: time } },
+      })),
+    };
+    await this.client.patch({ ...ref, subresource: "status" }, "application/merge-patch+json", { status });
   }
 }
+
+type PodRef = { group: string; version: string; resource: string; namespace: string; name: string };
 
 function ignoreGone(error: unknown): void {
   if (!isStatus(error, "NotFound", "Conflict")) throw error;

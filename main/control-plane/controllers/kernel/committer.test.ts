@@ -11,7 +11,7 @@ test.each([
   [{ a: [1, 2] }, { a: [1, 2] }, undefined],
   [{ a: [{ b: 1 }] }, { a: [{ b: 2 }] }, { a: [{ b: 2 }] }],
   [{ a: undefined }, {}, undefined],
-  [{}, { a: {} }, { a: {} }],
+  [{}, { a: {}, b: [] }, undefined],
 ])("the difference of %j and %j is %j", (old, next, patch) => {
   expect(difference(old, next)).toEqual(patch);
 });

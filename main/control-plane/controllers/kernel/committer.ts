@@ -15,6 +15,9 @@ export function difference(old: unknown, next: unknown): unknown {
     const wanted = next[key];
     if (wanted === undefined || wanted === null) {
       if (old[key] !== undefined && old[key] !== null) patch[key] = null;
+    } else if (isEmpty(wanted) && (old[key] === undefined || old[key] === null)) {
+      // The API leaves empty lists and maps out: writing one would be seen as a difference for ever.
+      continue;
     } else {
       const change = difference(old[key], wanted);
       if (change !== undefined) patch[key] = change;
@@ -34,6 +37,10 @@ export function equal(a: unknown, b: unknown): boolean {
 
 function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isEmpty(value: unknown): boolean {
+  return Array.isArray(value) ? value.length === 0 : isMap(value) && Object.keys(value).length === 0;
 }
 
 export interface CommitOptions {

@@ -1,0 +1,158 @@
+import { afterEach, expect, test } from "vitest";
+import type { Pod } from "../../../../common/kube/types.ts";
+import { TestCluster } from "../../testing/cluster.ts";
+import type { TestClusterOptions } from "../../testing/cluster.ts";
+import { kinds } from "../kernel/kinds.ts";
+import { backoffLeft } from "./decide.ts";
+import { formatIndexes, indexOf, parseIndexes } from "./model.ts";
+import type { JobObject } from "./model.ts";
+
+let cluster: TestCluster;
+afterEach(() => cluster.stop());
+
+type Finish = NonNullable<TestClusterOptions["finish"]>;
+const succeed: Finish = () => ({ afterMillis: 1000, exitCode: 0 });
+const fail: Finish = () => ({ afterMillis: 1000, exitCode: 3 });
+
+async function run(spec: object, finish: Finish, seconds = 10): Promise<void> {
+  cluster = new TestCluster({ controllers: ["job-controller"], finish });
+  cluster.start();
+  await cluster.create(kinds.jobs, {
+    metadata: { name: "j" },
+    spec: {
+      parallelism: 1,
+      completions: 1,
+      backoffLimit: 6,
+      selector: { matchLabels: { job: "j" } },
+      template: { metadata: { labels: { job: "j" } }, spec: { restartPolicy: "Never", containers: [{ name: "c" }] } },
+      ...spec,
+    },
+  });
+  await cluster.clock.advance(seconds * 1000);
+}
+
+const job = (): JobObject => cluster.one<JobObject>(kinds.jobs, "j");
+const pods = (): Pod[] => cluster.all<Pod>(kinds.pods);
+const conditions = (): string[] =>
+  (job().status?.conditions ?? []).map(({ type, status, reason }) => `${type}=${status} ${reason}`);
+
+test("runs so many at once until so many have succeeded, and counts each once", async () => {
+  let most = 0;
+  await run({ parallelism: 2, completions: 5 }, succeed, 0);
+  for (let step = 0; step < 40; step += 1) {
+    await cluster.clock.advance(500);
+    most = Math.max(most, pods().filter(({ status }) => status?.phase === "Running").length);
+  }
+  expect(most).toBe(2);
+  expect(job().status).toMatchObject({ succeeded: 5, startTime: "2026-01-01T00:00:00Z" });
+  expect(job().status?.completionTime).toBeDefined();
+  expect(conditions()).toEqual(["SuccessCriteriaMet=True CompletionsReached", "Complete=True CompletionsReached"]);
+  expect(pods()).toHaveLength(5);
+  expect(pods().flatMap(({ metadata }) => metadata.finalizers ?? [])).toEqual([]);
+  expect(cluster.events()).toContain("Completed: Job completed");
+  const before = cluster.client.writes.length;
+  await cluster.clock.advance(3_600_000);
+  expect(cluster.client.writes.slice(before)).toEqual([]);
+  expect(cluster.log).toEqual([]);
+});
+
+test("failing Pods are made again after growing waits, until the limit", async () => {
+  await run({ backoffLimit: 2 }, fail, 9);
+  expect(pods()).toHaveLength(1);
+  await cluster.clock.advance(8000);
+  expect(pods()).toHaveLength(2);
+  await cluster.clock.advance(120_000);
+  expect(job().status).toMatchObject({ failed: 3 });
+  expect(conditions()).toEqual(["FailureTarget=True BackoffLimitExceeded", "Failed=True BackoffLimitExceeded"]);
+  expect(cluster.events()).toContain("BackoffLimitExceeded: Job has reached the specified backoff limit");
+});
+
+test("Indexed: each index once, with its index in the Pod", async () => {
+  await run({ parallelism: 2, completions: 4, completionMode: "Indexed" }, succeed, 20);
+  expect(job().status).toMatchObject({ succeeded: 4, completedIndexes: "0-3" });
+  const last = pods().find((pod) => indexOf(pod) === 3);
+  expect(last?.spec).toMatchObject({ hostname: "j-3", containers: [{ env: [{ name: "JOB_COMPLETION_INDEX" }] }] });
+});
+
+test("Indexed: a limit per index lets the others go on", async () => {
+  await run(
+    { parallelism: 3, completions: 3, completionMode: "Indexed", backoffLimitPerIndex: 0 },
+    (pod) => ({ afterMillis: 1000, exitCode: indexOf(pod) === 1 ? 1 : 0 }),
+    60,
+  );
+  expect(job().status).toMatchObject({ completedIndexes: "0,2", failedIndexes: "1" });
+  expect(conditions()).toEqual(["FailureTarget=True FailedIndexes", "Failed=True FailedIndexes"]);
+});
+
+test("a failure policy fails the Job at once, or does not count what it ignores", async () => {
+  const rules = (action: string): object => ({
+    podFailurePolicy: { rules: [{ action, onExitCodes: { operator: "In", values: [3] } }] },
+  });
+  await run(rules("FailJob"), fail);
+  expect(conditions()).toEqual(["FailureTarget=True PodFailurePolicy", "Failed=True PodFailurePolicy"]);
+  expect(job().status?.conditions?.at(-1)?.message).toContain(
+    "failed with exit code 3 matching FailJob rule at index 0",
+  );
+  await cluster.stop();
+  await run({ ...rules("Ignore"), backoffLimit: 0 }, fail, 60);
+  expect(conditions()).toEqual([]);
+  expect(pods().length).toBeGreaterThan(1);
+  expect(job().status?.failed).toBeUndefined();
+});
+
+test("a deadline ends it, Pods and all", async () => {
+  await run({ activeDeadlineSeconds: 5 }, () => undefined, 30);
+  expect(conditions()).toEqual(["FailureTarget=True DeadlineExceeded", "Failed=True DeadlineExceeded"]);
+  expect(pods()).toEqual([]);
+});
+
+test("suspended it has no Pods; resumed it begins anew", async () => {
+  await run({ suspend: true }, succeed);
+  expect(pods()).toEqual([]);
+  expect(conditions()).toEqual(["Suspended=True JobSuspended"]);
+  expect(job().status?.startTime).toBeUndefined();
+  await cluster.patch(kinds.jobs, "j", { spec: { suspend: false } });
+  await cluster.clock.advance(10_000);
+  expect(conditions()).toEqual([
+    "Suspended=False JobResumed",
+    "SuccessCriteriaMet=True CompletionsReached",
+    "Complete=True CompletionsReached",
+  ]);
+});
+
+test("a Pod that was deleted is replaced", async () => {
+  await run({}, () => undefined);
+  await cluster.client.delete({ ...kinds.pods, namespace: "default", name: pods()[0]?.metadata.name ?? "" });
+  await cluster.clock.advance(30_000);
+  expect(pods()).toHaveLength(1);
+  expect(job().status).toMatchObject({ active: 1, failed: 1 });
+});
+
+test("finished long enough ago it is removed", async () => {
+  await run({ ttlSecondsAfterFinished: 60 }, succeed, 30);
+  expect(cluster.all(kinds.jobs)).toHaveLength(1);
+  await cluster.clock.advance(60_000);
+  expect(cluster.all<JobObject>(kinds.jobs).filter(({ metadata }) => metadata.deletionTimestamp === undefined)).toEqual(
+    [],
+  );
+});
+
+test.each([
+  ["", []],
+  ["0-2,4", [0, 1, 2, 4]],
+  ["1,2,7-9", [1, 2, 7, 8, 9]],
+] as const)("indexes %j", (text, indexes) => {
+  expect([...parseIndexes(text)]).toEqual(indexes);
+  expect(formatIndexes(new Set(indexes))).toBe(text);
+});
+
+test("back-off: 10 s, doubling, at most 10 min, from the last failure", () => {
+  const at = Date.UTC(2026, 0, 1);
+  const failed = (count: number): Pod[] =>
+    Array.from({ length: count }, () => ({
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { creationTimestamp: new Date(at).toISOString() },
+    }));
+  expect([0, 1, 2, 3, 20].map((count) => backoffLeft(failed(count), at))).toEqual([0, 10_000, 20_000, 40_000, 600_000]);
+});
