@@ -1,18 +1,7 @@
-/** `drydock control-plane`: runs the control plane's own program in place of this one, with the same arguments. */
-import { spawn } from "node:child_process";
-import { entry, nodeRuntime } from "../host/paths.ts";
+/** `drydock control-plane`: the control plane's own program, in this process, with the same arguments. */
+import { runControlPlane } from "../control-plane/main.ts";
 
-/** Resolves when it has ended; passes on its exit code and our signals. */
-export async function controlPlaneMain(args: string[]): Promise<void> {
-  const { command, environment } = nodeRuntime();
-  const child = spawn(command, [entry("control-plane"), ...args], {
-    stdio: "inherit",
-    env: { ...process.env, ...environment },
-  });
-  const pass = (signal: NodeJS.Signals): void => void child.kill(signal);
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, pass);
-  process.exitCode = await new Promise<number>((resolve, reject) => {
-    child.once("error", reject);
-    child.once("exit", (code) => resolve(code ?? 1));
-  });
+/** Runs to the end, then ends the process: the store's thread must not hold it. */
+export async function controlPlaneMain(args: string[]): Promise<never> {
+  process.exit(await runControlPlane(args));
 }

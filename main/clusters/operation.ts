@@ -87,8 +87,8 @@ export class OperationRun {
    * For the body's own clean-up after a failure: stops what still runs, and resolves when no step's work
    * does any more.
    */
-  async abandon(error: unknown): Promise<void> {
-    this.controller.abort(error);
+  async abandon(reason: unknown): Promise<void> {
+    this.controller.abort(reason);
     await Promise.allSettled(this.works);
   }
 

@@ -32,7 +32,8 @@ export class Topic {
     const onAbort = (): void => wake?.();
     signal?.addEventListener("abort", onAbort);
     try {
-      while (!signal?.aborted) {
+      const ended = (): boolean => signal?.aborted === true;
+      while (!ended()) {
         if (!dirty) {
           await new Promise<void>((resolve) => {
             wake = resolve;
