@@ -99,6 +99,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     reader: fed.reader,
     authenticator: auth.authenticator,
     authorizer: auth.authorizer,
+    tokens: auth.tokens,
     handlers,
     kubelets: new KubeletProxy({
       egress: options.kubeletEgress,

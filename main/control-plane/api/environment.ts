@@ -1,4 +1,5 @@
 /** What the HTTP side works on: the registry, who may do what, and what answers requests that are not stored. */
+import type { ServiceAccountTokens } from "../auth/index.ts";
 import type { Authenticator, Authorizer } from "../auth/types.ts";
 import type { VirtualHandlers } from "../resources/virtual/index.ts";
 import type { Reader } from "../resources/reader.ts";
@@ -14,6 +15,7 @@ export interface ApiEnvironment {
   reader: Reader;
   authenticator: Authenticator;
   authorizer: Authorizer;
+  tokens: ServiceAccountTokens;
   handlers: VirtualHandlers;
   kubelets: KubeletProxy;
   log: Log;

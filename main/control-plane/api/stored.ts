@@ -21,11 +21,11 @@ export function encodeStored(object: KubeObject): Buffer {
   return Buffer.from(JSON.stringify({ apiVersion, kind, metadata: kept, ...rest }));
 }
 
-/** The bytes to send; `revision` where it differs from the value's own (a deletion's). */
-export function serve(item: KeyValue, revision = item.modRevision): Buffer {
+/** The bytes to send, in pieces; `revision` where it differs from the value's own (a deletion's). */
+export function servedParts(item: KeyValue, revision = item.modRevision): [Buffer, Buffer, Buffer] {
   const value = bufferOf(item.value);
   const at = value.indexOf(METADATA) + METADATA.length;
-  return Buffer.concat([value.subarray(0, at), Buffer.from(`"resourceVersion":"${revision}",`), value.subarray(at)]);
+  return [value.subarray(0, at), Buffer.from(`"resourceVersion":"${revision}",`), value.subarray(at)];
 }
 
 /** A copy of its own for whoever will change it. */

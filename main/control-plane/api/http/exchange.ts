@@ -36,16 +36,24 @@ export class Exchange {
 
   /** The whole body. Throws RequestEntityTooLarge. */
   async body(): Promise<Buffer> {
-    const tooLarge = new StatusError("RequestEntityTooLarge", `Request entity too large: limit is ${BODY_LIMIT}`);
-    if (Number(this.request.headers["content-length"] ?? 0) > BODY_LIMIT) throw tooLarge;
-    const chunks: Buffer[] = [];
-    let size = 0;
-    for await (const chunk of this.request as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > BODY_LIMIT) throw tooLarge;
-      chunks.push(chunk);
-    }
-    return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+    const tooLarge = (): StatusError =>
+      new StatusError("RequestEntityTooLarge", `Request entity too large: limit is ${BODY_LIMIT}`);
+    if (Number(this.request.headers["content-length"] ?? 0) > BODY_LIMIT) throw tooLarge();
+    const { request } = this;
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      request.on("data", (chunk: Buffer) => {
+        size += chunk.length;
+        if (size > BODY_LIMIT) {
+          request.removeAllListeners("data");
+          request.resume();
+          reject(tooLarge());
+        } else chunks.push(chunk);
+      });
+      request.once("end", () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
+      request.once("error", reject);
+    });
   }
 
   /** The media type of the body, without parameters. */

@@ -31,9 +31,32 @@ export async function handlePlain(environment: ApiEnvironment, exchange: Exchang
       return exchange.send(Buffer.from(environment.metrics.text()), "text/plain; version=0.0.4; charset=utf-8");
     case "openapi":
       return openapi(environment, exchange, rest);
+    case ".well-known":
+      if (rest.join("/") === "openid-configuration") return openid(environment, exchange);
+      throw unknown();
+    case "openid":
+      if (rest.join("/") !== "v1/jwks") throw unknown();
+      return exchange.send(Buffer.from(JSON.stringify(await environment.tokens.jwks())), "application/jwk-set+json");
     default:
-      throw new StatusError("NotFound", "the server could not find the requested resource");
+      throw unknown();
   }
+}
+
+function unknown(): StatusError {
+  return new StatusError("NotFound", "the server could not find the requested resource");
+}
+
+/** How others may check our service-account tokens (OpenID Connect Discovery 1.0). */
+function openid({ tokens }: ApiEnvironment, exchange: Exchange): Promise<void> {
+  const document = {
+    issuer: tokens.issuer,
+    jwks_uri: `${tokens.issuer}/openid/v1/jwks`,
+    response_types_supported: ["id_token"],
+    subject_types_supported: ["public"],
+    // What ServiceAccountTokens signs with.
+    id_token_signing_alg_values_supported: ["ES256"],
+  };
+  return exchange.send(Buffer.from(JSON.stringify(document)), CONTENT_TYPES.json);
 }
 
 function rootPaths({ catalog }: ApiEnvironment): string[] {
@@ -79,7 +102,7 @@ async function discovery(
   const [group, version] = root === "api" ? ["", rest[0]] : rest;
   const document =
     version === undefined ? plainGroup(definitions, group ?? "") : plainResources(definitions, group ?? "", version);
-  if (!document) throw new StatusError("NotFound", "the server could not find the requested resource");
+  if (!document) throw unknown();
   return exchange.sendObject(document, { media: format.media });
 }
 
@@ -106,8 +129,7 @@ async function health(
   const excluded = new Set(query.getAll("exclude"));
   const checks = new Map<string, () => string | undefined>([["ping", () => undefined]]);
   for (const [name, check] of environment.checks) if (root !== "livez" || name === "store") checks.set(name, check);
-  if (one !== undefined && !checks.has(one))
-    throw new StatusError("NotFound", "the server could not find the requested resource");
+  if (one !== undefined && !checks.has(one)) throw unknown();
   const lines: string[] = [];
   let failed = false;
   for (const [name, check] of checks) {
@@ -140,5 +162,5 @@ async function openapi(environment: ApiEnvironment, exchange: Exchange, rest: st
       return tagged(exchange, document, CONTENT_TYPES.json, hashed ? 365 * 24 * 3600 : undefined);
     }
   }
-  throw new StatusError("NotFound", "the server could not find the requested resource");
+  throw unknown();
 }

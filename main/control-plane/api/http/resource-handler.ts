@@ -7,7 +7,7 @@ import { invalidError } from "../../resources/invalid.ts";
 import type { KeyValue } from "../../store/store.ts";
 import { placeOf } from "../catalog.ts";
 import type { ApiEnvironment } from "../environment.ts";
-import { bytesOf, viewOf } from "../registry/context.ts";
+import { bytesOf, partsOf, viewOf } from "../registry/context.ts";
 import type { Answer, Target } from "../registry/context.ts";
 import { createObject } from "../registry/create.ts";
 import { checkDeleteBody, deleteObject } from "../registry/delete.ts";
@@ -118,7 +118,7 @@ function listBytes(definition: ResourceDefinition, { items }: Page, metadata: ob
   const parts: Buffer[] = [Buffer.from(`${head.slice(0, -1)},"items":[`)];
   items.forEach((item, at) => {
     if (at > 0) parts.push(comma);
-    parts.push(bytesOf(definition, item));
+    parts.push(...partsOf(definition, item));
   });
   parts.push(Buffer.from("]}"));
   return Buffer.concat(parts);

@@ -158,13 +158,15 @@ export class ApiServer {
 
   /** What the path means. Throws NotFound. */
   #target(info: RequestInfo): Target {
-    const notFound = new StatusError("NotFound", "the server could not find the requested resource");
     const place = info.resource;
     const definition = place && this.#environment.catalog.find(place.group, place.version, place.resource);
-    if (!place || !definition) throw notFound;
-    const subresource = definition.subresources?.find(({ name }) => name === place.subresource);
-    if (place.subresource !== undefined && !subresource) throw notFound;
-    if (place.namespace !== undefined && !definition.namespaced) throw notFound;
+    if (!place || !definition) throw unknownPath();
+    const subresource =
+      place.subresource === undefined
+        ? undefined
+        : definition.subresources?.find(({ name }) => name === place.subresource);
+    if (place.subresource !== undefined && !subresource) throw unknownPath();
+    if (place.namespace !== undefined && !definition.namespaced) throw unknownPath();
     return {
       definition,
       ...(place.namespace === undefined ? {} : { namespace: place.namespace }),
@@ -199,6 +201,10 @@ export class ApiServer {
       );
     }
   }
+}
+
+function unknownPath(): StatusError {
+  return new StatusError("NotFound", "the server could not find the requested resource");
 }
 
 function readUrl(request: IncomingMessage): RequestInfo {

@@ -3,7 +3,7 @@ import { apiVersionOf } from "../../../../common/kube/object.ts";
 import type { StatusError } from "../../../../common/kube/status.ts";
 import type { ResourceDefinition } from "../../resources/definition.ts";
 import type { ApiEnvironment } from "../environment.ts";
-import { bytesOf, viewOf } from "../registry/context.ts";
+import { partsOf, viewOf } from "../registry/context.ts";
 import type { Target } from "../registry/context.ts";
 import { watchObjects } from "../registry/watch.ts";
 import type { Change, WatchItem, WatchSink } from "../registry/watch.ts";
@@ -25,7 +25,7 @@ function plainLine(definition: ResourceDefinition, change: Change): Buffer {
   if (known) return known;
   const line = Buffer.concat([
     Buffer.from(`{"type":"${change.type}","object":`),
-    bytesOf(definition, change.item, change.revision),
+    ...partsOf(definition, change.item, change.revision),
     END,
   ]);
   lines.set(change, line);

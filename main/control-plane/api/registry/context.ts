@@ -5,7 +5,7 @@ import { StatusError } from "../../../../common/kube/status.ts";
 import type { AdmissionRequest } from "../../admission/types.ts";
 import type { RequestContext, ResourceDefinition, SubresourceDefinition, User } from "../../resources/definition.ts";
 import type { KeyValue, Store } from "../../store/store.ts";
-import { decodeShared, serve } from "../stored.ts";
+import { decodeShared, servedParts } from "../stored.ts";
 
 export interface Admission {
   /** The first phase: may change the request's object. Throws StatusError. */
@@ -50,13 +50,16 @@ export function viewOf(definition: ResourceDefinition, item: KeyValue): KubeObje
   return definition.storedAs ? definition.storedAs.fromStored(object) : object;
 }
 
-/** The bytes of a stored value, in the version the definition shows. */
-export function bytesOf(definition: ResourceDefinition, item: KeyValue, revision = item.modRevision): Buffer {
-  if (!definition.storedAs) return serve(item, revision);
+/** The bytes of a stored value in the version the definition shows, in pieces that need no copy. */
+export function partsOf(definition: ResourceDefinition, item: KeyValue, revision = item.modRevision): Buffer[] {
+  if (!definition.storedAs) return servedParts(item, revision);
   const object = definition.storedAs.fromStored(decodeShared(item));
-  return Buffer.from(
-    JSON.stringify({ ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } }),
-  );
+  const shown = { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } };
+  return [Buffer.from(JSON.stringify(shown))];
+}
+
+export function bytesOf(definition: ResourceDefinition, item: KeyValue, revision = item.modRevision): Buffer {
+  return Buffer.concat(partsOf(definition, item, revision));
 }
 
 export function strategyContext(

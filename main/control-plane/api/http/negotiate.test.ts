@@ -1,0 +1,48 @@
+import { describe, expect, it } from "vitest";
+import { isStatus } from "../../../../common/kube/status.ts";
+import { negotiate } from "./negotiate.ts";
+
+const table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+
+describe("negotiation", () => {
+  it("gives kubectl's Accept header a Table where there is one, else JSON", () => {
+    const accept = `${table},application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json`;
+    expect(negotiate(accept, ["Table"])).toEqual({ media: "json", as: "Table", version: "v1" });
+    expect(negotiate(accept)).toEqual({ media: "json" });
+  });
+
+  it("reads parameters in any order", () => {
+    expect(
+      negotiate("application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList", ["APIGroupDiscoveryList"]),
+    ).toEqual({
+      media: "json",
+      as: "APIGroupDiscoveryList",
+      version: "v2",
+    });
+  });
+
+  it("prefers JSON where both it and protobuf are welcome", () => {
+    expect(negotiate("application/vnd.kubernetes.protobuf, application/json").media).toBe("json");
+    expect(negotiate("application/vnd.kubernetes.protobuf").media).toBe("protobuf");
+  });
+
+  it("heeds quality", () => {
+    expect(negotiate("application/json;q=0.5,application/yaml;q=0.9").media).toBe("yaml");
+    expect(negotiate("application/yaml;q=0,*/*").media).toBe("json");
+  });
+
+  it("takes nothing for anything", () => {
+    expect(negotiate(undefined).media).toBe("json");
+  });
+
+  it("refuses what it has not", () => {
+    for (const accept of ["application/cbor", table, "application/json;as=Table;v=v9;g=meta.k8s.io"]) {
+      try {
+        negotiate(accept);
+        expect.unreachable(accept);
+      } catch (error) {
+        expect(isStatus(error, "NotAcceptable")).toBe(true);
+      }
+    }
+  });
+});
