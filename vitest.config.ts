@@ -16,12 +16,12 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["{common,main,preload,renderer,vm-images}/**/*.test.ts"],
-          testTimeout: 20_000,
+          testTimeout: 60_000,
         },
       },
       {
         extends: true,
-        test: { name: "api", include: ["test/api/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 120_000, ...real },
+        test: { name: "api", include: ["test/api/**/*.test.ts"], testTimeout: 180_000, hookTimeout: 180_000, ...real },
       },
       {
         extends: true,
@@ -35,7 +35,7 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: "ui", include: ["test/ui/**/*.test.ts"], testTimeout: 120_000, hookTimeout: 180_000, ...real },
+        test: { name: "ui", include: ["test/ui/**/*.test.ts"], testTimeout: 300_000, hookTimeout: 180_000, ...real },
       },
     ],
   },

@@ -62,7 +62,7 @@ describe("the first journey", () => {
     await creating;
     await page.getByRole("region", { name: "Reach it" }).waitFor();
     const nodes = page.getByRole("region", { name: "Nodes" });
-    await expect.poll(() => nodes.getByText(/^Ready/).count(), { timeout: 30_000 }).toBe(3);
+    await expect.poll(() => nodes.getByText(/^Ready/).count(), { timeout: 90_000 }).toBe(3);
     await shot(page, "real-overview");
   });
 
@@ -75,12 +75,12 @@ describe("the first journey", () => {
     await page.evaluate(`navigator.clipboard.writeText(${JSON.stringify(manifest)})`);
     await page.keyboard.press("Control+v");
     await button("Dry-run").click();
-    await expect.poll(() => page.getByText("would be created").count(), { timeout: 20_000 }).toBeGreaterThan(1);
+    await expect.poll(() => page.getByText("would be created").count(), { timeout: 90_000 }).toBeGreaterThan(1);
     await shot(page, "real-dry-run");
     await button(/^Apply/).click();
     await page.getByText(/^Applied \d objects/).waitFor();
     await page.getByRole("link", { name: "Deployments" }).click();
-    await page.getByRole("grid", { name: "Deployments" }).getByText("3/3").waitFor({ timeout: 60_000 });
+    await page.getByRole("grid", { name: "Deployments" }).getByText("3/3").waitFor({ timeout: 90_000 });
     await shot(page, "real-deployments");
   });
 
@@ -116,7 +116,7 @@ describe("the first journey", () => {
               .getByRole("grid")
               .or(page.getByText(`No ${name}`, { exact: true }))
               .count(),
-          { message: name, timeout: 10_000 },
+          { message: name, timeout: 90_000 },
         )
         .toBeGreaterThan(0);
     }
@@ -131,8 +131,8 @@ describe("the first journey", () => {
     await shot(page, "real-pod");
     await button(/^Delete… /).click();
     await button("Delete Pod").click();
-    await expect.poll(() => grid.getByText(name).count(), { timeout: 40_000 }).toBe(0);
-    await expect.poll(() => grid.getByRole("row", { name: /^hello-.*Running/ }).count(), { timeout: 40_000 }).toBe(3);
+    await expect.poll(() => grid.getByText(name).count(), { timeout: 90_000 }).toBe(0);
+    await expect.poll(() => grid.getByRole("row", { name: /^hello-.*Running/ }).count(), { timeout: 90_000 }).toBe(3);
   });
 
   it("is accessible with real contents, light and dark", async () => {
@@ -149,9 +149,9 @@ describe("the first journey", () => {
   it("stops and starts, and nothing is lost", async () => {
     await button("Stop…").click();
     await button("Stop cluster").click();
-    await page.getByRole("heading", { name: "drydock is stopped" }).waitFor({ timeout: 60_000 });
+    await page.getByRole("heading", { name: "drydock is stopped" }).waitFor({ timeout: 90_000 });
     await button("Start").click();
-    await page.getByRole("region", { name: "Reach it" }).waitFor({ timeout: 60_000 });
+    await page.getByRole("region", { name: "Reach it" }).waitFor({ timeout: 90_000 });
     await page.getByRole("link", { name: "Deployments" }).click();
     await page.getByRole("grid", { name: "Deployments" }).getByText("hello").waitFor();
     expect(opened.errors).toEqual([]);
@@ -163,8 +163,8 @@ describe("the first journey", () => {
     process.kill(Number(pid), "SIGKILL");
     await page.getByText("No connection to the engine.").waitFor();
     await drydock("list");
-    await page.getByText("No connection to the engine.").waitFor({ state: "detached", timeout: 30_000 });
-    await page.getByRole("grid", { name: "Deployments" }).getByText("hello").waitFor({ timeout: 60_000 });
+    await page.getByText("No connection to the engine.").waitFor({ state: "detached", timeout: 90_000 });
+    await page.getByRole("grid", { name: "Deployments" }).getByText("hello").waitFor({ timeout: 90_000 });
     expect(opened.errors).toEqual([]);
   });
 });
