@@ -99,12 +99,14 @@ export class Exchange {
   /** For answers that write their own head. */
   warningHeader(): Record<string, string[]> {
     if (this.#warnings.size === 0) return {};
-    return {
-      warning: [...this.#warnings].map(
-        (text) => `299 - "${text.replaceAll(/[\r\n]+/g, " ").replaceAll(/["\\]/g, "\\$&")}"`,
-      ),
-    };
+    return { warning: [...this.#warnings].map((text) => `299 - "${headerText(text)}"`) };
   }
+}
+
+/** As it may stand between quotes in a header: no control characters, UTF-8 as its bytes. */
+function headerText(text: string): string {
+  const plain = text.replaceAll(/\p{Cc}+/gu, " ").replaceAll(/["\\]/g, "\\$&");
+  return Buffer.from(plain, "utf8").toString("latin1");
 }
 
 /** Writes a Status where there is no exchange yet, or none any more. */

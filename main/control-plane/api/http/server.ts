@@ -122,8 +122,10 @@ export class ApiServer {
       this.#pending.delete(response);
       metrics.inFlight = this.#pending.size;
       const seconds = (performance.now() - began) / 1000;
-      if (info?.resource)
-        metrics.observe(info.verb, info.resource, response.statusCode, info.verb === "watch" ? 0 : seconds);
+      const place = info?.resource;
+      // Of names that mean nothing no figures are kept: anybody can make up as many as they like.
+      if (info && place && this.#environment.catalog.find(place.group, place.version, place.resource))
+        metrics.observe(info.verb, place, response.statusCode, info.verb === "watch" ? 0 : seconds);
       if (log.isLevelEnabled("debug")) {
         log.debug(
           { verb: info?.verb, path: request.url, code: response.statusCode, millis: Math.round(seconds * 1000) },

@@ -53,7 +53,12 @@ export async function listObjects(
   if (asked > 0) await reach(context.store, asked);
   const at = exact && asked > 0 ? asked : undefined;
   const limit = query.limit !== undefined && query.limit > 0 ? query.limit : undefined;
-  if (selection.name !== undefined && namespace !== undefined && at === undefined && from === undefined) {
+  if (
+    selection.name !== undefined &&
+    (namespace !== undefined || !definition.namespaced) &&
+    at === undefined &&
+    from === undefined
+  ) {
     const item = await context.store.get(keyOf(definition, namespace, selection.name));
     const items = item && selection.matches(viewOf(definition, item)) ? [item] : [];
     return { items, revision: context.store.revision() };

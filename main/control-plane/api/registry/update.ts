@@ -48,10 +48,9 @@ export async function updateObject(
     }
     const old = viewOf(definition, item);
     const body = await change(old);
-    const named = body.metadata.resourceVersion ?? "";
     const written = await attemptUpdate(context, request, item, old, body);
     if (written) return written;
-    if (named !== "" && named !== old.metadata.resourceVersion) throw conflict(definition, name, STALE);
+    // A body that names the version it was read at is refused by the next round's check.
     if (attempt >= ATTEMPTS) throw conflict(definition, name, STALE);
   }
 }
