@@ -2,15 +2,13 @@
  * Server-side apply: who owns which field, what an applied configuration changes and takes away, and where
  * it meets others. Semantics: Kubernetes' "Server-Side Apply" (structured merge).
  */
-import type { GroupVersionKind, KubeObject, ManagedFieldsEntry } from "../object.ts";
+import type { GroupVersionKind, KubeObject } from "../object.ts";
 import { apiVersionOf } from "../object.ts";
 import { factsFor } from "../facts/index.ts";
-import { StatusError } from "../status.ts";
 import type { FieldSet, Shape, Struct } from "./field-set.ts";
 import {
   difference,
   emptySet,
-  fromFieldsV1,
   intersection,
   isEmptySet,
   isStruct,
@@ -19,10 +17,12 @@ import {
   ownershipOf,
   sameSet,
   setOf,
-  showPath,
-  toFieldsV1,
   union,
 } from "./field-set.ts";
+import type { Manager } from "./managers.ts";
+import { conflictError, isSame, readManagers, stamp, writeManagers } from "./managers.ts";
+
+const beforeFirst = "before-first-apply";
 
 /** Nobody owns these: the server does. */
 const serverFields = new Set([
@@ -37,18 +37,6 @@ const serverFields = new Set([
   "resourceVersion",
   "managedFields",
 ]);
-const mostUpdaters = 10;
-const bucket = "ancient-changes";
-const beforeFirst = "before-first-apply";
-
-interface Manager {
-  manager: string;
-  operation: "Apply" | "Update";
-  apiVersion: string;
-  subresource: string;
-  time: string;
-  set: FieldSet;
-}
 
 export interface ApplyOptions {
   /** What is stored now; undefined where the object is to be made. */
@@ -72,8 +60,6 @@ export interface TrackOptions {
   now: Date;
 }
 
-const stamp = (now: Date): string => `${now.toISOString().slice(0, 19)}Z`;
-
 function shapeFor(gvk: GroupVersionKind): Shape {
   const fact = factsFor(gvk);
   return fact && { type: fact.id };
@@ -91,53 +77,6 @@ function ownSet(object: KubeObject, shape: Shape): FieldSet {
   set.member = false;
   return set;
 }
-
-function readManagers(object: KubeObject | undefined): Manager[] {
-  return (object?.metadata.managedFields ?? [])
-    .filter((entry) => entry.operation !== undefined)
-    .map((entry) => ({
-      manager: entry.manager ?? "",
-      operation: entry.operation as Manager["operation"],
-      apiVersion: entry.apiVersion ?? "",
-      subresource: entry.subresource ?? "",
-      time: entry.time ?? "",
-      set: { ...fromFieldsV1(entry.fieldsV1), member: false },
-    }));
-}
-
-function writeManagers(managers: readonly Manager[]): ManagedFieldsEntry[] {
-  return capped(managers.filter(({ set }) => !isEmptySet(set))).map((one) => ({
-    manager: one.manager,
-    operation: one.operation,
-    apiVersion: one.apiVersion,
-    ...(one.time ? { time: one.time } : {}),
-    fieldsType: "FieldsV1",
-    fieldsV1: toFieldsV1(one.set),
-    ...(one.subresource ? { subresource: one.subresource } : {}),
-  }));
-}
-
-/** At most ten who update: the oldest are put into one bucket. */
-function capped(managers: Manager[]): Manager[] {
-  const updaters = managers
-    .filter(({ operation }) => operation === "Update")
-    .toSorted((a, b) => (a.time < b.time ? -1 : 1));
-  if (updaters.length <= mostUpdaters) return managers;
-  const old = updaters.slice(0, updaters.length - mostUpdaters + 1);
-  const merged: Manager = {
-    ...(old.at(-1) as Manager),
-    manager: bucket,
-    subresource: "",
-    set: old.map(({ set }) => set).reduce(union),
-  };
-  return [merged, ...managers.filter((one) => !old.includes(one))];
-}
-
-const isSame = (a: Omit<Manager, "set" | "time">, b: Omit<Manager, "set" | "time">): boolean =>
-  a.manager === b.manager &&
-  a.operation === b.operation &&
-  a.apiVersion === b.apiVersion &&
-  a.subresource === b.subresource;
 
 /**
  * The object as it will be: the configuration merged into what is stored, what this manager applied before
@@ -332,30 +271,4 @@ function equal(a: unknown, b: unknown): boolean {
   const [left, right] = [a as Struct, b as Struct];
   const keys = new Set([...Object.keys(left), ...Object.keys(right)]);
   return [...keys].every((key) => equal(left[key], right[key]));
-}
-
-function conflictError(conflicts: readonly { other: Manager; path: string[] }[]): StatusError {
-  const causes = conflicts.map(({ other, path }) => ({
-    reason: "FieldManagerConflict",
-    message: `conflict with ${showManager(other)}`,
-    field: showPath(path),
-  }));
-  let message: string;
-  if (conflicts.length === 1) {
-    message = `Apply failed with 1 conflict: ${causes[0]?.message}: ${causes[0]?.field}`;
-  } else {
-    const byManager = Map.groupBy(conflicts, ({ other }) => showManager(other));
-    const lines = [...byManager]
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .flatMap(([name, list]) => [`conflicts with ${name}:`, ...list.map(({ path }) => `- ${showPath(path)}`)]);
-    message = `Apply failed with ${conflicts.length} conflicts: ${lines.join("\n")}`;
-  }
-  return new StatusError("Conflict", message, { causes });
-}
-
-function showManager({ manager, operation, apiVersion, subresource, time }: Manager): string {
-  const name = JSON.stringify(manager);
-  if (operation === "Apply") return name;
-  const by = subresource ? ` with subresource ${JSON.stringify(subresource)}` : "";
-  return `${name}${by} using ${apiVersion}${time ? ` at ${time}` : ""}`;
 }
