@@ -10,7 +10,9 @@ export type WorkerRequest =
   | { call: "compact"; revision: number }
   | { call: "close" };
 
-export type WorkerAnswer = { id: number; result: unknown } | { id: number; error: string; code: "STORE_DAMAGED" | "STORE_NEWER" | "STORE_IO" };
+export type WorkerAnswer =
+  | { id: number; result: unknown }
+  | { id: number; error: string; code: "STORE_DAMAGED" | "STORE_NEWER" | "STORE_IO" };
 
 const SCHEMA_VERSION = 1;
 /** How many of the newest mutations a fresh process gets for its watchers. */
@@ -34,7 +36,12 @@ class FileError extends Error {
 const { file } = workerData as { file: string };
 let db: Database.Database;
 
-const mutationOf = (row: Row): Mutation => ({ revision: row.revision, key: row.key, value: row.value ?? undefined, createRevision: row.created });
+const mutationOf = (row: Row): Mutation => ({
+  revision: row.revision,
+  key: row.key,
+  value: row.value ?? undefined,
+  createRevision: row.created,
+});
 
 function open(): InitialState {
   try {
@@ -43,7 +50,11 @@ function open(): InitialState {
     db.pragma("synchronous = FULL");
     db.pragma("wal_autocheckpoint = 2000");
     const version = db.pragma("user_version", { simple: true }) as number;
-    if (version > SCHEMA_VERSION) throw new FileError("STORE_NEWER", `${file} was written by a newer version of Drydock (format ${version}; this one knows ${SCHEMA_VERSION})`);
+    if (version > SCHEMA_VERSION)
+      throw new FileError(
+        "STORE_NEWER",
+        `${file} was written by a newer version of Drydock (format ${version}; this one knows ${SCHEMA_VERSION})`,
+      );
     if (version === 0) {
       // `log` has every write since the last compaction, and for each older key its newest value.
       db.exec(`
@@ -55,17 +66,27 @@ function open(): InitialState {
         PRAGMA user_version = ${SCHEMA_VERSION};
         COMMIT;`);
     }
-    const number = (name: string): number => (db.prepare("SELECT number FROM meta WHERE name = ?").pluck().get(name) as number | undefined) ?? 0;
+    const number = (name: string): number =>
+      (db.prepare("SELECT number FROM meta WHERE name = ?").pluck().get(name) as number | undefined) ?? 0;
     const newest = (db.prepare("SELECT max(revision) FROM log").pluck().get() as number | null) ?? 0;
     const current = db
-      .prepare("SELECT log.* FROM log JOIN (SELECT max(revision) AS newest FROM log GROUP BY key) ON log.revision = newest WHERE value IS NOT NULL")
+      .prepare(
+        "SELECT log.* FROM log JOIN (SELECT max(revision) AS newest FROM log GROUP BY key) ON log.revision = newest WHERE value IS NOT NULL",
+      )
       .all() as Row[];
     const compactRevision = number("compacted");
-    const recent = db.prepare("SELECT * FROM log WHERE revision > ? ORDER BY revision DESC LIMIT ?").all(compactRevision, RECENT) as Row[];
+    const recent = db
+      .prepare("SELECT * FROM log WHERE revision > ? ORDER BY revision DESC LIMIT ?")
+      .all(compactRevision, RECENT) as Row[];
     return {
       revision: Math.max(newest, number("revision")),
       compactRevision,
-      current: current.map((row) => ({ key: row.key, value: row.value as Uint8Array, createRevision: row.created, modRevision: row.revision })),
+      current: current.map((row) => ({
+        key: row.key,
+        value: row.value as Uint8Array,
+        createRevision: row.created,
+        modRevision: row.revision,
+      })),
       // Without their previous values these events are of no use to selectors: only what is complete in itself is handed out.
       recent: withPrevious(recent.toReversed().map(mutationOf)),
     };
@@ -90,7 +111,8 @@ function withPrevious(mutations: Mutation[]): Mutation[] {
 function commit(batch: Mutation[]): void {
   const insert = db.prepare("INSERT INTO log (revision, key, value, created) VALUES (?, ?, ?, ?)");
   db.transaction(() => {
-    for (const { revision, key, value, createRevision } of batch) insert.run(revision, key, value ?? null, createRevision);
+    for (const { revision, key, value, createRevision } of batch)
+      insert.run(revision, key, value ?? null, createRevision);
   })();
 }
 
@@ -98,9 +120,9 @@ function compact(revision: number): void {
   db.transaction(() => {
     // What was overwritten or deleted by then goes; each key's value as of then stays.
     db.prepare(
-      `DELETE FROM log WHERE revision <= ?1 AND (value IS NULL OR EXISTS
-         (SELECT 1 FROM log later WHERE later.key = log.key AND later.revision > log.revision AND later.revision <= ?1))`,
-    ).run(revision);
+      `DELETE FROM log WHERE revision <= @at AND (value IS NULL OR EXISTS
+         (SELECT 1 FROM log later WHERE later.key = log.key AND later.revision > log.revision AND later.revision <= @at))`,
+    ).run({ at: revision });
     db.prepare("UPDATE meta SET number = ? WHERE name = 'compacted'").run(revision);
     // The newest revision may have been a deletion that is gone from the log now: revisions are never reused.
     db.prepare("UPDATE meta SET number = max(number, ?) WHERE name = 'revision'").run(revision);
@@ -114,7 +136,11 @@ function answer(request: WorkerRequest): unknown {
     case "commit":
       return commit(request.batch);
     case "history":
-      return (db.prepare("SELECT * FROM log WHERE revision > ? AND revision <= ? ORDER BY revision").all(request.from, request.to) as Row[]).map(mutationOf);
+      return (
+        db
+          .prepare("SELECT * FROM log WHERE revision > ? AND revision <= ? ORDER BY revision")
+          .all(request.from, request.to) as Row[]
+      ).map(mutationOf);
     case "compact":
       return compact(request.revision);
     case "close":
@@ -128,7 +154,11 @@ parentPort?.on("message", (request: WorkerRequest & { id: number }) => {
   try {
     reply = { id: request.id, result: answer(request) };
   } catch (error) {
-    reply = { id: request.id, error: (error as Error).message, code: error instanceof FileError ? error.code : "STORE_IO" };
+    reply = {
+      id: request.id,
+      error: (error as Error).message,
+      code: error instanceof FileError ? error.code : "STORE_IO",
+    };
   }
   parentPort?.postMessage(reply);
 });
