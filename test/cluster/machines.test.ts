@@ -15,7 +15,8 @@ import { Wire, echoReplyOf } from "./tools/wire.ts";
 const FIRST = "10.240.0.21";
 const SECOND = "10.240.0.22";
 const ANSWER_MILLIS = 30_000;
-const BOOT_MILLIS = 240_000;
+/** A computer that emulates others at the same time takes minutes for what takes 20 s alone. */
+const BOOT_MILLIS = 480_000;
 
 let bench: Bench;
 let first: Machine;
@@ -65,8 +66,8 @@ describe("machines", () => {
   });
 
   it("gives each its own address, reachable over the switch", async () => {
-    await first.send({ type: "identity", identity: identityOf("one", FIRST) });
-    await second.send({ type: "identity", identity: identityOf("two", SECOND) });
+    name(first, "one", FIRST);
+    name(second, "two", SECOND);
     await reached(first, ["certificate"], ANSWER_MILLIS);
     await reached(second, ["certificate"], ANSWER_MILLIS);
     expect(await wire.ping(FIRST, { millis: ANSWER_MILLIS })).toBe(true);
@@ -151,7 +152,8 @@ describe("machines", () => {
     expect(await exit).toMatchObject({ expected: false });
     expect(second.state()).toBe("failed");
     second = await bench.driver.start(bench.spec("two"), bench.progress);
-    await reached(second, ["awaiting-identity", "identity", "network", "certificate"], BOOT_MILLIS);
+    name(second, "two", SECOND);
+    await reached(second, ["certificate"], BOOT_MILLIS);
     expect(await wire.ping(SECOND, { millis: BOOT_MILLIS })).toBe(true);
   });
 
@@ -177,6 +179,16 @@ describe("machines", () => {
     await expect(stat(spec.folder)).rejects.toMatchObject({ code: "ENOENT" });
   });
 });
+
+/** Tells a machine who it is whenever it asks, as the engine does. */
+function name(machine: Machine, nodeName: string, address: string): void {
+  let told = 0;
+  machine.onMessage((message) => {
+    if (!("stage" in message) || message.stage !== "awaiting-identity" || Date.now() - told < 5000) return;
+    told = Date.now();
+    void machine.send({ type: "identity", identity: identityOf(nodeName, address) });
+  });
+}
 
 function framesOut(machineId: string): number {
   return (

@@ -3,8 +3,10 @@
  * recipe; the agent is not part of it but travels in the initrd, so that a new agent costs no new image.
  */
 import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm, stat, statfs, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { pipeline } from "node:stream/promises";
 import {
   IMAGE_BYTES,
   KERNEL_APPEND,
@@ -40,6 +42,8 @@ export interface ImageManifest {
   version: string;
   createdAt: string;
   files: Record<string, number>;
+  /** SHA-256 of each file, in hexadecimal. */
+  digests?: Record<string, string>;
 }
 
 export const MANIFEST_FORMAT = 1;
@@ -85,17 +89,11 @@ export async function findImage(imagesFolder: string): Promise<NodeImage | undef
   const folder = path.join(imagesFolder, newest);
   const text = await readIfThere(path.join(folder, MANIFEST));
   if (text === undefined) return undefined;
-  const broken = (why: string): MachineError =>
-    new MachineError({
-      code: "IMAGE_BROKEN",
-      message: `The node image in ${folder} is broken: ${why}.`,
-      advice: "Build it again: drydock image build --rebuild",
-    });
   let manifest: ImageManifest;
   try {
     manifest = JSON.parse(text) as ImageManifest;
   } catch {
-    throw broken("manifest.json cannot be read");
+    throw broken(folder, "manifest.json cannot be read");
   }
   if (manifest.format !== MANIFEST_FORMAT || manifest.version !== version) {
     throw new MachineError({
@@ -106,8 +104,8 @@ export async function findImage(imagesFolder: string): Promise<NodeImage | undef
   }
   for (const [name, bytes] of Object.entries(manifest.files)) {
     const size = (await stat(path.join(folder, name)).catch(() => undefined))?.size;
-    if (size === undefined) throw broken(`${name} is missing`);
-    if (size !== bytes) throw broken(`${name} has ${size} bytes instead of ${bytes}`);
+    if (size === undefined) throw broken(folder, `${name} is missing`);
+    if (size !== bytes) throw broken(folder, `${name} has ${size} bytes instead of ${bytes}`);
   }
   const agent = await agentBundle();
   const initrd = path.join(folder, `initrd-${agent.hash}.img`);
@@ -133,6 +131,35 @@ export async function findImage(imagesFolder: string): Promise<NodeImage | undef
     key: createHash("sha256").update([newest, agent.hash, KERNEL_APPEND].join("|")).digest("hex").slice(0, 16),
     bytes: Object.values(manifest.files).reduce((sum, size) => sum + size, 0),
   };
+}
+
+/** Reads every byte (a second or two): what a template is to be made of is the image that was built. */
+export async function verifyImage(image: NodeImage): Promise<void> {
+  const folder = path.dirname(image.disk);
+  const { digests } = JSON.parse(await readFile(path.join(folder, MANIFEST), "utf8")) as ImageManifest;
+  if (!digests) return;
+  const found = await digestsOf(folder, Object.keys(digests));
+  for (const [name, digest] of Object.entries(digests)) {
+    if (found[name] !== digest) throw broken(folder, `${name} is not what was built`);
+  }
+}
+
+async function digestsOf(folder: string, names: string[]): Promise<Record<string, string>> {
+  const digests: Record<string, string> = {};
+  for (const name of names) {
+    const hash = createHash("sha256");
+    await pipeline(createReadStream(path.join(folder, name)), hash);
+    digests[name] = hash.digest("hex");
+  }
+  return digests;
+}
+
+function broken(folder: string, why: string): MachineError {
+  return new MachineError({
+    code: "IMAGE_BROKEN",
+    message: `The node image in ${folder} is broken: ${why}.`,
+    advice: "Build it again: drydock image build --rebuild",
+  });
 }
 
 /** A broken image is built again: that costs a minute and loses nothing. */
@@ -200,7 +227,13 @@ export async function ensureImage(
     await mkdir(staging, { mode: 0o700 });
     try {
       const files = await buildImage(staging, progress, options.signal);
-      const manifest: ImageManifest = { format: MANIFEST_FORMAT, version, createdAt: new Date().toISOString(), files };
+      const manifest: ImageManifest = {
+        format: MANIFEST_FORMAT,
+        version,
+        createdAt: new Date().toISOString(),
+        files,
+        digests: await digestsOf(staging, Object.keys(files)),
+      };
       await writeFile(path.join(staging, MANIFEST), JSON.stringify(manifest, undefined, 2));
       const builds = await buildsOf(imagesFolder, version);
       const last = builds.at(-1);

@@ -4,7 +4,7 @@
  * their pid files.
  */
 import { createHash } from "node:crypto";
-import { mkdir, open, rename, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, rename, rm, stat } from "node:fs/promises";
 import path from "node:path";
 import { MachineError } from "../failure.ts";
 import { ensureImage, findImage } from "../image/image.ts";
@@ -14,38 +14,20 @@ import type { DriverOptions } from "../drivers.ts";
 import { LearningSwitch } from "../network/switch.ts";
 import { imagesFolder, templatesFolder } from "../paths.ts";
 import { TEMPLATE_MAC, qemuArguments } from "./arguments.ts";
-import type { Kernel, MachineArguments, Sockets } from "./arguments.ts";
+import type { MachineArguments, Sockets } from "./arguments.ts";
 import { followFile } from "./console.ts";
+import { filesOf, isThere, processName, readOrigin, writeWhole } from "./files.ts";
+import type { Files, Origin } from "./files.ts";
 import { QemuMachine } from "./machine.ts";
 import { loadState, saveState, untilNoMigration } from "./migration.ts";
 import { probeQemu } from "./probe.ts";
-import { findQemu, killQemu, lastLines, readIfThere, spawnQemu } from "./process.ts";
+import { findQemu, killQemu, lastLines, spawnQemu } from "./process.ts";
 import type { QemuProcess } from "./process.ts";
 import { Qmp } from "./qmp.ts";
 import { cleanMaking, ensureTemplate, findTemplate, touchTemplate } from "./template.ts";
 import type { Shape } from "./template.ts";
+import { forgetState, isUsable, keepState, noteSuspended } from "./suspended.ts";
 import { createOverlay, qemuVersion } from "./tools.ts";
-
-/** What a machine was made of: kept beside its disk, since images and templates come and go. */
-interface Origin {
-  boot: Kernel;
-  image: { disk: string; format: "raw" | "qcow2" };
-  /** Frozen memory and state that fit its disk, until it has run once. */
-  template?: { ram: string; state: string };
-  /** The machine's NIC has this MAC: a clone keeps its template's in its frozen state. */
-  mac: string;
-}
-
-interface Files {
-  origin: string;
-  disk: string;
-  console: string;
-  log: string;
-  pid: string;
-  /** Saved state of a suspended machine, and the QEMU that wrote it. */
-  state: string;
-  stateQemu: string;
-}
 
 const QMP_MILLIS = 20_000;
 const LOAD_MILLIS = 120_000;
@@ -130,7 +112,7 @@ export class QemuDriver implements MachineDriver {
   async start(spec: MachineSpec, progress: Progress, signal?: AbortSignal): Promise<Machine> {
     const files = filesOf(spec);
     const origin = await readOrigin(files);
-    if (await this.suspendedHere(files)) {
+    if (await isUsable(files, await qemuVersion())) {
       try {
         progress.log("going on from its saved state");
         return await this.resume(
@@ -138,8 +120,7 @@ export class QemuDriver implements MachineDriver {
           files,
           origin,
           { memory: { kind: "own" }, state: files.state, ignoreShared: false },
-          // Once it runs its disk moves on, and this memory must never meet that disk again.
-          () => rm(files.state, { force: true }),
+          () => forgetState(files),
           signal,
         );
       } catch (error) {
@@ -147,7 +128,7 @@ export class QemuDriver implements MachineDriver {
         progress.log(`its saved state cannot be used, so it boots: ${String(error)}`);
       }
     }
-    await rm(files.state, { force: true });
+    await forgetState(files);
     const { template, ...booted } = origin;
     const keepBooted = (): Promise<void> => writeWhole(files.origin, JSON.stringify(booted, null, 2));
     if (template) {
@@ -224,8 +205,7 @@ export class QemuDriver implements MachineDriver {
     try {
       progress.log("saving its memory");
       await saveState(held.qmp, making, { ignoreShared: false, deadlineMillis: SAVE_MILLIS });
-      await writeFile(files.stateQemu, await qemuVersion(), { mode: 0o600 });
-      await durable(making);
+      await noteSuspended(files, await qemuVersion());
       await rename(making, files.state);
     } catch (error) {
       held.ending = undefined;
@@ -237,6 +217,10 @@ export class QemuDriver implements MachineDriver {
     await held.qmp.execute("quit").catch((error: unknown) => this.options.log(`${held.id}: quit: ${String(error)}`));
     if (!(await held.gone(20_000))) await killQemu(held.process);
     await this.letGo(held);
+    void keepState(files).catch((error: unknown) => {
+      // Gone on from, or deleted, meanwhile.
+      if ((error as NodeJS.ErrnoException).code !== "ENOENT") this.options.log(`${held.id}: ${String(error)}`);
+    });
   }
 
   async delete(spec: MachineSpec): Promise<void> {
@@ -269,11 +253,6 @@ export class QemuDriver implements MachineDriver {
         advice: "Build it with `drydock image build`.",
       });
     return image;
-  }
-
-  private async suspendedHere(files: Files): Promise<boolean> {
-    const wrote = await readIfThere(files.stateQemu);
-    return (await isThere(files.state)) && wrote === (await qemuVersion());
   }
 
   /** Starts a machine that waits for its state, gives it that, and lets it run; `beforeRunning` is the last chance to note that. */
@@ -397,63 +376,12 @@ export class QemuDriver implements MachineDriver {
   }
 }
 
-function filesOf({ folder }: MachineSpec): Files {
-  return {
-    origin: path.join(folder, "origin.json"),
-    disk: path.join(folder, "disk.qcow2"),
-    console: path.join(folder, "console.log"),
-    log: path.join(folder, "qemu.log"),
-    pid: path.join(folder, "qemu.pid"),
-    state: path.join(folder, "suspended"),
-    stateQemu: path.join(folder, "suspended-by"),
-  };
-}
-
-async function readOrigin(files: Files): Promise<Origin> {
-  const text = await readIfThere(files.origin);
-  if (text === undefined)
-    throw new MachineError({
-      code: "MACHINE_FAILED",
-      message: `${files.origin} is missing`,
-      advice: "Delete the cluster and create it again.",
-    });
-  return JSON.parse(text) as Origin;
-}
-
 function aborted(signal: AbortSignal): Promise<never> {
   return new Promise((_, reject) => {
     const abort = (): void => reject(signal.reason as Error);
     if (signal.aborted) abort();
     else signal.addEventListener("abort", abort, { once: true });
   });
-}
-
-function isThere(file: string): Promise<boolean> {
-  return stat(file).then(
-    () => true,
-    () => false,
-  );
-}
-
-/** Whoever reads it sees the old text or the new, never half. */
-async function writeWhole(file: string, text: string): Promise<void> {
-  await writeFile(`${file}.new`, text, { mode: 0o600 });
-  await durable(`${file}.new`);
-  await rename(`${file}.new`, file);
-}
-
-/** On the disk, not only on its way there. */
-async function durable(file: string): Promise<void> {
-  const handle = await open(file, "r+");
-  try {
-    await handle.datasync();
-  } finally {
-    await handle.close();
-  }
-}
-
-function processName(spec: MachineSpec): string {
-  return `drydock-${spec.id}`;
 }
 
 function own(machine: Machine): QemuMachine {

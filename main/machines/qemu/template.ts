@@ -10,6 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { AgentMessage, AgentStage } from "../../../common/node/identity.ts";
 import { lockHolder } from "../../host/lock.ts";
 import { withLock } from "../image/lock.ts";
+import { verifyImage } from "../image/image.ts";
 import type { NodeImage } from "../image/image.ts";
 import type { Accelerator, Progress } from "../driver.ts";
 import { MachineError } from "../failure.ts";
@@ -34,7 +35,7 @@ export interface Template {
   state: string;
 }
 
-const BOOT_MILLIS = 5 * 60_000;
+const BOOT_MILLIS = 15 * 60_000;
 const PING_MILLIS = 500;
 const SAVE_MILLIS = 60_000;
 const QMP_MILLIS = 20_000;
@@ -90,6 +91,7 @@ export async function ensureTemplate(
     const made = await findTemplate(folder, image, shape);
     if (made) return made;
     await roomFor(folder, shape);
+    await verifyImage(image);
     const making = templateIn(path.join(folder, `.making-${key}`));
     await removeMaking(making.folder, key);
     await mkdir(making.folder, { mode: 0o700 });
