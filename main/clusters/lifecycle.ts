@@ -46,7 +46,7 @@ function nodeSteps({ nodes, containers, templates }: Members): StepPlan[] {
       kind: `machine-${before === "suspended" ? "resume" : before === undefined && templates ? "clone" : "boot"}`,
       title: `Start ${name}`,
       group: name,
-      deadlineMillis: 5 * MINUTE,
+      deadlineMillis: 10 * MINUTE,
     },
     ...(containers
       ? [
@@ -55,11 +55,11 @@ function nodeSteps({ nodes, containers, templates }: Members): StepPlan[] {
             kind: before === undefined ? "node-join" : `node-return-${before}`,
             title: `${name} joins the cluster`,
             group: name,
-            deadlineMillis: 5 * MINUTE,
+            deadlineMillis: 10 * MINUTE,
           },
         ]
       : []),
-    { id: `${name}:ready`, kind: "node-ready", title: `${name} is Ready`, group: name, deadlineMillis: 5 * MINUTE },
+    { id: `${name}:ready`, kind: "node-ready", title: `${name} is Ready`, group: name, deadlineMillis: 10 * MINUTE },
   ]);
 }
 
@@ -101,7 +101,7 @@ export function stopSteps({ nodes }: Pick<Members, "nodes">, suspend: boolean): 
       kind: suspend ? "machine-suspend" : "machine-stop",
       title: suspend ? `Suspend ${name}` : `Shut down ${name}`,
       group: name,
-      deadlineMillis: 5 * MINUTE,
+      deadlineMillis: 10 * MINUTE,
     })),
     {
       id: "control-plane-stop",
@@ -135,7 +135,7 @@ export function deleteSteps({ nodes }: Pick<Members, "nodes">): StepPlan[] {
 
 export function nodeStopSteps(name: string): StepPlan[] {
   return [
-    { id: `${name}:stop`, kind: "machine-stop", title: `Shut down ${name}`, group: name, deadlineMillis: 5 * MINUTE },
+    { id: `${name}:stop`, kind: "machine-stop", title: `Shut down ${name}`, group: name, deadlineMillis: 10 * MINUTE },
   ];
 }
 
