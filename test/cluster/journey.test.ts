@@ -154,7 +154,19 @@ describe("the hello application", () => {
   });
 
   it("is found by name from another Pod, on another node, by ClusterIP and by Pod address", async () => {
-    await ok("run", "probe", "--image=drydock.local/busybox:1", "--restart=Never", "--command", "--", "sleep", "3600");
+    // On the worker that no later test kills.
+    const overrides = `--overrides=${JSON.stringify({ spec: { nodeName: "journey-worker-1" } })}`;
+    await ok(
+      "run",
+      "probe",
+      overrides,
+      "--image=drydock.local/busybox:1",
+      "--restart=Never",
+      "--command",
+      "--",
+      "sleep",
+      "3600",
+    );
     await ok("wait", "pod/probe", "--for=condition=Ready", "--timeout=180s");
     expect(
       await ok("exec", "probe", "--", "wget", "-qO-", "-T", "10", "http://hello.default.svc.cluster.local/"),

@@ -80,7 +80,8 @@ export class Dock {
 
   /** Sockets that lie in the run folder. */
   sockets(): string[] {
-    return existsSync(this.run) ? readdirSync(this.run) : [];
+    // A new engine tries accelerators for a few seconds, in a folder of its own.
+    return existsSync(this.run) ? readdirSync(this.run).filter((name) => !name.startsWith("probe-")) : [];
   }
 
   enginePid(): number {

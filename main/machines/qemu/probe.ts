@@ -5,7 +5,7 @@
  * kept per QEMU and per what was booted.
  */
 import { createHash } from "node:crypto";
-import { access, constants, mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { access, constants, mkdir, mkdtemp, readFile, readdir, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Accelerator, DriverProbe } from "../driver.ts";
@@ -22,6 +22,7 @@ const BOOT_MILLIS = 5000;
 /** A "no" may be mended (a setting of the firmware, a group joined), so it is asked again after a day. */
 const NO_MILLIS = 24 * 60 * 60_000;
 const SAID = "drydock";
+const FOLDER = "probe-";
 
 export interface ProbeOptions {
   /** Where answers are kept. */
@@ -77,7 +78,11 @@ async function kvmMissing(): Promise<string | undefined> {
 
 async function tryToBoot(name: Accelerator, { work, kernel }: ProbeOptions): Promise<Tried> {
   await mkdir(work, { recursive: true, mode: 0o700 });
-  const folder = await mkdtemp(path.join(work, "probe-"));
+  // What a killed engine was just trying.
+  for (const entry of await readdir(work)) {
+    if (entry.startsWith(FOLDER)) await rm(path.join(work, entry), { recursive: true, force: true });
+  }
+  const folder = await mkdtemp(path.join(work, FOLDER));
   try {
     const serial = path.join(folder, "serial");
     const log = path.join(folder, "qemu.log");
