@@ -18,6 +18,14 @@ export function toFailure(error: unknown): Failure {
   if (error instanceof ORPCError && error.code === "BAD_REQUEST") {
     return { code: "BAD_REQUEST", message: error.message, advice: "Check what was typed and try again." };
   }
+  // What a call says that was under way when its connection ended.
+  if (error instanceof Error && error.message.startsWith("[AsyncIdQueue]")) {
+    return {
+      code: "CONNECTION_LOST",
+      message: "The connection to the engine was lost.",
+      advice: "It is being looked for; try again when it is back.",
+    };
+  }
   return {
     code: "UNEXPECTED",
     message: error instanceof Error ? error.message : String(error),

@@ -36,20 +36,24 @@ export function socketUrl(location: Pick<Location, "protocol" | "host">): string
   return `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/rpc`;
 }
 
-function connectSocket(url: string): Connect {
+/** The signal gives up waiting for the connection; once it is open, it is no longer listened to. */
+export function connectSocket(url: string): Connect {
   return (signal) =>
     new Promise((resolve, reject) => {
       const socket = new WebSocket(url);
       socket.binaryType = "arraybuffer";
       const fail = (message: string): void => {
-        socket.close();
+        signal.removeEventListener("abort", giveUp);
         reject(new Error(message));
+        socket.close();
       };
-      signal.addEventListener("abort", () => fail("The connection was given up."), { once: true });
+      const giveUp = (): void => fail("The engine does not answer in time.");
+      signal.addEventListener("abort", giveUp, { once: true });
       socket.addEventListener("error", () => fail("The engine does not answer."), { once: true });
       socket.addEventListener(
         "open",
         () => {
+          signal.removeEventListener("abort", giveUp);
           const closed = new Promise<string>((done) => {
             socket.addEventListener("close", (event) => done(event.reason || "The engine closed the connection."));
           });

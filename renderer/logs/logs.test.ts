@@ -72,7 +72,7 @@ describe("a container's log", () => {
     stop.abort();
     await reading;
     expect(seen).toEqual(["one", "two", "three"]);
-    expect(remarks).toEqual(["the node is away"]);
+    expect(remarks).toEqual(["the node is away", ""]);
     expect(paths[0]).toContain("tailLines=10");
     expect(paths[2]).toContain("sinceTime=2026-01-01T00%3A00%3A02Z");
   });

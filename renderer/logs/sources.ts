@@ -2,6 +2,7 @@
 import type { KubeObject } from "../../common/kube/object.ts";
 import { isStatus } from "../../common/kube/status.ts";
 import { pause, pauseBefore } from "../engine/connection.ts";
+import { messageOf } from "../engine/failure.ts";
 import { kubePath, lines, PODS, type KubeApi } from "../kube/api.ts";
 import { containersOf } from "../kube/pods.ts";
 
@@ -13,7 +14,7 @@ export interface LogOptions {
 
 export interface Sink {
   line: (source: string, text: string) => void;
-  /** A remark about a source, shown between its lines: waiting, ended, failed. */
+  /** A remark about a source: waiting, ended, failed; "" when it goes on after all. */
   remark: (source: string, text: string) => void;
 }
 
@@ -45,6 +46,7 @@ export async function readContainer(
       for await (const line of lines(api.stream(path, { signal }))) {
         if (signal.aborted) return;
         failures = 0;
+        if (remarked !== "") sink.remark(source, "");
         remarked = "";
         const time = line.slice(0, line.indexOf(" "));
         // Taking up again may repeat lines of the very same second.
@@ -55,7 +57,7 @@ export async function readContainer(
       if (signal.aborted || !options.follow || options.previous) return;
     } catch (error) {
       if (signal.aborted) return;
-      const text = error instanceof Error ? error.message : String(error);
+      const text = messageOf(error);
       if (text !== remarked) sink.remark(source, text);
       remarked = text;
       if (isStatus(error, "NotFound") || !options.follow || options.previous) return;
