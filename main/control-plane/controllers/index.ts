@@ -9,6 +9,7 @@ import { certificateController } from "./certificates/index.ts";
 import { cronJobController } from "./cronjob/index.ts";
 import { daemonSetController } from "./daemonset/index.ts";
 import { deploymentController } from "./deployment/index.ts";
+import { disruptionController } from "./disruption/index.ts";
 import { endpointSliceController, endpointsController } from "./endpoints/index.ts";
 import { garbageCollector } from "./garbage-collector/index.ts";
 import { jobController } from "./job/index.ts";
@@ -59,6 +60,7 @@ function definitions(options: ControllersOptions): ControllerDefinition[] {
     statefulSetController,
     jobController,
     cronJobController,
+    disruptionController,
     endpointSliceController,
     endpointsController,
     nodeLifecycleController,
