@@ -100,6 +100,11 @@ export const CATALOGUE = {
     advice: "Build it again with `drydock image build --rebuild`.",
     action: rebuild,
   },
+  IMAGE_VERSION: {
+    meaning: "The node image is of another version than this Drydock.",
+    advice: "Build it again with `drydock image build --rebuild`.",
+    action: rebuild,
+  },
   IMAGE_BUILD_FAILED: {
     meaning: "Building the node image failed.",
     advice: "Read the last lines; a Debian mirror must be reachable.",

@@ -199,16 +199,23 @@ async function prepare(cluster: Cluster, context: StepContext): Promise<void> {
 export async function runStart(cluster: Cluster, run: OperationRun, nodes: ClusterNode[]): Promise<void> {
   cluster.activity = "starting";
   cluster.failure = undefined;
+  const { phase } = cluster.record;
   try {
+    // Wanted from now on: whatever happens to this engine, the next one takes up what has started.
+    cluster.record.phase = "running";
+    await cluster.save();
     const controlPlane = run.step("control-plane", (context) => cluster.startControlPlane(context.log, context.signal));
     await together(run, [controlPlane, ...nodes.map((node) => bringUp(cluster, node, run, controlPlane))]);
-    cluster.record.phase = "running";
     for (const node of nodes) node.record.stopped = false;
     await cluster.save();
   } catch (error) {
     await run.abandon(error);
     // Machines that came up stay up if the cluster was running before; else everything is as it was.
-    if (cluster.record.phase === "stopped") await stopAll(cluster);
+    if (phase === "stopped") {
+      await stopAll(cluster);
+      cluster.record.phase = "stopped";
+      await cluster.save();
+    }
     throw error;
   } finally {
     cluster.activity = undefined;
