@@ -14,7 +14,15 @@ const arrows = {
   renderer: ["renderer", "preload", "common"],
   preload: ["preload", "common"],
   "main/desktop": ["main/desktop", "main/engine", "main/host", "common"],
-  "main/cli": ["main/cli", "main/host", "main/setup", "main/engine", "main/clusters", "main/control-plane/main.ts", "common"],
+  "main/cli": [
+    "main/cli",
+    "main/host",
+    "main/setup",
+    "main/engine",
+    "main/clusters",
+    "main/control-plane/main.ts",
+    "common",
+  ],
   "main/engine": ["main/engine", "main/host", "main/clusters", "main/machines", "main/control-plane", "common"],
   "main/clusters": ["main/clusters", "main/host", "main/machines", "main/control-plane", "common"],
   "main/machines": ["main/machines", "main/host", "vm-images/recipe.ts", "common"],
@@ -60,7 +68,9 @@ for (const file of ["common", "main", "preload", "renderer", "vm-images"]
     if (target.startsWith(".")) {
       const to = relative(root, resolve(root, dirname(file), target));
       const inHouse = /^(common|main|preload|renderer|vm-images|test)\//.test(to);
-      const allowed = arrows[folder].some((f) => within(to, f)) || (isTest(file) && (to.startsWith("test/") || to.includes("/testing/")));
+      const allowed =
+        arrows[folder].some((f) => within(to, f)) ||
+        (isTest(file) && (to.startsWith("test/") || to.includes("/testing/")));
       if (inHouse && !allowed)
         problems.push(`${file}: imports ${to}, but ${folder} may only import ${arrows[folder].join(", ")}`);
     } else {
