@@ -15,7 +15,10 @@ export function openMemoryStore(): Store {
       compact: (revision) => {
         const newest = new Map<string, Mutation>();
         for (const mutation of log) if (mutation.revision <= revision) newest.set(mutation.key, mutation);
-        log = log.filter((mutation) => mutation.revision > revision || (newest.get(mutation.key) === mutation && mutation.value !== undefined));
+        log = log.filter(
+          (mutation) =>
+            mutation.revision > revision || (newest.get(mutation.key) === mutation && mutation.value !== undefined),
+        );
         return Promise.resolve();
       },
       close: () => Promise.resolve(),

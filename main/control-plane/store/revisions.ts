@@ -16,7 +16,15 @@
  * in one turn of the event loop, so that nothing falls between.
  */
 import { CompactedError, FutureRevisionError } from "./store.ts";
-import type { KeyValue, ListResult, Store, StoreEvent, WatchHandlers, WatchSubscription, WriteResult } from "./store.ts";
+import type {
+  KeyValue,
+  ListResult,
+  Store,
+  StoreEvent,
+  WatchHandlers,
+  WatchSubscription,
+  WriteResult,
+} from "./store.ts";
 import { SortedKeys } from "./sorted-keys.ts";
 
 /** One write on its way to disk. */
@@ -76,6 +84,8 @@ export class RevisionStore implements Store {
   private readonly watchers = new Set<Watcher>();
   private queue: Pending[] = [];
   private flushing: Promise<void> | undefined;
+  /** Resolves when the commit that is under way has been told, or has failed. */
+  private published = Promise.withResolvers<void>();
   private durable: number;
   private assigned: number;
   private compacted: number;
@@ -87,7 +97,7 @@ export class RevisionStore implements Store {
     this.compacted = initial.compactRevision;
     for (const item of initial.current) this.current.set(item.key, item);
     this.keys.load(initial.current.map((item) => item.key));
-    this.recent = eventsOf(initial.recent);
+    this.recent = completeTail(eventsOf(initial.recent));
   }
 
   revision(): number {
@@ -104,15 +114,31 @@ export class RevisionStore implements Store {
     return items[0]?.key === key ? items[0] : undefined;
   }
 
-  async list(prefix: string, options: { startAfter?: string; limit?: number; atRevision?: number } = {}): Promise<ListResult> {
+  async list(
+    prefix: string,
+    options: { startAfter?: string; limit?: number; atRevision?: number } = {},
+  ): Promise<ListResult> {
     const at = options.atRevision ?? this.durable;
     if (at > this.durable) throw new FutureRevisionError(at, this.durable);
     if (at < this.compacted) throw new CompactedError(this.compacted);
-    const past = at === this.durable ? undefined : await this.valuesAt(prefix, at);
+    const asked = this.durable;
+    const past = at === asked ? undefined : await this.valuesAt(prefix, at);
+    if (past) {
+      if (at < this.compacted) throw new CompactedError(this.compacted);
+      // What was written while the log was read is not of this snapshot either.
+      for (const event of this.recent) {
+        if (event.revision > asked && event.key.startsWith(prefix) && !past.has(event.key))
+          past.set(event.key, event.previous);
+      }
+    }
     const items: KeyValue[] = [];
     const limit = options.limit ?? Number.POSITIVE_INFINITY;
     let more = false;
-    const keys = past ? [...new Set([...this.keys.range(prefix), ...past.keys()].filter((key) => key.startsWith(prefix)))].toSorted(byBytes) : this.keys.range(prefix, options.startAfter);
+    const keys = past
+      ? [...new Set([...this.keys.range(prefix), ...past.keys()].filter((key) => key.startsWith(prefix)))].toSorted(
+          byBytes,
+        )
+      : this.keys.range(prefix, options.startAfter);
     for (const key of keys) {
       if (past && options.startAfter !== undefined && byBytes(key, options.startAfter) <= 0) continue;
       const item = past?.has(key) ? past.get(key) : this.current.get(key);
@@ -172,7 +198,7 @@ export class RevisionStore implements Store {
     const previous = this.staged.has(key) ? this.staged.get(key) : this.current.get(key);
     if ((previous?.modRevision ?? 0) !== expectedRevision || (value === undefined && !previous)) {
       // A writer must not be refused for a value that is not durable yet and might never be.
-      if (this.staged.has(key)) return this.settled().then(() => ({ ok: false, current: this.current.get(key) }));
+      if (this.staged.has(key)) return this.refuseOnceDurable(key);
       return Promise.resolve({ ok: false, current: previous });
     }
     const revision = (this.assigned += 1);
@@ -185,8 +211,11 @@ export class RevisionStore implements Store {
     });
   }
 
-  private async settled(): Promise<void> {
-    await this.flushing;
+  /** Waits for the writes of this key alone: others may go on coming for ever. */
+  private async refuseOnceDurable(key: string): Promise<WriteResult> {
+    while (this.staged.has(key) && this.flushing) await this.published.promise;
+    if (this.staged.has(key) && this.failure) throw this.failure;
+    return { ok: false, current: this.current.get(key) };
   }
 
   private async flush(): Promise<void> {
@@ -204,8 +233,15 @@ export class RevisionStore implements Store {
         break;
       }
       this.publish(batch);
+      this.wakeRefused();
     }
     this.flushing = undefined;
+    this.wakeRefused();
+  }
+
+  private wakeRefused(): void {
+    this.published.resolve();
+    this.published = Promise.withResolvers<void>();
   }
 
   private publish(batch: Pending[]): void {
@@ -224,9 +260,17 @@ export class RevisionStore implements Store {
         current = staged?.modRevision === revision ? staged : { key, value, createRevision, modRevision: revision };
         this.current.set(key, current);
       }
-      if (this.staged.get(key)?.modRevision === revision || (value === undefined && this.staged.get(key) === undefined)) this.staged.delete(key);
+      if (this.staged.get(key)?.modRevision === revision || (value === undefined && this.staged.get(key) === undefined))
+        this.staged.delete(key);
       items.push(current);
-      events.push({ type: value === undefined ? "delete" : "put", key, revision, ...(value ? { value } : {}), ...(current ? { current } : {}), ...(previous ? { previous } : {}) });
+      events.push({
+        type: value === undefined ? "delete" : "put",
+        key,
+        revision,
+        ...(value ? { value } : {}),
+        ...(current ? { current } : {}),
+        ...(previous ? { previous } : {}),
+      });
     }
     this.durable = batch.at(-1)?.mutation.revision ?? this.durable;
     this.recent.push(...events);
@@ -246,15 +290,21 @@ export class RevisionStore implements Store {
 
   private async catchUp(watcher: Watcher, fromRevision: number): Promise<void> {
     if (watcher.closed) return;
-    if (fromRevision < this.compacted) throw new CompactedError(this.compacted);
-    const oldest = this.recent[0]?.revision ?? this.durable + 1;
     let from = fromRevision;
-    if (from + 1 < oldest) {
-      const to = oldest - 1;
-      const past = eventsOf(await this.journal.history(0, to)).filter((event) => event.revision > from);
-      if (fromRevision < this.compacted) throw new CompactedError(this.compacted);
-      this.deliver(watcher, past);
-      from = to;
+    // Again, when `recent` has let go of its oldest while the log was read.
+    for (;;) {
+      if (from < this.compacted) throw new CompactedError(this.compacted);
+      const oldest = this.recent[0]?.revision ?? this.durable + 1;
+      if (from + 1 >= oldest) break;
+      const after = from;
+      from = oldest - 1;
+      const log = await this.journal.history(0, from);
+      if (watcher.closed) return;
+      if (after < this.compacted) throw new CompactedError(this.compacted);
+      this.deliver(
+        watcher,
+        eventsOf(log).filter((event) => event.revision > after),
+      );
     }
     // From here to `live` no other code runs: what is not in `recent` now will be delivered as it happens.
     if (watcher.closed) return;
@@ -276,7 +326,8 @@ export class RevisionStore implements Store {
     const oldest = this.recent[0]?.revision ?? this.durable + 1;
     if (at + 1 >= oldest) {
       // Backwards: the first event after `at` tells in `previous` what was there before it.
-      for (const event of this.recent.filter((item) => item.revision > at && item.key.startsWith(prefix)).toReversed()) changed.set(event.key, event.previous);
+      for (const event of this.recent.filter((item) => item.revision > at && item.key.startsWith(prefix)).toReversed())
+        changed.set(event.key, event.previous);
       return changed;
     }
     const log = await this.journal.history(0, this.durable);
@@ -292,6 +343,12 @@ export class RevisionStore implements Store {
   }
 }
 
+/** The longest tail of events that all know what was there before them: the others are read from the log again. */
+function completeTail(events: StoreEvent[]): StoreEvent[] {
+  const lacking = events.findLastIndex((event) => !event.previous && event.current?.createRevision !== event.revision);
+  return events.slice(lacking + 1);
+}
+
 /** Order of keys: by code unit, which for Kubernetes' ASCII keys is byte order. */
 function byBytes(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
@@ -304,6 +361,13 @@ function eventsOf(mutations: Mutation[]): StoreEvent[] {
     const previous = last.get(key);
     const current = value === undefined ? undefined : { key, value, createRevision, modRevision: revision };
     last.set(key, current);
-    return { type: value === undefined ? "delete" : "put", key, revision, ...(value ? { value } : {}), ...(current ? { current } : {}), ...(previous ? { previous } : {}) };
+    return {
+      type: value === undefined ? "delete" : "put",
+      key,
+      revision,
+      ...(value ? { value } : {}),
+      ...(current ? { current } : {}),
+      ...(previous ? { previous } : {}),
+    };
   });
 }

@@ -87,25 +87,12 @@ function open(): InitialState {
         createRevision: row.created,
         modRevision: row.revision,
       })),
-      // Without their previous values these events are of no use to selectors: only what is complete in itself is handed out.
-      recent: withPrevious(recent.toReversed().map(mutationOf)),
+      recent: recent.toReversed().map(mutationOf),
     };
   } catch (error) {
     if (error instanceof FileError) throw error;
     throw new FileError("STORE_DAMAGED", `${file} cannot be opened as a store: ${(error as Error).message}`);
   }
-}
-
-/** The longest tail in which each mutation's previous value is there too, or was a creation. */
-function withPrevious(mutations: Mutation[]): Mutation[] {
-  const first = new Map<string, number>();
-  let start = 0;
-  mutations.forEach((mutation, at) => {
-    if (first.has(mutation.key)) return;
-    first.set(mutation.key, at);
-    if (mutation.createRevision !== mutation.revision) start = at + 1;
-  });
-  return mutations.slice(start);
 }
 
 function commit(batch: Mutation[]): void {

@@ -212,6 +212,22 @@ describe("SQLite over a restart", () => {
     expect(await store.put("/c", bytes("y"), 0)).toMatchObject({ ok: true, revision: 5 });
   });
 
+  test("events from before the restart still tell what was there before them", async () => {
+    await store.put("/b", bytes("1"), 0);
+    await store.compact(1);
+    await store.put("/a", bytes("1"), 0);
+    await store.put("/b", bytes("2"), 1);
+    await store.put("/a", bytes("2"), 2);
+    await reopen();
+    for (const from of [1, 2, 3]) {
+      const watched = watch(store, "/", from);
+      await watched.reached(4 - from);
+      expect(watched.events.map(({ previous }) => text(previous?.value))).toEqual(
+        [undefined, "1", "1"].slice(from - 1),
+      );
+    }
+  });
+
   test("a damaged file is refused by name and left as it is", async () => {
     await store.close();
     const broken = await mkdtemp(join(tmpdir(), "store-"));
