@@ -8,6 +8,8 @@ import type { Log } from "../log.ts";
 import { nodeLabels, nodeObject, sameStatus } from "./node-object.ts";
 
 const RENEW = 10_000;
+const RETRY = 1_000;
+const RENEW_TRIES = 3;
 const LEASE_SECONDS = 40;
 const STATUS_EVERY = 300_000;
 const DEADLINE = 10_000;
@@ -98,13 +100,24 @@ export class Registration {
 
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await this.#renew().catch((error: unknown) => {
-        this.#lease = undefined;
-        this.#log.error("node", "lease", error);
-      });
+      const renewed = await this.#renewAgain(signal);
       await this.updateStatus();
-      await sleep(RENEW, signal);
+      await sleep(renewed ? RENEW : RETRY, signal);
     }
+  }
+
+  /** A write that timed out may have been done all the same, and the next one conflicts: so it is read anew and tried at once. */
+  async #renewAgain(signal: AbortSignal): Promise<boolean> {
+    for (let attempt = 0; attempt < RENEW_TRIES && !signal.aborted; attempt++) {
+      try {
+        await this.#renew();
+        return true;
+      } catch (error) {
+        this.#lease = undefined;
+        if (!isStatus(error, "Conflict")) this.#log.error("node", "lease", error);
+      }
+    }
+    return false;
   }
 
   async #renew(): Promise<void> {

@@ -1,55 +1,64 @@
 /**
- * A login shell on the node itself. It runs by way of a privileged container that enters the node's namespaces, so that Docker
- * gives it a terminal that can be resized; the container is made when the first shell is opened.
+ * A login shell on the node itself, on a terminal of its own. `script` makes the terminal; its size is set from outside,
+ * by the name that the shell leaves in a file when it begins.
  */
-import type { ExecStreams, Runtime } from "../runtime/runtime.ts";
-import { plainSandbox } from "../kubelet/container-config.ts";
+import { spawn } from "node:child_process";
+import { readFile, rm } from "node:fs/promises";
+import { randomBytes } from "node:crypto";
+import { runCommand, sleep } from "../command.ts";
+import type { ExecStreams } from "../runtime/runtime.ts";
 
-const NAME = "drydock-node-shell";
-const IMAGE = "drydock.local/busybox:1";
+const FOLDER = "/run/drydock";
+/** How long the shell may take to say which terminal it has. */
+const TERMINAL_TRIES = 50;
 
-let making: Promise<string> | undefined;
-
-async function makeContainer(runtime: Runtime): Promise<string> {
-  const id = await runtime.create(NAME, {
-    ...plainSandbox("node-shell"),
-    image: IMAGE,
-    entrypoint: ["sleep", "2147483647"],
-    command: [],
-    network: "host",
-    ipc: "host",
-    pid: "host",
-    privileged: true,
-    capabilitiesDrop: [],
-    securityOptions: [],
-    readOnlyRootFilesystem: false,
-    resources: { oomScoreAdjust: 0 },
-    hostname: undefined,
-  } as Parameters<Runtime["create"]>[1]);
-  await runtime.start(id);
-  return id;
-}
-
-async function shellContainer(runtime: Runtime): Promise<string> {
-  const present = await runtime.inspect(NAME);
-  if (present?.state === "running") return present.id;
-  if (present) await runtime.remove(present.id);
-  making ??= makeContainer(runtime).finally(() => (making = undefined));
-  return making;
-}
-
-export async function openNodeShell(runtime: Runtime): Promise<ExecStreams> {
-  const id = await shellContainer(runtime);
-  const command = ["busybox", "nsenter", "-t", "1", "-m", "-u", "-i", "-n", "-p", "--", "/bin/bash", "-l"];
-  return runtime.exec(id, {
-    command,
-    tty: true,
-    stdin: true,
-    env: [
-      "TERM=xterm-256color",
-      "HOME=/root",
-      "LANG=C.UTF-8",
-      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin",
-    ],
+export function openNodeShell(size: { columns: number; rows: number }): ExecStreams {
+  const file = `${FOLDER}/shell-${randomBytes(6).toString("hex")}`;
+  const begin = `tty >${file}; stty rows ${size.rows} cols ${size.columns}; exec /bin/bash -l`;
+  const child = spawn("script", ["-qefc", begin, "/dev/null"], {
+    cwd: "/root",
+    stdio: ["pipe", "pipe", "pipe"],
+    env: {
+      TERM: "xterm-256color",
+      HOME: "/root",
+      USER: "root",
+      SHELL: "/bin/bash",
+      LANG: "C.UTF-8",
+      PATH: "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin",
+    },
   });
+  // A shell that has ended does not read any more; its exit code tells.
+  child.stdin.on("error", () => undefined);
+  const exitCode = new Promise<number>((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code, signal) => {
+      void rm(file, { force: true });
+      resolve(code ?? (signal ? 137 : 0));
+    });
+  });
+  // Whoever only reads the output need not look at the exit code.
+  exitCode.catch(() => undefined);
+  return {
+    stdin: child.stdin,
+    stdout: child.stdout,
+    stderr: child.stderr,
+    exitCode,
+    resize: async (columns, rows) => {
+      const terminal = await terminalOf(file);
+      if (terminal) await runCommand("stty", ["-F", terminal, "rows", String(rows), "cols", String(columns)]);
+    },
+    close: () => {
+      // With its holder gone the terminal hangs up on everything that runs on it.
+      child.kill("SIGKILL");
+    },
+  };
+}
+
+async function terminalOf(file: string): Promise<string | undefined> {
+  for (let attempt = 0; attempt < TERMINAL_TRIES; attempt++) {
+    const name = (await readFile(file, "utf8").catch(() => "")).trim();
+    if (name.startsWith("/dev/")) return name;
+    await sleep(100);
+  }
+  return undefined;
 }

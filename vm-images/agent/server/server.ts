@@ -207,15 +207,12 @@ export class KubeletServer {
       }
       case "drydock": {
         if (namespace !== "shell") break;
-        const size = { columns: Number(query.get("cols") ?? 80), rows: Number(query.get("rows") ?? 24) };
-        return (socket) =>
-          void serveProcess(
-            socket,
-            { stdin: true, stdout: true, stderr: false, tty: true },
-            () => openNodeShell(runtime),
-            log,
-            size,
-          );
+        const size = {
+          columns: sizeOf(query.get("cols"), 80),
+          rows: sizeOf(query.get("rows"), 24),
+        };
+        const streams = { stdin: true, stdout: true, stderr: false, tty: true };
+        return (socket) => void serveProcess(socket, streams, async () => openNodeShell(size), log);
       }
     }
     throw new HttpError(404, "404 page not found");
@@ -269,4 +266,10 @@ function parseTarget(text: string): { host: string; port: number } {
   if (colon <= 0 || !Number.isInteger(port) || port < 1 || port > 65535)
     throw new HttpError(400, `CONNECT wants host:port, not ${JSON.stringify(text)}`);
   return { host: text.slice(0, colon), port };
+}
+
+/** Columns or rows of a terminal as the client says, or what is usual. */
+function sizeOf(text: string | null, usual: number): number {
+  const value = Number(text ?? usual);
+  return Number.isInteger(value) && value >= 1 && value <= 1000 ? value : usual;
 }

@@ -1,9 +1,13 @@
 /** Joins a process in a container with a client's WebSocket: exec, attach, and the node's own shell. */
 import type { WebSocket } from "ws";
+import { sleep } from "../command.ts";
 import { describeError } from "../log.ts";
 import type { Log } from "../log.ts";
 import type { ExecStreams } from "../runtime/runtime.ts";
 import { Channels, exitStatus, failureStatus, RESIZE, STDERR, STDIN, STDOUT } from "./channels.ts";
+
+const RESIZE_TRIES = 30;
+const RESIZE_PAUSE = 300;
 
 export interface StreamOptions {
   stdin: boolean;
@@ -18,15 +22,27 @@ export async function serveProcess(
   options: StreamOptions,
   begin: () => Promise<ExecStreams>,
   log: Log,
-  initialSize?: { columns: number; rows: number },
 ): Promise<void> {
   const channels = new Channels(socket);
   let process: ExecStreams | undefined;
   let closed = false;
   const early: Buffer[] = [];
-  let size = initialSize;
-  const resize = (): void => {
-    if (process && size) process.resize(size.columns, size.rows).catch(() => undefined);
+  let size: { columns: number; rows: number } | undefined;
+  let resizing = false;
+  /** The newest size only; a process that has only just been asked for has no terminal yet, so this is tried for a while. */
+  const resize = async (): Promise<void> => {
+    if (resizing || !process) return;
+    resizing = true;
+    for (let attempt = 0; attempt < RESIZE_TRIES && size && !closed; attempt++) {
+      const wanted = size;
+      try {
+        await process.resize(wanted.columns, wanted.rows);
+        if (size === wanted) size = undefined;
+      } catch {
+        await sleep(RESIZE_PAUSE);
+      }
+    }
+    resizing = false;
   };
   const write = (data: Buffer): void => {
     if (!process) return void early.push(data);
@@ -44,7 +60,7 @@ export async function serveProcess(
         const { Width, Height } = parseSize(data);
         if (Width > 0 && Height > 0) {
           size = { columns: Width, rows: Height };
-          resize();
+          void resize();
         }
       }
     },
@@ -65,7 +81,7 @@ export async function serveProcess(
     if (closed) return process.close();
     for (const data of early) write(data);
     if (inputEnded) process.stdin.end();
-    if (size) resize();
+    void resize();
     const { stdout, stderr, exitCode } = process;
     if (!options.stdout) stdout.resume();
     if (!options.stderr || options.tty) stderr.resume();
