@@ -29,11 +29,25 @@ describe("lists by key", () => {
     expect(patched(target, patch)).toEqual(parse(expected));
   });
 
-  test("a new item is added", () => {
-    const result = patched(target, "{spec: {containers: [{name: c, image: c:1}]}}") as {
-      spec: { containers: { name: string }[] };
-    };
-    expect(result.spec.containers.map(({ name }) => name).toSorted()).toEqual(["a", "b", "c"]);
+  test.each([
+    ["the patch's own order holds without another: what is new goes first", "[{name: c}]", "", ["c", "a", "b"]],
+    [
+      "an item of the server's keeps its place before one that it preceded",
+      "[{name: b}, {name: c}]",
+      "",
+      ["a", "b", "c"],
+    ],
+    ["the given order holds for what it names", "[{name: c}]", "[{name: b}, {name: c}]", ["a", "b", "c"]],
+    [
+      "what the order does not name stays behind what it did not precede",
+      "[{name: c}]",
+      "[{name: c}, {name: b}]",
+      ["c", "a", "b"],
+    ],
+  ])("%s", (_, items, order, expected) => {
+    const patch = `{spec: {containers: ${items}${order && `, $setElementOrder/containers: ${order}`}}}`;
+    const result = patched(target, patch) as { spec: { containers: { name: string }[] } };
+    expect(result.spec.containers.map(({ name }) => name)).toEqual(expected);
   });
 
   test("an item without its key is refused", () => {
@@ -52,7 +66,7 @@ test.each([
     "lists of values merge",
     "{metadata: {finalizers: [a/a]}}",
     "{metadata: {finalizers: [b/b, a/a]}}",
-    "{metadata: {finalizers: [a/a, b/b]}}",
+    "{metadata: {finalizers: [b/b, a/a]}}",
   ],
   [
     "values are deleted from lists",

@@ -62,7 +62,7 @@ function mergeStruct(target: Struct, patch: Struct, fact: TypeFact | undefined):
       delete result[key];
       continue;
     }
-    result[key] = mergeValue(result[key], value, fact?.fields.get(key), patch, key);
+    result[key] = mergeValue(result[key], value, fact?.fields.get(key), key);
     if (result[key] === undefined) delete result[key];
   }
   for (const [key, order] of Object.entries(patch)) {
@@ -76,13 +76,7 @@ function mergeStruct(target: Struct, patch: Struct, fact: TypeFact | undefined):
   return result;
 }
 
-function mergeValue(
-  target: unknown,
-  patch: unknown,
-  field: FieldFact | undefined,
-  parent: Struct,
-  key: string,
-): unknown {
+function mergeValue(target: unknown, patch: unknown, field: FieldFact | undefined, key: string): unknown {
   const type = field ? typeFact(field.type) : undefined;
   const strategies = field?.patchStrategy?.split(",") ?? [];
   if (Array.isArray(patch)) {
@@ -93,7 +87,7 @@ function mergeValue(
     const list = Array.isArray(target) ? target : [];
     return field.patchMergeKey === undefined
       ? mergeScalars(list, patch)
-      : mergeList(list, patch, field.patchMergeKey, type, parent, key);
+      : mergeList(list, patch, field.patchMergeKey, type, key);
   }
   if (isStruct(patch)) {
     if (field?.list) throw new StatusError("BadRequest", `expected an array for ${key} in the patch, got an object`);
@@ -115,7 +109,7 @@ function mergeValue(
 }
 
 function mergeScalars(target: unknown[], patch: unknown[]): unknown[] {
-  return [...target, ...patch.filter((item, at) => !target.includes(item) && patch.indexOf(item) === at)];
+  return reorder([...new Set([...target, ...patch])], patch, undefined, target);
 }
 
 function mergeList(
@@ -123,7 +117,6 @@ function mergeList(
   patch: unknown[],
   mergeKey: string,
   type: TypeFact | undefined,
-  parent: Struct,
   key: string,
 ): unknown[] {
   let result = [...target];
@@ -146,30 +139,32 @@ function mergeList(
     if (at >= 0) result[at] = mergeStruct(result[at] as Struct, item, type);
     else added.push(stripDirectives(item));
   }
-  // Without an order from the client, new items go behind the old ones, in the patch's order.
-  void parent;
-  return [...result, ...added];
+  // Without an order from the client the patch's own order is one.
+  return reorder([...result, ...added], patch, mergeKey, target);
 }
 
-/** Items named by the order stand in it; the others (the server's own) keep their place relative to their neighbours. */
+/**
+ * Items named by the order stand in it, the others (the server's own) as they stood. Where the two meet, an item of
+ * the server's goes first only when the original list had both, and had it first:
+ *
+ *     original [a b c]   order [c n a]   gives   [b c n a]: b was before c; n was nowhere
+ */
 function reorder(current: unknown[], order: unknown[], mergeKey: string | undefined, original: unknown[]): unknown[] {
   const keyOf = (item: unknown): unknown => (mergeKey !== undefined && isStruct(item) ? item[mergeKey] : item);
   const rank = new Map(order.map((item, at) => [keyOf(item), at]));
+  const position = new Map(original.map((item, at) => [keyOf(item), at]));
   const named = current
     .filter((item) => rank.has(keyOf(item)))
     .toSorted((a, b) => (rank.get(keyOf(a)) as number) - (rank.get(keyOf(b)) as number));
-  const position = new Map(original.map((item, at) => [keyOf(item), at]));
   const others = current.filter((item) => !rank.has(keyOf(item)));
   const result: unknown[] = [];
   let next = 0;
   for (const item of named) {
-    const at = position.get(keyOf(item)) ?? -1;
-    const before = others
-      .slice(next)
-      .findIndex((other) => (position.get(keyOf(other)) ?? Number.MAX_SAFE_INTEGER) >= at);
-    const end = before < 0 ? others.length : next + before;
-    if (at >= 0) result.push(...others.slice(next, end));
-    if (at >= 0) next = end;
+    const place = position.get(keyOf(item)) ?? -1;
+    while (next < others.length && (position.get(keyOf(others[next])) ?? Number.MAX_SAFE_INTEGER) < place) {
+      result.push(others[next]);
+      next += 1;
+    }
     result.push(item);
   }
   return [...result, ...others.slice(next)];
