@@ -42,3 +42,30 @@ test("what a server in Go would not write is left out; zero counts where it says
 test("a value of another type is refused by its path", () => {
   expect(() => decode({ spec: { replicas: "3" } })).toThrow("spec.replicas of type int32");
 });
+
+test.each([
+  ["hello", 4],
+  ["aGVsb G8=", 5],
+  ["a===", 1],
+  ["abc", 0],
+])("bytes that are not base64 are refused: %s", (value, at) => {
+  const secret = JSON.stringify({ data: { key: value } });
+  expect(() => decodeJson(secret, { group: "", version: "v1", kind: "Secret" })).toThrow(
+    `Secret in version "v1" cannot be handled as a Secret: illegal base64 data at input byte ${at}`,
+  );
+});
+
+test("base64 is kept as it is", () => {
+  const data = { empty: "", one: "YQ==", two: "YWI=", three: "YWJj", lines: "YWJj\nYWJj" };
+  const { object } = decodeJson(JSON.stringify({ data }), { group: "", version: "v1", kind: "Secret" });
+  expect(object["data"]).toEqual(data);
+});
+
+test("integers that do not fit are refused rather than rounded", () => {
+  const pod = (spec: string): unknown =>
+    decodeJson(`{"spec":{${spec}}}`, { group: "", version: "v1", kind: "Pod" }).object["spec"];
+  expect(pod('"activeDeadlineSeconds":9007199254740991')).toEqual({ activeDeadlineSeconds: 9007199254740991 });
+  expect(() => pod('"activeDeadlineSeconds":9007199254740993')).toThrow("spec.activeDeadlineSeconds of type int64");
+  expect(() => pod('"priority":2147483648')).toThrow("spec.priority of type int32");
+  expect(pod('"priority":-2147483648')).toEqual({ priority: -2147483648 });
+});

@@ -23,6 +23,14 @@ export class ShapeError extends Error {
   }
 }
 
+/** Bytes that are not base64. `at` counts as Go's decoder does. */
+class Base64Error extends ShapeError {
+  constructor(path: string, value: string, at: number) {
+    super(path, value, "[]uint8");
+    this.message = `illegal base64 data at input byte ${at}`;
+  }
+}
+
 function jsonType(value: unknown): string {
   if (Array.isArray(value)) return "array";
   if (typeof value === "boolean") return "bool";
@@ -86,18 +94,24 @@ function checkValue(value: unknown, field: FieldFact, problems: FieldProblem[], 
     throw new ShapeError(path, value, GO_TYPES[field.type] ?? shortName(field.type));
   };
   switch (field.type) {
+    case "bytes": {
+      if (typeof value !== "string") return wrong();
+      const at = badBase64(value);
+      if (at !== undefined) throw new Base64Error(path, value, at);
+      return value;
+    }
     case "string":
-    case "bytes":
     case "Duration":
       return typeof value === "string" ? value : wrong();
     case "boolean":
       return typeof value === "boolean" ? value : wrong();
     case "int32":
-      if (typeof value !== "number" || !Number.isInteger(value) || Math.abs(value) > 2147483648) wrong();
+      if (typeof value !== "number" || (value | 0) !== value) wrong();
       return value;
     case "int64":
     case "byte":
-      if (typeof value !== "number" || !Number.isInteger(value)) wrong();
+      // Past 2^53 the number has been rounded already: refused rather than stored as another one.
+      if (!Number.isSafeInteger(value)) wrong();
       return value;
     case "double":
       return typeof value === "number" ? value : wrong();
@@ -134,4 +148,12 @@ function checkValue(value: unknown, field: FieldFact, problems: FieldProblem[], 
       return value;
     }
   }
+}
+
+/** Where standard base64 with its padding ends to be it; undefined when all of it is. */
+function badBase64(value: string): number | undefined {
+  const text = value.replaceAll(/[\r\n]/g, "");
+  const strange = text.replace(/={1,2}$/, "").search(/[^A-Za-z0-9+/]/);
+  if (strange >= 0) return strange;
+  return text.length % 4 === 0 ? undefined : text.length - (text.length % 4);
 }
