@@ -158,9 +158,10 @@ async function main(): Promise<void> {
       await rehearse({ runtime, cache, pool, dockerVersion, log, run: runCommand }).catch((error: unknown) =>
         log.error("rehearsal", "failed", error),
       );
+      // A node that boots again fills its pool once it is Ready: its own Pods come first.
+      await pool.fill();
+      await agePseudoRandomness(runCommand);
     }
-    await pool.fill();
-    if (!kept) await agePseudoRandomness(runCommand);
     enter("awaiting-identity");
     const patience = kept ? sleep(IDENTITY_PATIENCE).then(() => kept) : new Promise<never>(() => undefined);
     received = await Promise.race([identityArrived.promise, patience]);
