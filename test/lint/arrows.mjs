@@ -20,7 +20,7 @@ const arrows = {
     "main/setup",
     "main/engine",
     "main/clusters",
-    "main/control-plane/main.ts",
+    "main/control-plane/run.ts",
     "common",
   ],
   "main/engine": ["main/engine", "main/host", "main/clusters", "main/machines", "main/control-plane", "common"],

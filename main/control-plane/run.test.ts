@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { readArguments } from "./main.ts";
+import { readArguments } from "./run.ts";
 
 describe("the arguments of drydock control-plane", () => {
   it("are read in full", () => {

@@ -1,0 +1,107 @@
+/** What `drydock control-plane` does: reads its arguments, serves, prints `ready`, and stops when told. */
+import { resolve } from "node:path";
+import { parseArgs } from "node:util";
+import type { Level } from "./api/log.ts";
+import { startControlPlane } from "./control-plane.ts";
+import type { ControlPlane, ControlPlaneOptions } from "./control-plane.ts";
+
+const USAGE = `Usage: drydock control-plane --data DIR [options]
+
+Runs a Kubernetes control plane (API v1.36) in the foreground; prints "ready" once it serves.
+
+  --data DIR                 folder of its store and certificates, made when it is not there
+  --port PORT                port of 127.0.0.1 to serve on (default 6443; 0: any free one)
+  --kubeconfig FILE          where to write the administrator's kubeconfig (default DIR/admin.kubeconfig)
+  --simulated-nodes N|A,B    nodes that only pretend: how many, or their names
+  --advertise-address IP     address by which nodes reach this server (default 10.0.2.2)
+  --kubelet-egress unix:PATH proxy (HTTP CONNECT) through which kubelets are reached
+  --log-level LEVEL          debug, info, warn (default), error or silent
+  --exit-with-parent         end when standard input ends
+`;
+
+const LEVELS: readonly string[] = ["debug", "info", "warn", "error", "silent"];
+const STOP_MILLIS = 8_000;
+
+/** What the arguments say. Throws on arguments that make no sense. */
+export function readArguments(
+  argv: readonly string[],
+): ControlPlaneOptions & { exitWithParent: boolean; help: boolean } {
+  const { values } = parseArgs({
+    args: [...argv],
+    options: {
+      data: { type: "string" },
+      port: { type: "string", default: "6443" },
+      kubeconfig: { type: "string" },
+      "simulated-nodes": { type: "string" },
+      "advertise-address": { type: "string" },
+      "kubelet-egress": { type: "string" },
+      "log-level": { type: "string", default: "warn" },
+      "exit-with-parent": { type: "boolean", default: false },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  const port = Number(values.port);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new Error(`--port ${values.port}: not a port`);
+  if (!values.data && !values.help) throw new Error("--data is missing: the folder to keep the cluster's state in");
+  if (!LEVELS.includes(values["log-level"]))
+    throw new Error(`--log-level ${values["log-level"]}: not one of ${LEVELS.join(", ")}`);
+  const data = resolve(values.data ?? ".");
+  const nodes = values["simulated-nodes"];
+  const egress = values["kubelet-egress"];
+  return {
+    data,
+    port,
+    kubeconfig: resolve(values.kubeconfig ?? `${data}/admin.kubeconfig`),
+    ...(nodes === undefined ? {} : { simulatedNodes: readNodes(nodes) }),
+    ...(values["advertise-address"] ? { advertiseAddress: values["advertise-address"] } : {}),
+    ...(egress ? { kubeletEgress: egress.replace(/^unix:(\/\/(?=\/))?/, "") } : {}),
+    log: values["log-level"] as Level,
+    exitWithParent: values["exit-with-parent"],
+    help: values.help,
+  };
+}
+
+function readNodes(text: string): number | string[] {
+  return /^\d+$/.test(text) ? Number(text) : text.split(",").filter((name) => name !== "");
+}
+
+/** Runs until it is told to end. Resolves with the exit code. */
+export async function runControlPlane(argv: readonly string[]): Promise<number> {
+  let options: ReturnType<typeof readArguments>;
+  try {
+    options = readArguments(argv);
+  } catch (error) {
+    process.stderr.write(`${(error as Error).message}\n\n${USAGE}`);
+    return 2;
+  }
+  if (options.help) {
+    process.stdout.write(USAGE);
+    return 0;
+  }
+  const ended = whenTold(options.exitWithParent);
+  let running: ControlPlane;
+  try {
+    running = await startControlPlane(options);
+  } catch (error) {
+    process.stderr.write(`the control plane cannot start: ${(error as Error).message}\n`);
+    return 1;
+  }
+  process.stdout.write("ready\n");
+  await ended;
+  const cut = setTimeout(() => process.exit(1), STOP_MILLIS);
+  await running.stop();
+  clearTimeout(cut);
+  return 0;
+}
+
+/** Resolves at SIGTERM or SIGINT, and where asked for when standard input, our parent's pipe, ends. */
+function whenTold(exitWithParent: boolean): Promise<void> {
+  return new Promise((done) => {
+    process.once("SIGTERM", () => done());
+    process.once("SIGINT", () => done());
+    if (!exitWithParent) return;
+    process.stdin.on("end", () => done());
+    process.stdin.on("error", () => done());
+    process.stdin.resume();
+  });
+}
