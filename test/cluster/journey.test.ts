@@ -19,7 +19,7 @@ let kubeconfig: string | undefined;
 
 interface PodList {
   items: {
-    metadata: { name: string; uid: string };
+    metadata: { name: string; uid: string; deletionTimestamp?: string };
     spec: { nodeName: string };
     status: {
       phase: string;
@@ -183,7 +183,9 @@ describe("the hello application", () => {
     await eventually("two Pods", helloPods, (pods) => pods.length === 2);
     await ok("set", "env", "deployment/hello", "COLOUR=blue");
     await ok("rollout", "status", "deployment/hello", "--timeout=240s");
-    expect(await ok("exec", "deployment/hello", "--", "printenv", "COLOUR")).toBe("blue\n");
+    const renewed = (await helloPods()).find((pod) => pod.metadata.deletionTimestamp === undefined);
+    const colour = await ok("exec", renewed?.metadata.name ?? "", "--", "sh", "-c", "echo $COLOUR");
+    expect(colour).toBe("blue\n");
     await ok("scale", "deployment/hello", "--replicas=3");
     await ok("rollout", "status", "deployment/hello", "--timeout=240s");
   });
