@@ -172,8 +172,8 @@ describe("machines", () => {
 
   it("leaves nothing of a machine that could not be made", async () => {
     const spec = { ...bench.spec("three"), diskGiB: 1 };
-    await bench.driver.create({ ...spec, folder: "/proc/no/such/folder" }, bench.progress).then(
-      () => expect.unreachable("a folder in /proc"),
+    await bench.driver.create({ ...spec, folder: "/dev/null/three" }, bench.progress).then(
+      () => expect.unreachable("a folder in a file"),
       (error: unknown) => expect(error).toBeInstanceOf(Error),
     );
     await expect(stat(spec.folder)).rejects.toMatchObject({ code: "ENOENT" });
