@@ -224,7 +224,7 @@ await load.rate(WATCHED, (index) =>
     apiVersion: "v1",
     kind: "Secret",
     metadata: { name: `w-${index}` },
-    data: { a: "eA==".repeat(50) },
+    data: { a: btoa("x".repeat(150)) },
   }),
 );
 for (const deadline = Date.now() + 20_000; seen < WATCHED * WATCHERS && Date.now() < deadline;) await sleep(5);
