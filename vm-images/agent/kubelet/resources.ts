@@ -1,31 +1,12 @@
 /** A container's resources as the limits a cgroup knows. Pure. */
+import { isQuantity, parseQuantity } from "../../../common/kube/quantity.ts";
 import type { Container, Pod } from "../../../common/kube/types.ts";
 import type { ContainerResources } from "../runtime/runtime.ts";
 import { qosClass } from "./pod.ts";
 
-const SUFFIXES: Record<string, number> = {
-  n: 1e-9,
-  u: 1e-6,
-  m: 1e-3,
-  "": 1,
-  k: 1e3,
-  M: 1e6,
-  G: 1e9,
-  T: 1e12,
-  P: 1e15,
-  E: 1e18,
-  Ki: 2 ** 10,
-  Mi: 2 ** 20,
-  Gi: 2 ** 30,
-  Ti: 2 ** 40,
-  Pi: 2 ** 50,
-  Ei: 2 ** 60,
-};
-
 /** A quantity as a number; the kernel's limits need no more precision than that. 0 when it is not a quantity. */
 function value(quantity: string | number): number {
-  const match = /^([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([a-zA-Z]*)$/.exec(String(quantity).trim());
-  return match ? Number(match[1]) * (SUFFIXES[match[2] as string] ?? 0) : 0;
+  return isQuantity(quantity) ? Number(parseQuantity(quantity).nano) / 1e9 : 0;
 }
 
 /** Thousandths, rounded up: cpu. */
