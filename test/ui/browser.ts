@@ -57,6 +57,18 @@ export async function open(browser: Browser, url: string, view: View = {}): Prom
   return { page, errors };
 }
 
+/** Puts the text into the manifest editor in place of what is there, and returns when it shows. */
+export async function writeManifest(page: Page, text: string): Promise<void> {
+  await page.locator(".monaco-editor").first().click();
+  await page.keyboard.press("Control+a");
+  await page.keyboard.press("Delete");
+  await page.evaluate(`navigator.clipboard.writeText(${JSON.stringify(text)})`);
+  await page.keyboard.press("Control+v");
+  // Monaco pastes in its own time; a paste that came later would close what the next key opens.
+  const lastLine = text.trimEnd().split("\n").at(-1) ?? "";
+  await page.locator(".view-line").filter({ hasText: lastLine.trim() }).first().waitFor();
+}
+
 /** For the eye; the folder is not kept in the repository. */
 export async function shot(page: Page, name: string): Promise<void> {
   await mkdir(SHOTS, { recursive: true });

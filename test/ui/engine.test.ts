@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { accessibilityProblems, launch, open, shot, type OpenPage } from "./browser.ts";
+import { accessibilityProblems, launch, open, shot, writeManifest, type OpenPage } from "./browser.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 const run = promisify(execFile);
@@ -70,10 +70,7 @@ describe("the first journey", () => {
     await page.keyboard.press("g");
     await page.keyboard.press("m");
     const manifest = await readFile(join(ROOT, "examples/hello.yaml"), "utf8");
-    await page.locator(".monaco-editor").first().click();
-    await page.keyboard.press("Control+a");
-    await page.evaluate(`navigator.clipboard.writeText(${JSON.stringify(manifest)})`);
-    await page.keyboard.press("Control+v");
+    await writeManifest(page, manifest);
     await button("Dry-run").click();
     await expect.poll(() => page.getByText("would be created").count(), { timeout: 90_000 }).toBeGreaterThan(1);
     await shot(page, "real-dry-run");
@@ -86,11 +83,8 @@ describe("the first journey", () => {
 
   it("what the server refuses stands at its line", async () => {
     await page.getByRole("link", { name: "Manifests" }).click();
-    await page.locator(".monaco-editor").first().click();
-    await page.keyboard.press("Control+a");
     const bad = "apiVersion: v1\nkind: Service\nmetadata:\n  name: bad\nspec:\n  ports:\n    - port: 99999\n";
-    await page.evaluate(`navigator.clipboard.writeText(${JSON.stringify(bad)})`);
-    await page.keyboard.press("Control+v");
+    await writeManifest(page, bad);
     await button(/^Apply/).click();
     await page.getByRole("button", { name: /spec\.ports\[0\]\.port.*line 7/ }).waitFor();
     await shot(page, "real-refused");

@@ -5,7 +5,7 @@ import type { Browser, Locator, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { DoubleOptions } from "../../renderer/testing/double.ts";
 import { serveDouble, type Served } from "../../renderer/testing/serve.ts";
-import { accessibilityProblems, launch, open, shot, type OpenPage, type View } from "./browser.ts";
+import { accessibilityProblems, launch, open, shot, writeManifest, type OpenPage, type View } from "./browser.ts";
 
 const RENDERER = join(import.meta.dirname, "../../out/renderer");
 let browser: Browser;
@@ -165,17 +165,9 @@ describe("looking around", () => {
 });
 
 describe("manifests", () => {
-  const type = async (page: Page, text: string): Promise<void> => {
-    await page.locator(".monaco-editor").first().click();
-    await page.keyboard.press("Control+a");
-    await page.keyboard.press("Delete");
-    await page.evaluate(`navigator.clipboard.writeText(${JSON.stringify(text)})`);
-    await page.keyboard.press("Control+v");
-  };
-
   it("complete fields from the schema, and explain them", async () => {
     const page = await show({ scene: "busy" }, "#/c/drydock/manifests");
-    await type(page, "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\nspec:\n  repl");
+    await writeManifest(page, "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\nspec:\n  repl");
     await page.keyboard.press("Control+End");
     await page.keyboard.press("Control+Space");
     expect(await seen(page.locator(".suggest-widget").getByText("replicas").first())).toBe(true);
@@ -184,7 +176,7 @@ describe("manifests", () => {
 
   it("show what would change, then apply it", async () => {
     const page = await show({ scene: "busy" }, "#/c/drydock/manifests");
-    await type(
+    await writeManifest(
       page,
       "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: web-config\n  namespace: shop\ndata:\n  GREETING: hello\n",
     );
@@ -210,7 +202,7 @@ describe("manifests", () => {
 
   it("put the server's complaint at its line", async () => {
     const page = await show({ scene: "busy" }, "#/c/drydock/manifests");
-    await type(
+    await writeManifest(
       page,
       "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\n  namespace: shop\nspec:\n  replicas: -3\n",
     );
