@@ -13,6 +13,7 @@ import type { Level } from "./api/log.ts";
 import { Metrics } from "./api/metrics.ts";
 import { feedReader } from "./api/reader-feed.ts";
 import type { RegistryContext } from "./api/registry/context.ts";
+import { addIndexes } from "./api/registry/indexes.ts";
 import { listObjects } from "./api/registry/read.ts";
 import { decodeShared } from "./api/stored.ts";
 import { KubeletProxy } from "./api/streaming/kubelet-proxy.ts";
@@ -69,6 +70,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   ]);
   const services = new ServiceAllocator();
   const catalog = new Catalog(builtinResources({ services }));
+  addIndexes(store, catalog);
   const failures: string[] = [];
   const fed = await feedReader(store, catalog, (error) => failures.push(error.message));
   const auth = await createAuth({ reader: fed.reader, serviceAccountKey: pki.serviceAccountKey });

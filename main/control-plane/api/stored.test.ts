@@ -7,22 +7,39 @@ const object = {
   metadata: { name: "a", namespace: "b", resourceVersion: "7" },
   apiVersion: "v1",
 };
-const item = { key: "configmaps/b/a", value: encodeStored(object), createRevision: 3, modRevision: 42 };
+const value = encodeStored(structuredClone(object))(42);
+const item = { key: "configmaps/b/a", value, createRevision: 3, modRevision: 42 };
+const older = Buffer.from('{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"},"data":{"k":"v"}}');
 
 describe("stored objects", () => {
-  it("keep no resourceVersion", () => {
-    expect(item.value.toString()).not.toContain("resourceVersion");
+  it("hold the revision that wrote them, before all else of their metadata", () => {
+    expect(value.toString()).toContain('"metadata":{"resourceVersion":"42","name":"a"');
+    expect(value.toString().match(/resourceVersion/g)).toHaveLength(1);
   });
 
-  it("are served with the revision that wrote them, or that deleted them", () => {
+  it("are served as they lie there, or with the revision that deleted them", () => {
+    expect(servedParts(item)).toEqual([value]);
     const served = (revision?: number): unknown => JSON.parse(Buffer.concat(servedParts(item, revision)).toString());
     expect(served()).toEqual({ ...object, metadata: { ...object.metadata, resourceVersion: "42" } });
-    expect(served(50)).toMatchObject({ metadata: { resourceVersion: "50" } });
+    expect(served(50)).toEqual({ ...object, metadata: { ...object.metadata, resourceVersion: "50" } });
+  });
+
+  it("are served with their revision when they were stored without one", () => {
+    const served = JSON.parse(Buffer.concat(servedParts({ ...item, value: older })).toString()) as unknown;
+    expect(served).toMatchObject({ metadata: { name: "a", resourceVersion: "42" }, data: { k: "v" } });
   });
 
   it("are parsed once for those who only look, and anew for those who change", () => {
-    expect(decodeShared(item)).toBe(decodeShared(item));
-    expect(decodeFresh(item)).not.toBe(decodeShared(item));
-    expect(decodeFresh(item)).toEqual(decodeShared(item));
+    const parsed = { ...item, value: Buffer.from(value) };
+    expect(decodeShared(parsed)).toBe(decodeShared(parsed));
+    expect(decodeFresh(parsed)).not.toBe(decodeShared(parsed));
+    expect(decodeFresh(parsed)).toEqual(decodeShared(parsed));
+  });
+
+  it("need no parsing by those who see them first", () => {
+    const written = structuredClone(object);
+    const fresh = { ...item, value: encodeStored(written)(43), modRevision: 43 };
+    expect(decodeShared(fresh)).toBe(written);
+    expect(written.metadata.resourceVersion).toBe("43");
   });
 });

@@ -1,31 +1,51 @@
 /**
- * Objects as they lie in the store: JSON bytes without a resourceVersion, which only the write itself
- * decides. It is put in where it belongs when the bytes go out, so a stored object is encoded once and
- * the same bytes serve every reader.
+ * Objects as they lie in the store: their JSON bytes, as GET, LIST and every watcher are sent them. An object
+ * is encoded once, when its write gets its revision, and parsed when someone needs to look inside.
  *
- *     stored   {"apiVersion":"v1","kind":"Pod","metadata":{"name":"web",…},"spec":…}
- *     served   {"apiVersion":"v1","kind":"Pod","metadata":{"resourceVersion":"42","name":"web",…},"spec":…}
- *                                                          └── at a place found by its first "metadata"
+ *     {"apiVersion":"v1","kind":"Pod","metadata":{"resourceVersion":"42","name":"web",…},"spec":…}
+ *                                                └── first, so that it is found to be another where an
+ *                                                    object is shown at a later revision (its deletion's)
  */
 import type { KubeObject } from "../../../common/kube/object.ts";
 import type { KeyValue } from "../store/store.ts";
 
-const METADATA = Buffer.from('"metadata":{');
+const BRACE = 0x7b;
+const COMMA = 0x2c;
+const LETTER_R = 0x72;
 
-const bufferOf = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+const bufferOf = (bytes: Uint8Array): Buffer =>
+  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
-/** The bytes to store. apiVersion, kind and metadata come first: `serve` relies on it. */
-export function encodeStored(object: KubeObject): Buffer {
-  const { apiVersion, kind, metadata, ...rest } = object;
-  const { resourceVersion: _, ...kept } = metadata;
-  return Buffer.from(JSON.stringify({ apiVersion, kind, metadata: kept, ...rest }));
+/**
+ * The bytes to store, for `Store.put`. When the write is taken the object gets its resourceVersion, and is from
+ * then on what readers of it share: it must not change any more.
+ */
+export function encodeStored(object: KubeObject): (revision: number) => Buffer {
+  return (revision) => {
+    const { apiVersion, kind, metadata, ...rest } = object;
+    const resourceVersion = (metadata.resourceVersion = String(revision));
+    // Set first it stays first: the later one of the same name only replaces its value.
+    const text = JSON.stringify({ apiVersion, kind, metadata: { resourceVersion, ...metadata }, ...rest });
+    // Memory of its own: a piece of Node's shared pool would keep all of that piece's neighbours.
+    const value = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
+    value.write(text);
+    keepParsed(value, object);
+    return value;
+  };
 }
 
-/** The bytes to send, in pieces; `revision` where it differs from the value's own (a deletion's). */
-export function servedParts(item: KeyValue, revision = item.modRevision): [Buffer, Buffer, Buffer] {
+/** The bytes to send, in pieces that need no copy; `revision` where it differs from the value's own (a deletion's). */
+export function servedParts(item: KeyValue, revision = item.modRevision): Buffer[] {
   const value = bufferOf(item.value);
-  const at = value.indexOf(METADATA) + METADATA.length;
-  return [value.subarray(0, at), Buffer.from(`"resourceVersion":"${revision}",`), value.subarray(at)];
+  // The first brace after the outermost is metadata's: apiVersion and kind before it are plain strings.
+  let at = 1;
+  while (at < value.length && value[at] !== BRACE) at += 1;
+  at += 1;
+  // No other field of metadata begins with this letter. Values from before they held their revision have none.
+  const versioned = value[at + 1] === LETTER_R;
+  if (versioned && revision === item.modRevision) return [value];
+  const after = versioned ? value.indexOf(COMMA, at) + 1 : at;
+  return [value.subarray(0, at), Buffer.from(`"resourceVersion":"${revision}",`), value.subarray(after)];
 }
 
 /** A copy of its own for whoever will change it. */
@@ -39,20 +59,19 @@ export function decodeFresh(item: KeyValue, revision = item.modRevision): KubeOb
 const KEPT = 4096;
 const kept: (KubeObject | undefined)[] = Array.from({ length: KEPT });
 let next = 0;
-const parsed = new WeakMap<KeyValue, WeakRef<KubeObject>>();
+const parsed = new WeakMap<Uint8Array, WeakRef<KubeObject>>();
 
 /** The object, shared by all who look: never change it. */
 export function decodeShared(item: KeyValue): KubeObject {
-  const known = parsed.get(item)?.deref();
+  const known = parsed.get(item.value)?.deref();
   if (known) return known;
   const object = decodeFresh(item);
-  keepParsed(item, object);
+  keepParsed(item.value, object);
   return object;
 }
 
-/** What was just written need not be parsed again. The object must not change from here on. */
-export function keepParsed(item: KeyValue, object: KubeObject): void {
-  parsed.set(item, new WeakRef(object));
+function keepParsed(value: Uint8Array, object: KubeObject): void {
+  parsed.set(value, new WeakRef(object));
   kept[next] = object;
   next = (next + 1) % KEPT;
 }

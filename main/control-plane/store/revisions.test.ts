@@ -1,39 +1,35 @@
 /** What happens between a question to the journal and its answer: commits and readings of the log held up by hand. */
 import { expect, test } from "vitest";
+import type { LoggedWrite, Mutation } from "./journal.ts";
+import { MemoryJournal } from "./memory.ts";
 import { RevisionStore } from "./revisions.ts";
-import type { Journal, Mutation } from "./revisions.ts";
-import type { StoreEvent } from "./store.ts";
+import { FutureRevisionError } from "./store.ts";
+import type { KeyValue, ListOptions, StoreEvent } from "./store.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 /** A journal whose next answers wait while `hold` is set. */
-class SlowJournal implements Journal {
-  log: Mutation[] = [];
+class SlowJournal extends MemoryJournal {
   hold: "commit" | "history" | undefined;
-  private readonly held: (() => void)[] = [];
+  failure: Error | undefined;
+  readonly #held: (() => void)[] = [];
 
-  async commit(batch: Mutation[]): Promise<void> {
-    await this.pause("commit");
-    this.log.push(...batch);
+  override async commit(batch: Mutation[]): Promise<void> {
+    await this.#pause("commit");
+    if (this.failure) throw this.failure;
+    await super.commit(batch);
   }
-  async history(from: number, to: number): Promise<Mutation[]> {
-    const answer = this.log.filter(({ revision }) => revision > from && revision <= to);
-    await this.pause("history");
+  override async history(prefix: string, from: number, to: number, most: number): Promise<LoggedWrite[]> {
+    const answer = await super.history(prefix, from, to, most);
+    await this.#pause("history");
     return answer;
   }
-  compact(): Promise<void> {
-    return Promise.resolve();
-  }
-  close(): Promise<void> {
-    return Promise.resolve();
-  }
-
   /** Lets the oldest held answer go. */
   release(): void {
-    this.held.shift()?.();
+    this.#held.shift()?.();
   }
-  private pause(call: "commit" | "history"): Promise<void> {
-    return this.hold === call ? new Promise((resolve) => this.held.push(resolve)) : Promise.resolve();
+  #pause(call: "commit" | "history"): Promise<void> {
+    return this.hold === call ? new Promise((resolve) => this.#held.push(resolve)) : Promise.resolve();
   }
 }
 
@@ -53,7 +49,7 @@ function restarted(journal: SlowJournal): RevisionStore {
     createRevision,
     modRevision: revision,
   }));
-  return new RevisionStore(journal, { revision: 3, compactRevision: 0, current, recent: [] });
+  return new RevisionStore(journal, { revision: 3, compactRevision: 0, current });
 }
 
 test("a refused writer waits for the write it lost against, not for all that follow", async () => {
@@ -103,4 +99,101 @@ test("a watch misses nothing when recent events are let go while it reads the lo
   }
   expect(seen).toHaveLength(writes + 2);
   expect(seen.every(({ revision }, at) => revision === at + 2)).toBe(true);
+});
+
+test("a commit that failed leaves nothing behind where the journal knows so, and the next is taken", async () => {
+  const journal = new SlowJournal();
+  const store = restarted(journal);
+  const seen: StoreEvent[] = [];
+  store.watch("/", 3, { events: (batch) => seen.push(...batch), end: () => undefined });
+  journal.failure = new Error("the disk is full");
+  await expect(store.put("/a", bytes("1"), 1)).rejects.toThrow("the disk is full");
+  expect([store.revision(), (await store.get("/a"))?.modRevision]).toEqual([3, 1]);
+  journal.failure = undefined;
+  expect(await store.put("/a", bytes("2"), 1)).toMatchObject({ ok: true, revision: 4 });
+  expect(seen.map(({ revision }) => revision)).toEqual([4]);
+});
+
+test("a commit that failed after it reached the log ends the store's writing", async () => {
+  const journal = new SlowJournal();
+  const store = restarted(journal);
+  const ended = Promise.withResolvers<Error | undefined>();
+  store.watch("/", 3, { events: () => undefined, end: ended.resolve });
+  journal.newest = async () => 4;
+  journal.failure = new Error("input/output error");
+  await expect(store.put("/a", bytes("1"), 1)).rejects.toThrow("input/output error");
+  await expect(store.put("/b", bytes("1"), 2)).rejects.toThrow("input/output error");
+  expect((await ended.promise)?.message).toBe("input/output error");
+});
+
+test("a watch from a revision that is still to come is refused", async () => {
+  const store = restarted(new SlowJournal());
+  const ended = Promise.withResolvers<Error | undefined>();
+  store.watch("/", 4, { events: () => undefined, end: ended.resolve });
+  expect(await ended.promise).toBeInstanceOf(FutureRevisionError);
+});
+
+test("a watch by topic gets what comes into it, changes in it and leaves it, from the log and live, and nothing else", async () => {
+  const journal = new SlowJournal();
+  const store = restarted(journal);
+  let looks = 0;
+  const of = ({ value }: KeyValue): string => {
+    looks += 1;
+    return new TextDecoder().decode(value);
+  };
+  const seen = new Map<string, string[]>();
+  for (const value of ["old", "x", "y"]) {
+    seen.set(value, []);
+    const events = (batch: StoreEvent[]): void => {
+      seen.get(value)?.push(...batch.map(({ revision, key }) => `${revision} ${key}`));
+    };
+    store.watch("/", 1, { events, end: () => undefined }, { name: "content", value, of });
+  }
+  await turn();
+  looks = 0;
+  await store.put("/a", bytes("x"), 1);
+  expect(looks).toBe(2);
+  await store.put("/a", bytes("y"), 4);
+  await store.delete("/a", 5);
+  await turn();
+  expect(Object.fromEntries(seen)).toEqual({
+    old: ["2 /b", "3 /c", "4 /a"],
+    x: ["4 /a", "5 /a"],
+    y: ["5 /a", "6 /a"],
+  });
+});
+
+test("an index finds values by their answer while they change, and in pages of the past", async () => {
+  const store = restarted(new SlowJournal());
+  const topic = { name: "content", of: ({ value }: KeyValue) => new TextDecoder().decode(value) };
+  const find = async (value: string, options: ListOptions = {}): Promise<string[]> =>
+    (await store.list("/", { ...options, topic: { ...topic, value } })).items.map(({ key }) => key);
+  store.addIndex("/", topic.name, topic.of);
+  await store.put("/d", bytes("new"), 0);
+  await store.put("/b", bytes("new"), 2);
+  await store.delete("/c", 3);
+  expect([await find("old"), await find("new"), await find("none")]).toEqual([["/a"], ["/b", "/d"], []]);
+  expect(await find("new", { startAfter: "/b" })).toEqual(["/d"]);
+  // A hint only: of the past it may give more, never less.
+  expect(await find("old", { atRevision: 3 })).toEqual(["/a", "/b", "/c"]);
+});
+
+test("an index over many values tells nothing before it is whole, and everything then", async () => {
+  const journal = new MemoryJournal();
+  const current = Array.from({ length: 450 }, (_, at) => ({
+    key: `/k/${String(at).padStart(3, "0")}`,
+    value: bytes(at % 2 === 0 ? "even" : "odd"),
+    createRevision: at + 1,
+    modRevision: at + 1,
+  }));
+  const store = new RevisionStore(journal, { revision: 450, compactRevision: 0, current });
+  const topic = { name: "content", value: "odd", of: ({ value }: KeyValue) => new TextDecoder().decode(value) };
+  store.addIndex("/k/", topic.name, topic.of);
+  expect((await store.list("/k/", { topic })).items).toHaveLength(450);
+  await store.put("/k/001", bytes("even"), 2);
+  await store.put("/k/400", bytes("odd"), 401);
+  for (let round = 0; round < 10; round += 1) await turn();
+  const found = (await store.list("/k/", { topic })).items;
+  expect(found.map(({ value }) => new TextDecoder().decode(value)).every((text) => text === "odd")).toBe(true);
+  expect(found).toHaveLength(225);
 });

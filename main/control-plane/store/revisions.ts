@@ -15,44 +15,25 @@
  * *live*, when each durable batch reaches it as it happens. The step from one to the other happens
  * in one turn of the event loop, so that nothing falls between.
  */
+import { Entries, byKey } from "./entries.ts";
+import { Indexes } from "./indexes.ts";
+import { eventOf } from "./journal.ts";
+import type { InitialState, Journal, Mutation } from "./journal.ts";
 import { CompactedError, FutureRevisionError } from "./store.ts";
 import type {
   KeyValue,
+  ListOptions,
   ListResult,
   Store,
   StoreEvent,
+  Topic,
   WatchHandlers,
   WatchSubscription,
   WriteResult,
 } from "./store.ts";
-import { SortedKeys } from "./sorted-keys.ts";
-
-/** One write on its way to disk. */
-export interface Mutation {
-  revision: number;
-  key: string;
-  /** undefined deletes. */
-  value: Uint8Array | undefined;
-  createRevision: number;
-}
-
-/** What an engine must be able to do. */
-export interface Journal {
-  /** Makes the mutations durable, all or none, then resolves. Called for one batch at a time. */
-  commit(batch: Mutation[]): Promise<void>;
-  /** Every logged mutation with revision > from and <= to, in order. */
-  history(from: number, to: number): Promise<Mutation[]>;
-  compact(revision: number): Promise<void>;
-  close(): Promise<void>;
-}
-
-export interface InitialState {
-  revision: number;
-  compactRevision: number;
-  current: KeyValue[];
-  /** The newest mutations, oldest first: what watchers most often ask for. */
-  recent: Mutation[];
-}
+import { Watchers, tell, wantedBy } from "./watchers.ts";
+import type { Watcher } from "./watchers.ts";
+import { Window } from "./window.ts";
 
 interface Pending {
   mutation: Mutation;
@@ -61,313 +42,274 @@ interface Pending {
   failed(error: Error): void;
 }
 
-interface Watcher {
-  prefix: string;
-  handlers: WatchHandlers;
-  live: boolean;
-  closed: boolean;
-}
-
-/** Events kept in memory for watchers that start a little in the past. */
-const RECENT = 20_000;
 /** Writes that share one commit. */
 const BATCH = 512;
+/** Logged writes read at once for a watcher that catches up. */
+const CATCH_UP = 500;
 
 export class RevisionStore implements Store {
-  private readonly journal: Journal;
+  readonly #journal: Journal;
   /** Durable values: what readers see. */
-  private readonly current = new Map<string, KeyValue>();
-  private readonly keys = new SortedKeys();
+  readonly #entries = new Entries();
+  readonly #indexes = new Indexes(this.#entries);
   /** Keys with a write on its way: what the next compare-and-swap is held against. */
-  private readonly staged = new Map<string, KeyValue | undefined>();
-  private recent: StoreEvent[] = [];
-  private readonly watchers = new Set<Watcher>();
-  private queue: Pending[] = [];
-  private flushing: Promise<void> | undefined;
+  readonly #staged = new Map<string, KeyValue | undefined>();
+  readonly #window = new Window();
+  readonly #watchers = new Watchers();
+  #queue: Pending[] = [];
+  #flushing: Promise<void> | undefined;
   /** Resolves when the commit that is under way has been told, or has failed. */
-  private published = Promise.withResolvers<void>();
-  private durable: number;
-  private assigned: number;
-  private compacted: number;
-  private failure: Error | undefined;
+  #published = Promise.withResolvers<void>();
+  #durable: number;
+  #assigned: number;
+  #compacted: number;
+  #failure: Error | undefined;
 
   constructor(journal: Journal, initial: InitialState) {
-    this.journal = journal;
-    this.durable = this.assigned = initial.revision;
-    this.compacted = initial.compactRevision;
-    for (const item of initial.current) this.current.set(item.key, item);
-    this.keys.load(initial.current.map((item) => item.key));
-    this.recent = completeTail(eventsOf(initial.recent));
+    this.#journal = journal;
+    this.#durable = this.#assigned = initial.revision;
+    this.#compacted = initial.compactRevision;
+    this.#entries.load(initial.current);
   }
 
   revision(): number {
-    return this.durable;
+    return this.#durable;
   }
 
   compactRevision(): number {
-    return this.compacted;
+    return this.#compacted;
   }
 
   async get(key: string, atRevision?: number): Promise<KeyValue | undefined> {
-    if (atRevision === undefined || atRevision === this.durable) return this.current.get(key);
+    if (atRevision === undefined || atRevision === this.#durable) return this.#entries.get(key);
     const { items } = await this.list(key, { atRevision, limit: 1 });
     return items[0]?.key === key ? items[0] : undefined;
   }
 
-  async list(
-    prefix: string,
-    options: { startAfter?: string; limit?: number; atRevision?: number } = {},
-  ): Promise<ListResult> {
-    const at = options.atRevision ?? this.durable;
-    if (at > this.durable) throw new FutureRevisionError(at, this.durable);
-    if (at < this.compacted) throw new CompactedError(this.compacted);
-    const asked = this.durable;
-    const past = at === asked ? undefined : await this.valuesAt(prefix, at);
-    if (past) {
-      if (at < this.compacted) throw new CompactedError(this.compacted);
-      // What was written while the log was read is not of this snapshot either.
-      for (const event of this.recent) {
-        if (event.revision > asked && event.key.startsWith(prefix) && !past.has(event.key))
-          past.set(event.key, event.previous);
-      }
-    }
-    const items: KeyValue[] = [];
-    const limit = options.limit ?? Number.POSITIVE_INFINITY;
-    let more = false;
-    const keys = past
-      ? [...new Set([...this.keys.range(prefix), ...past.keys()].filter((key) => key.startsWith(prefix)))].toSorted(
-          byBytes,
-        )
-      : this.keys.range(prefix, options.startAfter);
-    for (const key of keys) {
-      if (past && options.startAfter !== undefined && byBytes(key, options.startAfter) <= 0) continue;
-      const item = past?.has(key) ? past.get(key) : this.current.get(key);
-      if (!item) continue;
-      if (items.length >= limit) {
-        more = true;
-        break;
-      }
-      items.push(item);
-    }
-    return { items, revision: at, more };
+  async list(prefix: string, options: ListOptions = {}): Promise<ListResult> {
+    const { startAfter, limit = Number.POSITIVE_INFINITY, atRevision: at = this.#durable, topic } = options;
+    if (at > this.#durable) throw new FutureRevisionError(at, this.#durable);
+    if (at < this.#compacted) throw new CompactedError(this.#compacted);
+    const past = at === this.#durable ? undefined : await this.#valuesAt(prefix, at);
+    // Of those there are now some may not have been there then.
+    const most = limit + 1 + (past?.size ?? 0);
+    const now =
+      (topic && this.#indexes.find(prefix, topic, startAfter)) ?? this.#entries.range(prefix, startAfter, most);
+    const items = past ? asTheyWere(now, past, startAfter) : now;
+    const more = items.length > limit;
+    return { items: more ? items.slice(0, limit) : items, revision: at, more };
   }
 
   async count(prefix: string): Promise<number> {
-    return this.keys.count(prefix);
+    return this.#entries.count(prefix);
   }
 
-  put(key: string, value: Uint8Array, expectedRevision: number): Promise<WriteResult> {
-    return this.write(key, value, expectedRevision);
+  put(
+    key: string,
+    value: Uint8Array | ((revision: number) => Uint8Array),
+    expectedRevision: number,
+  ): Promise<WriteResult> {
+    return this.#write(key, value, expectedRevision);
   }
 
   delete(key: string, expectedRevision: number): Promise<WriteResult> {
-    return this.write(key, undefined, expectedRevision);
+    return this.#write(key, undefined, expectedRevision);
   }
 
-  watch(prefix: string, fromRevision: number, handlers: WatchHandlers): WatchSubscription {
-    const watcher: Watcher = { prefix, handlers, live: false, closed: false };
-    this.watchers.add(watcher);
-    const close = (): void => {
-      watcher.closed = true;
-      this.watchers.delete(watcher);
-    };
+  watch(prefix: string, fromRevision: number, handlers: WatchHandlers, topic?: Topic): WatchSubscription {
+    const watcher: Watcher = { prefix, topic, handlers, position: fromRevision, live: false, closed: false };
+    this.#watchers.add(watcher);
     // Never from within the call: the caller has no subscription to close yet.
     queueMicrotask(() => {
-      this.catchUp(watcher, fromRevision).catch((error: Error) => this.endWatch(watcher, error));
+      this.#catchUp(watcher).catch((error: Error) => this.#watchers.end(watcher, error));
     });
-    return { close };
+    return {
+      delivered: () => (watcher.live ? this.#durable : watcher.position),
+      close: () => this.#watchers.remove(watcher),
+    };
+  }
+
+  addIndex(prefix: string, name: string, of: Topic["of"]): void {
+    this.#indexes.add(prefix, name, of);
   }
 
   async compact(revision: number): Promise<void> {
-    if (revision > this.durable) throw new FutureRevisionError(revision, this.durable);
-    if (revision <= this.compacted) return;
-    await this.journal.compact(revision);
-    this.compacted = revision;
-    this.recent = this.recent.filter((event) => event.revision > revision);
+    if (revision > this.#durable) throw new FutureRevisionError(revision, this.#durable);
+    if (revision <= this.#compacted) return;
+    // First: nobody may be promised what the journal is about to forget.
+    this.#compacted = revision;
+    this.#window.forget(revision);
+    await this.#journal.compact(revision);
+  }
+
+  backup(file: string): Promise<void> {
+    return this.#journal.backup(file);
   }
 
   async close(): Promise<void> {
-    this.failure ??= new Error("the store is closed");
-    await this.flushing;
-    for (const watcher of this.watchers) this.endWatch(watcher);
-    await this.journal.close();
+    this.#failure ??= new Error("the store is closed");
+    await this.#flushing;
+    this.#indexes.close();
+    this.#watchers.endAll();
+    await this.#journal.close();
   }
 
-  private write(key: string, value: Uint8Array | undefined, expectedRevision: number): Promise<WriteResult> {
-    if (this.failure) return Promise.reject(this.failure);
-    const previous = this.staged.has(key) ? this.staged.get(key) : this.current.get(key);
-    if ((previous?.modRevision ?? 0) !== expectedRevision || (value === undefined && !previous)) {
+  #write(
+    key: string,
+    given: Uint8Array | ((revision: number) => Uint8Array) | undefined,
+    expectedRevision: number,
+  ): Promise<WriteResult> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    const previous = this.#staged.has(key) ? this.#staged.get(key) : this.#entries.get(key);
+    if ((previous?.modRevision ?? 0) !== expectedRevision || (given === undefined && !previous)) {
       // A writer must not be refused for a value that is not durable yet and might never be.
-      if (this.staged.has(key)) return this.refuseOnceDurable(key);
+      if (this.#staged.has(key)) return this.#refuseOnceDurable(key);
       return Promise.resolve({ ok: false, current: previous });
     }
-    const revision = (this.assigned += 1);
+    const revision = this.#assigned + 1;
+    const value = typeof given === "function" ? given(revision) : given;
+    this.#assigned = revision;
     const createRevision = previous?.createRevision ?? revision;
     const mutation: Mutation = { revision, key, value, createRevision };
-    this.staged.set(key, value === undefined ? undefined : { key, value, createRevision, modRevision: revision });
+    this.#staged.set(key, value && { key, value, createRevision, modRevision: revision });
     return new Promise((done, failed) => {
-      this.queue.push({ mutation, previous, done, failed });
-      this.flushing ??= this.flush();
+      this.#queue.push({ mutation, previous, done, failed });
+      this.#flushing ??= this.#flush();
     });
   }
 
   /** Waits for the writes of this key alone: others may go on coming for ever. */
-  private async refuseOnceDurable(key: string): Promise<WriteResult> {
-    while (this.staged.has(key) && this.flushing) await this.published.promise;
-    if (this.staged.has(key) && this.failure) throw this.failure;
-    return { ok: false, current: this.current.get(key) };
+  async #refuseOnceDurable(key: string): Promise<WriteResult> {
+    while (this.#staged.has(key) && this.#flushing) await this.#published.promise;
+    if (this.#staged.has(key) && this.#failure) throw this.#failure;
+    return { ok: false, current: this.#entries.get(key) };
   }
 
-  private async flush(): Promise<void> {
+  async #flush(): Promise<void> {
     // Everything that was asked for in this turn goes into one commit.
     await Promise.resolve();
-    while (this.queue.length > 0) {
-      const batch = this.queue.splice(0, BATCH);
-      try {
-        await this.journal.commit(batch.map((pending) => pending.mutation));
-      } catch (error) {
-        // Which of its revisions are on disk is unknown: only reopening tells. No further write is taken.
-        this.failure = error instanceof Error ? error : new Error(String(error));
-        for (const pending of [...batch, ...this.queue.splice(0)]) pending.failed(this.failure);
-        for (const watcher of this.watchers) this.endWatch(watcher, this.failure);
-        break;
-      }
-      this.publish(batch);
-      this.wakeRefused();
+    while (this.#queue.length > 0) {
+      const batch = this.#queue.splice(0, BATCH);
+      const failure = await this.#journal.commit(batch.map((pending) => pending.mutation)).then(
+        () => undefined,
+        (error: unknown) => (error instanceof Error ? error : new Error(String(error))),
+      );
+      if (failure) await this.#refuse(batch, failure);
+      else this.#publish(batch);
+      this.#wakeRefused();
     }
-    this.flushing = undefined;
-    this.wakeRefused();
+    this.#flushing = undefined;
+    this.#wakeRefused();
   }
 
-  private wakeRefused(): void {
-    this.published.resolve();
-    this.published = Promise.withResolvers<void>();
+  /**
+   * A batch could not be made durable (the disk is full, say). Where the journal knows that nothing of it is on
+   * disk, its writers are told and the store goes on; else only opening it again tells, and no further write is taken.
+   */
+  async #refuse(batch: readonly Pending[], error: Error): Promise<void> {
+    const newest = await this.#journal.newest().catch(() => undefined);
+    // What was asked for meanwhile was held against values that will not be.
+    const refused = [...batch, ...this.#queue.splice(0)];
+    if (newest === this.#durable) {
+      this.#staged.clear();
+      this.#assigned = this.#durable;
+    } else {
+      this.#failure ??= error;
+      this.#watchers.endAll(error);
+    }
+    for (const pending of refused) pending.failed(error);
   }
 
-  private publish(batch: Pending[]): void {
+  #wakeRefused(): void {
+    this.#published.resolve();
+    this.#published = Promise.withResolvers<void>();
+  }
+
+  #publish(batch: readonly Pending[]): void {
     const events: StoreEvent[] = [];
-    const items: (KeyValue | undefined)[] = [];
     for (const { mutation, previous } of batch) {
       const { key, value, revision, createRevision } = mutation;
+      const staged = this.#staged.get(key);
       let current: KeyValue | undefined;
-      if (value === undefined) {
-        this.current.delete(key);
-        this.keys.delete(key);
-      } else {
-        if (!this.current.has(key)) this.keys.add(key);
+      if (value === undefined) this.#entries.delete(key);
+      else {
         // A later write may be staged already: then this value is no longer the staged one.
-        const staged = this.staged.get(key);
         current = staged?.modRevision === revision ? staged : { key, value, createRevision, modRevision: revision };
-        this.current.set(key, current);
+        this.#entries.set(current);
       }
-      if (this.staged.get(key)?.modRevision === revision || (value === undefined && this.staged.get(key) === undefined))
-        this.staged.delete(key);
-      items.push(current);
-      events.push({
+      if (staged?.modRevision === revision || (value === undefined && staged === undefined)) this.#staged.delete(key);
+      const event: StoreEvent = {
         type: value === undefined ? "delete" : "put",
         key,
         revision,
-        ...(value ? { value } : {}),
-        ...(current ? { current } : {}),
+        ...(value && current ? { value, current } : {}),
         ...(previous ? { previous } : {}),
-      });
+      };
+      this.#indexes.update(event);
+      events.push(event);
     }
-    this.durable = batch.at(-1)?.mutation.revision ?? this.durable;
-    this.recent.push(...events);
-    if (this.recent.length > RECENT * 1.25) this.recent = this.recent.slice(-RECENT);
-    for (const watcher of this.watchers) if (watcher.live) this.deliver(watcher, events);
+    this.#durable = batch.at(-1)?.mutation.revision ?? this.#durable;
+    this.#window.push(events);
+    this.#watchers.publish(events);
     batch.forEach((pending, at) => {
-      const item = items[at];
+      const item = events[at]?.current;
       pending.done({ ok: true, revision: pending.mutation.revision, ...(item ? { item } : {}) });
     });
   }
 
-  private deliver(watcher: Watcher, events: StoreEvent[]): void {
-    const wanted = events.filter((event) => event.key.startsWith(watcher.prefix));
-    if (wanted.length > 0 && !watcher.closed) watcher.handlers.events(wanted);
-    if (!watcher.closed) watcher.handlers.progress?.(this.durable);
-  }
-
-  private async catchUp(watcher: Watcher, fromRevision: number): Promise<void> {
+  /** From the log until the window reaches back to where the watcher is, then live. */
+  async #catchUp(watcher: Watcher): Promise<void> {
     if (watcher.closed) return;
-    let from = fromRevision;
-    // Again, when `recent` has let go of its oldest while the log was read.
+    if (watcher.position > this.#durable) throw new FutureRevisionError(watcher.position, this.#durable);
     for (;;) {
-      if (from < this.compacted) throw new CompactedError(this.compacted);
-      const oldest = this.recent[0]?.revision ?? this.durable + 1;
-      if (from + 1 >= oldest) break;
-      const after = from;
-      from = oldest - 1;
-      const log = await this.journal.history(0, from);
+      if (watcher.position < this.#compacted) throw new CompactedError(this.#compacted);
+      const to = (this.#window.oldest ?? this.#durable + 1) - 1;
+      if (watcher.position >= to) break;
+      const log = await this.#journal.history(watcher.prefix, watcher.position, to, CATCH_UP);
       if (watcher.closed) return;
-      if (after < this.compacted) throw new CompactedError(this.compacted);
-      this.deliver(
-        watcher,
-        eventsOf(log).filter((event) => event.revision > after),
-      );
+      // Something of it may have been forgotten before it was read.
+      if (watcher.position < this.#compacted) throw new CompactedError(this.#compacted);
+      tell(watcher, wantedBy(watcher, log.map(eventOf)));
+      if (watcher.closed) return;
+      watcher.position = log.length < CATCH_UP ? to : (log.at(-1)?.revision ?? to);
     }
-    // From here to `live` no other code runs: what is not in `recent` now will be delivered as it happens.
-    if (watcher.closed) return;
-    const missed = this.recent.filter((event) => event.revision > from);
-    watcher.live = true;
-    this.deliver(watcher, missed);
+    // From here on no other code runs: what is not in the window now will be delivered as it happens.
+    const missed = wantedBy(watcher, this.#window.after(watcher.position));
+    this.#watchers.makeLive(watcher);
+    tell(watcher, missed);
   }
 
-  private endWatch(watcher: Watcher, error?: Error): void {
-    if (watcher.closed) return;
-    watcher.closed = true;
-    this.watchers.delete(watcher);
-    watcher.handlers.end(error);
-  }
-
-  /** The values under a prefix as they were at a past revision, for keys that have changed since. */
-  private async valuesAt(prefix: string, at: number): Promise<Map<string, KeyValue | undefined>> {
-    const changed = new Map<string, KeyValue | undefined>();
-    const oldest = this.recent[0]?.revision ?? this.durable + 1;
-    if (at + 1 >= oldest) {
-      // Backwards: the first event after `at` tells in `previous` what was there before it.
-      for (const event of this.recent.filter((item) => item.revision > at && item.key.startsWith(prefix)).toReversed())
-        changed.set(event.key, event.previous);
-      return changed;
-    }
-    const log = await this.journal.history(0, this.durable);
-    const then = new Map<string, KeyValue>();
-    for (const { key, value, revision, createRevision } of log) {
-      if (!key.startsWith(prefix)) continue;
-      if (revision > at) {
-        if (!changed.has(key)) changed.set(key, then.get(key));
-      } else if (value === undefined) then.delete(key);
-      else then.set(key, { key, value, createRevision, modRevision: revision });
-    }
-    return changed;
+  /** What the keys under a prefix that have changed since a past revision held then. */
+  async #valuesAt(prefix: string, at: number): Promise<Map<string, KeyValue | undefined>> {
+    const asked = this.#durable;
+    const oldest = this.#window.oldest ?? asked + 1;
+    if (at + 1 >= oldest) return this.#window.valuesAt(prefix, at);
+    const then = new Map(await this.#journal.valuesAt(prefix, at, asked));
+    if (at < this.#compacted) throw new CompactedError(this.#compacted);
+    // What was written while the log was read is not of this snapshot either; it may even have left the window.
+    if (asked < this.#durable && asked + 1 < (this.#window.oldest ?? this.#durable + 1))
+      return this.#valuesAt(prefix, at);
+    for (const [key, value] of this.#window.valuesAt(prefix, asked)) if (!then.has(key)) then.set(key, value);
+    return then;
   }
 }
 
-/** The longest tail of events that all know what was there before them: the others are read from the log again. */
-function completeTail(events: StoreEvent[]): StoreEvent[] {
-  const lacking = events.findLastIndex((event) => !event.previous && event.current?.createRevision !== event.revision);
-  return events.slice(lacking + 1);
-}
-
-/** Order of keys: by code unit, which for Kubernetes' ASCII keys is byte order. */
-function byBytes(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}
-
-/** Turns mutations into events, finding each one's previous value among the earlier ones. */
-function eventsOf(mutations: Mutation[]): StoreEvent[] {
-  const last = new Map<string, KeyValue | undefined>();
-  return mutations.map(({ key, value, revision, createRevision }) => {
-    const previous = last.get(key);
-    const current = value === undefined ? undefined : { key, value, createRevision, modRevision: revision };
-    last.set(key, current);
-    return {
-      type: value === undefined ? "delete" : "put",
-      key,
-      revision,
-      ...(value ? { value } : {}),
-      ...(current ? { current } : {}),
-      ...(previous ? { previous } : {}),
-    };
-  });
+/** Two ordered lists into one: what has not changed of `now`, and what was there `then`. */
+function asTheyWere(
+  now: readonly KeyValue[],
+  then: ReadonlyMap<string, KeyValue | undefined>,
+  startAfter: string | undefined,
+): KeyValue[] {
+  const changed = [...then.values()]
+    .filter((item) => item !== undefined && (startAfter === undefined || item.key > startAfter))
+    .toSorted((a, b) => byKey((a as KeyValue).key, (b as KeyValue).key)) as KeyValue[];
+  const items: KeyValue[] = [];
+  let at = 0;
+  for (const item of now) {
+    for (; at < changed.length && (changed[at] as KeyValue).key < item.key; at += 1)
+      items.push(changed[at] as KeyValue);
+    if (!then.has(item.key)) items.push(item);
+  }
+  for (; at < changed.length; at += 1) items.push(changed[at] as KeyValue);
+  return items;
 }

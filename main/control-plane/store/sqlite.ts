@@ -5,20 +5,96 @@
 import { existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { Worker } from "node:worker_threads";
+import type { FileErrorCode, WriteRow } from "./database.ts";
+import type { InitialState, Journal, LoggedWrite, Mutation, Then } from "./journal.ts";
+import { pack, unpack } from "./packing.ts";
+import type { Packed, Row } from "./packing.ts";
 import { RevisionStore } from "./revisions.ts";
-import type { InitialState, Mutation } from "./revisions.ts";
-import type { Store } from "./store.ts";
-import type { WorkerAnswer, WorkerRequest } from "./sqlite-worker.ts";
+import type { StoreWorkerData, WorkerAnswer, WorkerRequest } from "./sqlite-worker.ts";
+import type { KeyValue, Store } from "./store.ts";
 
-/** The file cannot be used: damaged, or written by a newer Drydock. It was left as it is. */
+/** The file cannot be used: damaged, written by a newer Drydock, full or unreadable. It was left as it is. */
 export class StoreFileError extends Error {
-  readonly code: "STORE_DAMAGED" | "STORE_NEWER" | "STORE_IO";
-  constructor(code: "STORE_DAMAGED" | "STORE_NEWER" | "STORE_IO", message: string) {
+  readonly code: FileErrorCode;
+  constructor(code: FileErrorCode, message: string) {
     super(message);
     this.name = "StoreFileError";
     this.code = code;
   }
 }
+
+export const STORE_FILE = "store.db";
+
+export interface SqliteStoreOptions {
+  directory: string;
+  /** The file may not grow beyond; writes are refused until there is room again. Default: as the disk has room. */
+  mostBytes?: number;
+}
+
+/** Opens or makes `store.db` in the folder. Throws StoreFileError. */
+export async function openSqliteStore({ directory, mostBytes }: SqliteStoreOptions): Promise<Store> {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const thread = new StoreThread({
+    file: join(directory, STORE_FILE),
+    ...(mostBytes === undefined ? {} : { mostBytes }),
+  });
+  try {
+    return new RevisionStore(journalOf(thread), await readAll(thread));
+  } catch (error) {
+    await thread.end();
+    throw error;
+  }
+}
+
+async function readAll(thread: StoreThread): Promise<InitialState> {
+  const revisions = await thread.ask<Pick<InitialState, "revision" | "compactRevision">>({ call: "open" });
+  const current: KeyValue[] = [];
+  for (;;) {
+    const rows = unpack(await thread.ask<Packed>({ call: "current", startAfter: current.at(-1)?.key ?? "" }));
+    if (rows.length === 0) return { ...revisions, current };
+    for (const row of rows) current.push(valueOf(row));
+  }
+}
+
+function journalOf(thread: StoreThread): Journal {
+  return {
+    commit: (batch) => {
+      const rows = pack(batch.map(({ createRevision, ...rest }) => ({ ...rest, created: createRevision })));
+      return thread.ask<void>({ call: "commit", rows }, [rows.values.buffer]);
+    },
+    newest: () => thread.ask<number>({ call: "newest" }),
+    history: async (prefix, from, to, most) =>
+      (await thread.ask<WriteRow[]>({ call: "history", prefix, from, to, most })).map(writeOf),
+    valuesAt: async (prefix, at, to) =>
+      (await thread.ask<{ key: string; was: Row | undefined }[]>({ call: "valuesAt", prefix, at, to })).map(
+        ({ key, was }): Then => [key, was && valueOf(was)],
+      ),
+    compact: async (revision) => {
+      await thread.ask<void>({ call: "compact", revision });
+      // One step after another: commits that come meanwhile go between.
+      while (await thread.ask<boolean>({ call: "purge" }));
+    },
+    backup: (file) => thread.ask<void>({ call: "backup", file }),
+    close: async () => {
+      await thread.ask<void>({ call: "close" });
+      await thread.end();
+    },
+  };
+}
+
+const valueOf = ({ key, value, created, revision }: Row): KeyValue => ({
+  key,
+  value: value ?? new Uint8Array(0),
+  createRevision: created,
+  modRevision: revision,
+});
+
+const mutationOf = ({ created, ...rest }: Row): Mutation => ({ ...rest, createRevision: created });
+
+const writeOf = ({ previous, ...row }: WriteRow): LoggedWrite => ({
+  ...mutationOf(row),
+  previous: previous && valueOf(previous),
+});
 
 /** Beside this file in the sources, beside the bundle in a build. */
 function workerFile(): URL {
@@ -26,54 +102,43 @@ function workerFile(): URL {
   return existsSync(source) ? source : new URL("./store-worker.js", import.meta.url);
 }
 
-/** Opens or makes `store.db` in the folder. Throws StoreFileError. */
-export async function openSqliteStore(options: { directory: string }): Promise<Store> {
-  mkdirSync(options.directory, { recursive: true, mode: 0o700 });
-  const worker = new Worker(workerFile(), { workerData: { file: join(options.directory, "store.db") }, execArgv: [] });
-  const waiting = new Map<number, { resolve(value: never): void; reject(error: Error): void }>();
-  let serial = 0;
-  let dead: Error | undefined;
+/** Questions to the thread that owns the file, and its answers. */
+class StoreThread {
+  readonly #worker: Worker;
+  readonly #waiting = new Map<number, { resolve(value: never): void; reject(error: Error): void }>();
+  #serial = 0;
+  #dead: Error | undefined;
 
-  const failAll = (error: Error): void => {
-    dead ??= error;
-    for (const { reject } of waiting.values()) reject(dead);
-    waiting.clear();
-  };
-  worker.on("message", (answer: WorkerAnswer) => {
-    const request = waiting.get(answer.id);
-    waiting.delete(answer.id);
-    if ("error" in answer) request?.reject(new StoreFileError(answer.code, answer.error));
-    else request?.resolve(answer.result as never);
-  });
-  worker.on("error", failAll);
-  worker.on("exit", (code) => failAll(new StoreFileError("STORE_IO", `the store's thread ended with code ${code}`)));
-
-  const ask = <T>(request: WorkerRequest): Promise<T> => {
-    if (dead) return Promise.reject(dead);
-    return new Promise<T>((resolve, reject) => {
-      const id = (serial += 1);
-      waiting.set(id, { resolve, reject });
-      worker.postMessage({ id, ...request });
+  constructor(workerData: StoreWorkerData) {
+    this.#worker = new Worker(workerFile(), { workerData, execArgv: [] });
+    this.#worker.on("message", (answer: WorkerAnswer) => {
+      const request = this.#waiting.get(answer.id);
+      this.#waiting.delete(answer.id);
+      if ("error" in answer) request?.reject(new StoreFileError(answer.code, answer.error));
+      else request?.resolve(answer.result as never);
     });
-  };
-
-  let initial: InitialState;
-  try {
-    initial = await ask<InitialState>({ call: "open" });
-  } catch (error) {
-    await worker.terminate();
-    throw error;
+    this.#worker.on("error", (error) => this.#fail(error as Error));
+    this.#worker.on("exit", (code) =>
+      this.#fail(new StoreFileError("STORE_IO", `the store's thread ended with code ${code}`)),
+    );
   }
-  return new RevisionStore(
-    {
-      commit: (batch) => ask<void>({ call: "commit", batch }),
-      history: (from, to) => ask<Mutation[]>({ call: "history", from, to }),
-      compact: (revision) => ask<void>({ call: "compact", revision }),
-      close: async () => {
-        await ask<void>({ call: "close" });
-        await worker.terminate();
-      },
-    },
-    initial,
-  );
+
+  ask<T>(request: WorkerRequest, transfer: ArrayBuffer[] = []): Promise<T> {
+    if (this.#dead) return Promise.reject(this.#dead);
+    return new Promise<T>((resolve, reject) => {
+      const id = (this.#serial += 1);
+      this.#waiting.set(id, { resolve, reject });
+      this.#worker.postMessage({ id, ...request }, transfer);
+    });
+  }
+
+  async end(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #fail(error: Error): void {
+    this.#dead ??= error;
+    for (const { reject } of this.#waiting.values()) reject(this.#dead);
+    this.#waiting.clear();
+  }
 }

@@ -25,7 +25,7 @@ function watch(store: Store, prefix: string, from: number): Watched {
   const watched: Watched = {
     events: [],
     ended: undefined,
-    subscription: { close: () => undefined },
+    subscription: { close: () => undefined, delivered: () => 0 },
     reached: async (count) => {
       while (watched.events.length < count && !watched.ended) await new Promise<void>((resolve) => (wake = resolve));
     },

@@ -62,7 +62,29 @@ export class FutureRevisionError extends Error {
   }
 }
 
+/**
+ * What a reader wants of a collection, by something its values say: `name` is the question ("spec.nodeName"),
+ * `value` the answer wanted, `of` finds the answer in a value. Whoever asks alike must give the same `of`.
+ */
+export interface Topic {
+  name: string;
+  value: string;
+  of(item: KeyValue): string | undefined;
+}
+
+export interface ListOptions {
+  /** Exclusive. */
+  startAfter?: string | undefined;
+  limit?: number | undefined;
+  /** Default: now. */
+  atRevision?: number | undefined;
+  /** A hint: with an index of that name values that answer otherwise are left out, without one they may be there. */
+  topic?: Topic | undefined;
+}
+
 export interface WatchSubscription {
+  /** Every event up to this revision that concerns the watcher was delivered (for bookmarks). */
+  delivered(): number;
   /** Idempotent. No callback runs after it returns. */
   close(): void;
 }
@@ -70,9 +92,7 @@ export interface WatchSubscription {
 export interface WatchHandlers {
   /** Events in revision order; a batch holds one or more whole revisions. Must not throw. */
   events(batch: StoreEvent[]): void;
-  /** The store has nothing older to send: all revisions up to this one were delivered (for bookmarks). Optional. */
-  progress?(revision: number): void;
-  /** Terminal: CompactedError, or the store closed. */
+  /** Terminal: CompactedError, FutureRevisionError, or the store closed. */
   end(error?: Error): void;
 }
 
@@ -82,18 +102,31 @@ export interface Store {
   compactRevision(): number;
   get(key: string, atRevision?: number): Promise<KeyValue | undefined>;
   /**
-   * Keys with `prefix`, in byte order, starting after `startAfter` (exclusive), at `atRevision` (default: now).
-   * Throws CompactedError / FutureRevisionError.
+   * Keys with `prefix`, in byte order. Throws CompactedError / FutureRevisionError.
    */
-  list(prefix: string, options?: { startAfter?: string; limit?: number; atRevision?: number }): Promise<ListResult>;
+  list(prefix: string, options?: ListOptions): Promise<ListResult>;
   count(prefix: string): Promise<number>;
-  /** expectedRevision 0 means "must not exist". Resolves once durable. */
-  put(key: string, value: Uint8Array, expectedRevision: number): Promise<WriteResult>;
+  /**
+   * expectedRevision 0 means "must not exist". Resolves once durable. A value that holds its own revision is
+   * given as a function of it, which is called at once, and only when the write is taken.
+   */
+  put(
+    key: string,
+    value: Uint8Array | ((revision: number) => Uint8Array),
+    expectedRevision: number,
+  ): Promise<WriteResult>;
   /** Resolves once durable. A missing key gives { ok: false, current: undefined }. */
   delete(key: string, expectedRevision: number): Promise<WriteResult>;
-  /** Delivers every event under `prefix` with revision > fromRevision, history first, then live. */
-  watch(prefix: string, fromRevision: number, handlers: WatchHandlers): WatchSubscription;
+  /**
+   * Delivers every event under `prefix` with revision > fromRevision, history first, then live. With a topic, those
+   * events alone before or after which the value answered as wanted; others cost the watcher nothing.
+   */
+  watch(prefix: string, fromRevision: number, handlers: WatchHandlers, topic?: Topic): WatchSubscription;
+  /** Keeps the values under a prefix findable by a topic's answers from here on. `of` as in Topic. */
+  addIndex(prefix: string, name: string, of: Topic["of"]): void;
   /** Forgets history up to and including `revision`; current values stay. */
   compact(revision: number): Promise<void>;
+  /** Writes a consistent copy of everything to a new file, while work goes on. Throws where there is nothing to copy. */
+  backup(file: string): Promise<void>;
   close(): Promise<void>;
 }

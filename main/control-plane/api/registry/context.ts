@@ -59,7 +59,8 @@ export function partsOf(definition: ResourceDefinition, item: KeyValue, revision
 }
 
 export function bytesOf(definition: ResourceDefinition, item: KeyValue, revision = item.modRevision): Buffer {
-  return Buffer.concat(partsOf(definition, item, revision));
+  const parts = partsOf(definition, item, revision);
+  return parts.length === 1 ? (parts[0] as Buffer) : Buffer.concat(parts);
 }
 
 export function strategyContext(

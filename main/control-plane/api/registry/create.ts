@@ -6,7 +6,7 @@ import { StatusError, isStatus } from "../../../../common/kube/status.ts";
 import { invalidError } from "../../resources/invalid.ts";
 import { validateMetadata } from "../../resources/validation/metadata.ts";
 import { keyOf } from "../catalog.ts";
-import { decodeShared, encodeStored, keepParsed } from "../stored.ts";
+import { decodeShared, encodeStored } from "../stored.ts";
 import { admissionRequest, alreadyExists, strategyContext, timestamp } from "./context.ts";
 import type { Answer, RegistryContext, WriteRequest } from "./context.ts";
 import { trackWrite } from "./managed-fields.ts";
@@ -86,15 +86,13 @@ async function createNamed(context: RegistryContext, given: WriteRequest, object
       return { object, created: true };
     }
     const stored = definition.storedAs ? definition.storedAs.toStored(object) : object;
-    const value = encodeStored(stored);
-    const result = await context.store.put(key, value, 0);
+    const result = await context.store.put(key, encodeStored(stored), 0);
     if (!result.ok) {
       throw alreadyExists(definition, name, result.current !== undefined && isDeleting(decodeShared(result.current)));
     }
     claim?.commit();
     object.metadata.resourceVersion = String(result.revision);
     const { item } = result;
-    if (item && !definition.storedAs) keepParsed(item, object);
     return { ...(item ? { item } : {}), object, created: true };
   } catch (error) {
     claim?.rollback();

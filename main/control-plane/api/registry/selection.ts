@@ -4,12 +4,17 @@ import { parseFieldSelector, parseLabelSelector } from "../../../../common/kube/
 import type { FieldRequirement, Selector } from "../../../../common/kube/selector.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
 import type { ResourceDefinition } from "../../resources/definition.ts";
+import type { KeyValue, Topic } from "../../store/store.ts";
+import { decodeShared } from "../stored.ts";
+import { viewOf } from "./context.ts";
 
 export interface Selection {
   /** Nothing is asked for: everything matches, unseen. */
   everything: boolean;
   /** The one object that can match, by metadata.name. */
   name?: string;
+  /** What all that match have in common, by which they are found and watched without looking at the others. */
+  topic?: Topic;
   matches(object: KubeObject): boolean;
 }
 
@@ -27,9 +32,11 @@ export function selectionOf(
   const fields = query.fieldSelector ? parseFieldSelector(query.fieldSelector) : [];
   const getters = fields.map((requirement) => getterOf(definition, requirement));
   const name = fields.find(({ field, equal }) => equal && field === "metadata.name")?.value;
+  const topic = topicOf(definition, fields, labels);
   return {
     everything: (labels?.empty ?? true) && fields.length === 0,
     ...(name === undefined ? {} : { name }),
+    ...(topic ? { topic } : {}),
     matches: (object) =>
       (labels as Selector | undefined)?.matches(object.metadata.labels) !== false &&
       fields.every(({ equal, value }, at) => (getters[at]?.(object) === value) === equal),
@@ -42,4 +49,43 @@ function getterOf(definition: ResourceDefinition, { field }: FieldRequirement): 
     throw new StatusError("BadRequest", `field label not supported: ${field}`);
   }
   return getter;
+}
+
+const lastPart = ({ key }: KeyValue): string => key.slice(key.lastIndexOf("/") + 1);
+/** The least number of objects have in common what stands first. */
+const nameFirst = [
+  "metadata.name",
+  "involvedObject.uid",
+  "regarding.uid",
+  "spec.nodeName",
+  "involvedObject.name",
+  "regarding.name",
+];
+const rank = ({ field }: FieldRequirement): number =>
+  nameFirst.includes(field) ? nameFirst.indexOf(field) : nameFirst.length;
+
+function topicOf(
+  definition: ResourceDefinition,
+  fields: readonly FieldRequirement[],
+  labels: Selector | undefined,
+): Topic | undefined {
+  const field = fields
+    .filter((one) => one.equal && one.field !== "metadata.namespace")
+    .toSorted((a, b) => rank(a) - rank(b))[0];
+  if (field) return { ...fieldTopic(definition, field.field), value: field.value };
+  const label = labels?.requirements.find(({ operator, values }) => operator === "In" && values.length === 1);
+  if (!label) return undefined;
+  const { key, values } = label;
+  return { name: `label ${key}`, value: values[0] as string, of: (item) => decodeShared(item).metadata.labels?.[key] };
+}
+
+const serials = new WeakMap<ResourceDefinition, number>();
+let serial = 0;
+
+/** The question what a field says, as this definition reads it. */
+export function fieldTopic(definition: ResourceDefinition, field: string): Omit<Topic, "value"> {
+  if (field === "metadata.name") return { name: field, of: lastPart };
+  if (!serials.has(definition)) serials.set(definition, (serial += 1));
+  const getter = getterOf(definition, { field, equal: true, value: "" });
+  return { name: `field ${serials.get(definition)} ${field}`, of: (item) => getter(viewOf(definition, item)) };
 }

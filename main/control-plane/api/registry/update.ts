@@ -8,7 +8,7 @@ import { validateMetadataUpdate } from "../../resources/validation/metadata.ts";
 import { same } from "../../resources/validation/problems.ts";
 import type { KeyValue } from "../../store/store.ts";
 import { keyOf } from "../catalog.ts";
-import { encodeStored, keepParsed } from "../stored.ts";
+import { encodeStored } from "../stored.ts";
 import { STALE, admissionRequest, conflict, notFound, strategyContext, viewOf } from "./context.ts";
 import type { Answer, RegistryContext, WriteRequest } from "./context.ts";
 import { createObject, defaults, placeInNamespace } from "./create.ts";
@@ -123,7 +123,6 @@ async function write(
     }
     claim?.commit();
     object.metadata.resourceVersion = String(result.revision);
-    if (result.item && !definition.storedAs) keepParsed(result.item, object);
     return { ...(result.item ? { item: result.item } : {}), object, created: false };
   } catch (error) {
     claim?.rollback();

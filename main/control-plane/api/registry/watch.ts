@@ -68,7 +68,7 @@ export async function watchObjects(
   let from = asked;
   let begun: WatchItem[] = [];
   if (initial) {
-    const { items, revision } = await store.list(prefix);
+    const { items, revision } = await store.list(prefix, { topic: selection.topic });
     begun = items
       .filter((item) => selection.everything || selection.matches(viewOf(definition, item)))
       .map((item) => ({ type: "ADDED", item, revision: item.modRevision }));
@@ -91,7 +91,6 @@ function follow(
   begun: WatchItem[],
 ): () => void {
   let over = false;
-  let seen = from;
   const finish = (error?: StatusError): void => {
     if (over) return;
     stop();
@@ -100,29 +99,34 @@ function follow(
   const seconds = query.timeoutSeconds || Math.round(LONGEST_SECONDS * (1 + Math.random()));
   const timer = setTimeout(() => finish(), seconds * 1000);
   const bookmarks = query.allowWatchBookmarks
-    ? setInterval(() => sink.send([{ type: "BOOKMARK", revision: seen, initialEventsEnd: false }]), BOOKMARK_MILLIS)
+    ? setInterval(
+        () => sink.send([{ type: "BOOKMARK", revision: subscription.delivered(), initialEventsEnd: false }]),
+        BOOKMARK_MILLIS,
+      )
     : undefined;
   if (begun.length > 0) sink.send(begun);
-  const subscription = context.store.watch(prefix, from, {
-    events(batch) {
-      const items: WatchItem[] = [];
-      for (const event of batch) {
-        const item = changeOf(definition, event, selection);
-        if (item) items.push(item);
-      }
-      if (items.length > 0 && !over) sink.send(items);
+  const subscription = context.store.watch(
+    prefix,
+    from,
+    {
+      events(batch) {
+        const items: WatchItem[] = [];
+        for (const event of batch) {
+          const item = changeOf(definition, event, selection);
+          if (item) items.push(item);
+        }
+        if (items.length > 0 && !over) sink.send(items);
+      },
+      end(error) {
+        if (error instanceof CompactedError) {
+          const message = `too old resource version: ${from} (${error.compactRevision})`;
+          finish(new StatusError("Expired", message));
+        } else if (error) finish(new StatusError("InternalError", error.message));
+        else finish();
+      },
     },
-    progress(revision) {
-      seen = revision;
-    },
-    end(error) {
-      if (error instanceof CompactedError) {
-        const message = `too old resource version: ${from} (${error.compactRevision})`;
-        finish(new StatusError("Expired", message));
-      } else if (error) finish(new StatusError("InternalError", error.message));
-      else finish();
-    },
-  });
+    selection.topic,
+  );
   const stop = (): void => {
     over = true;
     clearTimeout(timer);
