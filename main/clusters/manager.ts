@@ -241,6 +241,22 @@ export class ClusterManager {
     };
   }
 
+  /** Deletes every cluster, whatever is under way; what cannot be deleted is logged. */
+  async removeAll(): Promise<void> {
+    await this.taking;
+    for (const run of this.operations.values()) run.cancel();
+    await Promise.all([...this.operations.values()].map((run) => run.done));
+    await Promise.all(
+      this.all().map(async ({ name }) => {
+        try {
+          await this.operationRun((await this.delete(name)).id).done;
+        } catch (error) {
+          this.options.log(`cluster ${name} is not deleted: ${toFailure(error).message}`);
+        }
+      }),
+    );
+  }
+
   /** Ends operations and lets go of the clusters: stopped first, or left to run for the next engine. */
   async close(stopClusters: boolean): Promise<void> {
     for (const dispose of this.disposals.splice(0)) dispose();

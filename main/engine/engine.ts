@@ -2,6 +2,7 @@
  * The engine: everything that outlives a window, put together. It holds the lock of the data folder,
  * takes up the clusters that run, and serves the contract until it is told to stop.
  */
+import { existsSync } from "node:fs";
 import { chmod, rm, rmdir } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { Server } from "node:http";
@@ -27,6 +28,9 @@ import { Terminals } from "./terminals.ts";
 import { Tunnels } from "./tunnels.ts";
 import { UiServer } from "./ui-server.ts";
 
+/** How often the engine looks whether its data folder is still there, and still its own. */
+const FOLDER_CHECK_MILLIS = 5_000;
+
 export class Engine {
   readonly paths: Paths;
   readonly log: RotatingLog;
@@ -47,6 +51,7 @@ export class Engine {
   private readonly probing = new AbortController();
   private probed: Promise<void> = Promise.resolve();
   private askToStop: (stopClusters: boolean) => void = () => undefined;
+  private folderCheck: NodeJS.Timeout | undefined;
 
   private constructor(paths: Paths, lock: Lock) {
     this.paths = paths;
@@ -137,22 +142,50 @@ export class Engine {
     this.askToStop(stopClusters);
   }
 
-  /** Stops serving last, so that whoever asked can see how it goes. */
-  async stop(stopClusters: boolean): Promise<void> {
-    this.probing.abort();
-    await this.probed;
-    this.terminals.closeAll();
-    await this.tunnels.closeAll();
-    await this.manager.close(stopClusters);
-    this.rpc.close();
-    await this.ui.close();
-    this.server.closeAllConnections();
-    await new Promise<void>((resolve) => this.server.close(() => resolve()));
-    await rm(this.paths.socket, { force: true });
-    await removeIfEmpty(this.paths.run);
+  /**
+   * Stops serving last, so that whoever asked can see how it goes. A part that cannot be stopped is logged and
+   * keeps no other from it: the process must end. Resolves with whether all went well.
+   */
+  async stop(stopClusters: boolean): Promise<boolean> {
+    clearInterval(this.folderCheck);
+    const parts: [what: string, part: () => unknown][] = [
+      ["the search for QEMU", () => (this.probing.abort(), this.probed)],
+      ["terminals", () => this.terminals.closeAll()],
+      ["tunnels", () => this.tunnels.closeAll()],
+      ["clusters", () => this.manager.close(stopClusters)],
+      ["the contract", () => this.rpc.close()],
+      ["the window's server", () => this.ui.close()],
+      ["connections", () => this.server.closeAllConnections()],
+      ["the socket", () => new Promise<void>((resolve) => this.server.close(() => resolve()))],
+      ["the socket's file", () => rm(this.paths.socket, { force: true })],
+      ["the run folder", () => removeIfEmpty(this.paths.run)],
+      ["the lock", () => this.lock.release()],
+    ];
+    let well = true;
+    for (const [what, part] of parts) {
+      try {
+        await part();
+      } catch (error) {
+        well = false;
+        this.log.error(`could not stop ${what}`, error);
+      }
+    }
     this.log.info("engine stopped");
     this.log.close();
-    await this.lock.release();
+    return well;
+  }
+
+  /** Public for its test. Without its data folder an engine has nothing to serve; with another's lock in it, no right to. */
+  async checkFolder(): Promise<void> {
+    if (await this.lock.held()) return;
+    clearInterval(this.folderCheck);
+    if (existsSync(this.paths.clusters)) {
+      this.log.warn("another engine has taken the data folder");
+    } else {
+      this.log.warn("the data folder is gone: its machines are switched off, since nobody could take them up");
+      await this.manager.removeAll();
+    }
+    this.askToStop(false);
   }
 
   private async serve(): Promise<void> {
@@ -170,6 +203,9 @@ export class Engine {
     await chmod(this.paths.socket, 0o600);
     await this.ui.restore();
     this.probed = this.probeInBackground();
+    this.folderCheck = setInterval(() => {
+      this.checkFolder().catch((error: unknown) => this.log.error("looking at the data folder failed", error));
+    }, FOLDER_CHECK_MILLIS);
   }
 
   private async probeInBackground(): Promise<void> {

@@ -26,8 +26,7 @@ export async function runEngine(home?: string): Promise<number> {
   process.on("unhandledRejection", (error) => engine.log.error("unhandled rejection", error));
   process.on("uncaughtException", (error) => engine.log.error("uncaught exception", error));
   process.stdout.write("ready\n");
-  await engine.stop(await stopped);
-  return 0;
+  return (await engine.stop(await stopped)) ? 0 : 1;
 }
 
 if (import.meta.main) {

@@ -1,5 +1,6 @@
 /** A cluster's life with nodes that only pretend: quick, and without virtual machines. */
-import { readdir } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ClusterSummary } from "../../common/contract/cluster.ts";
@@ -112,5 +113,24 @@ describe("a simulated cluster", () => {
     await dock.ok("engine", "stop");
     expect(dock.sockets()).toEqual([]);
     expect((await dock.drydock(["status", "sim"])).code).toBe(3);
+  });
+});
+
+describe("a data folder removed by hand", () => {
+  it("ends the engine and what it ran, since nobody could take that up", async () => {
+    const lost = await Dock.make();
+    try {
+      await lost.ok("up", "sim", "--driver", "simulated", "--workers", "0");
+      const engine = lost.enginePid();
+      await rm(lost.home, { recursive: true, force: true });
+      await eventually(
+        "nothing runs",
+        () => Promise.resolve(lost.processes().length + (existsSync(`/proc/${engine}`) ? 1 : 0)),
+        (running) => running === 0,
+      );
+      expect(lost.sockets()).toEqual([]);
+    } finally {
+      await lost.dispose();
+    }
   });
 });

@@ -8,11 +8,12 @@ import path from "node:path";
 import type { Browser, Locator, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { ClusterSummary } from "../../common/contract/cluster.ts";
-import { launch, open, shot, writeManifest, type OpenPage } from "../ui/browser.ts";
+import { launch, open, seen, shot, writeManifest, type OpenPage } from "../ui/browser.ts";
 import { Dock, eventually } from "./support.ts";
 
 const ROOT = path.resolve(import.meta.dirname, "../..");
-const SLOW = { timeout: 300_000 };
+const MINUTES = 300_000;
+const SLOW = { timeout: MINUTES };
 let dock: Dock;
 let browser: Browser;
 let opened: OpenPage;
@@ -97,7 +98,7 @@ describe("by the window alone", () => {
     await button(/^Apply/).click();
     await page.getByText(/^Applied \d objects/).waitFor();
     await link("Deployments").click();
-    await page.getByRole("grid", { name: "Deployments" }).getByText("3/3").waitFor(SLOW);
+    expect(await seen(page.getByRole("grid", { name: "Deployments" }).getByText("3/3"), MINUTES)).toBe(true);
   });
 
   it("its logs are followed, searched and downloaded", async () => {
@@ -124,11 +125,11 @@ describe("by the window alone", () => {
     const name = await page.locator("h2.break-all").innerText();
     await button("Shell").click();
     await enter("echo inside-$(hostname)");
-    await screen().getByText(`inside-${name}`).first().waitFor(SLOW);
+    expect(await seen(screen().getByText(`inside-${name}`).first(), MINUTES)).toBe(true);
     await link("Overview").click();
     await button("Shell on drydock-worker-1").click();
     await enter("echo on-$(hostname)");
-    await screen().getByText("on-drydock-worker-1").first().waitFor(SLOW);
+    expect(await seen(screen().getByText("on-drydock-worker-1").first(), MINUTES)).toBe(true);
     await enter("docker ps --format '{{.Names}}' | grep -c hello");
     await shot(page, "machines-shells");
   });
@@ -139,7 +140,7 @@ describe("by the window alone", () => {
     const coming = page.context().waitForEvent("page");
     await button("Open in the browser").click();
     const app = await coming;
-    await app.getByRole("heading", { name: "Hello from Drydock" }).waitFor();
+    expect(await seen(app.getByRole("heading", { name: "Hello from Drydock" }))).toBe(true);
     await app.close();
   });
 

@@ -3,7 +3,7 @@ import { existsSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { AxeBuilder } from "@axe-core/playwright";
-import { chromium, type Browser, type Page } from "playwright-core";
+import { chromium, type Browser, type Locator, type Page } from "playwright-core";
 
 const CHROMIUM = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 const FLAGS = [
@@ -55,6 +55,12 @@ export async function open(browser: Browser, url: string, view: View = {}): Prom
   });
   await page.goto(url);
   return { page, errors };
+}
+
+/** Comes into sight before the deadline. */
+export async function seen(locator: Locator, timeout = 60_000): Promise<boolean> {
+  await locator.waitFor({ timeout });
+  return true;
 }
 
 /** Puts the text into the manifest editor in place of what is there, and returns when it shows. */

@@ -1,11 +1,11 @@
 /** The window in a real browser over a pretended engine: every screen, by mouse and by keys, in good and bad times. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import type { Browser, Locator, Page } from "playwright-core";
+import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { DoubleOptions } from "../../renderer/testing/double.ts";
 import { serveDouble, type Served } from "../../renderer/testing/serve.ts";
-import { accessibilityProblems, launch, open, shot, writeManifest, type OpenPage, type View } from "./browser.ts";
+import { accessibilityProblems, launch, open, seen, shot, writeManifest, type OpenPage, type View } from "./browser.ts";
 
 const RENDERER = join(import.meta.dirname, "../../out/renderer");
 let browser: Browser;
@@ -33,11 +33,6 @@ async function show(options: DoubleOptions, hash = "", view: View = {}): Promise
 }
 /** The open object beside its list. */
 const panelOf = (page: Page) => page.getByRole("region", { name: /^[A-Z]\w+ [a-z][-.\w]+$/ }).last();
-/** Comes into sight before the deadline. */
-async function seen(locator: Locator): Promise<boolean> {
-  await locator.waitFor();
-  return true;
-}
 const button = (page: Page, name: string | RegExp) => page.getByRole("button", { name }).first();
 
 describe("the first screen", () => {
