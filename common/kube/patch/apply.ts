@@ -138,10 +138,22 @@ export function trackUpdate(options: TrackOptions): void {
     kind: after.kind,
   };
   const shape = shapeFor(gvk);
+  if (!before) {
+    // Everything is new, and nobody else's.
+    const first: Manager = {
+      manager,
+      operation: "Update",
+      apiVersion,
+      subresource,
+      time: stamp(now),
+      set: ownSet(after, shape),
+    };
+    setManagers(after, [first]);
+    return;
+  }
   // A client may empty the list to begin anew; one that sends none leaves it.
-  const given = after.metadata.managedFields;
-  const managers = readManagers(given === undefined || !before ? before : after);
-  const change = compare(before ? ownable(before) : {}, ownable(after), shape);
+  const managers = readManagers(after.metadata.managedFields === undefined ? before : after);
+  const change = compare(ownable(before), ownable(after), shape);
   const touched = union(change.modified, change.added);
   const self = { manager, operation: "Update" as const, apiVersion, subresource };
   let mine = managers.find((one) => isSame(one, self));
@@ -154,9 +166,13 @@ export function trackUpdate(options: TrackOptions): void {
   const set = difference(union(mine.set, touched), change.removed);
   if (!sameSet(set, mine.set)) mine.time = stamp(now);
   mine.set = set;
+  setManagers(after, managers);
+}
+
+function setManagers({ metadata }: KubeObject, managers: readonly Manager[]): void {
   const entries = writeManagers(managers);
-  if (entries.length > 0) after.metadata.managedFields = entries;
-  else delete after.metadata.managedFields;
+  if (entries.length > 0) metadata.managedFields = entries;
+  else delete metadata.managedFields;
 }
 
 /** `over` laid onto `base`, field by field as they are owned. */

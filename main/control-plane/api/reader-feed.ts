@@ -5,7 +5,8 @@ import type { GroupResource, Reader } from "../resources/reader.ts";
 import type { Store, WatchSubscription } from "../store/store.ts";
 import { keyOf, placeOf } from "./catalog.ts";
 import type { Catalog } from "./catalog.ts";
-import { decodeShared } from "./stored.ts";
+import { inSlices } from "./slices.ts";
+import { decodeShared, decodeSlim } from "./stored.ts";
 
 export interface FedReader {
   reader: Reader;
@@ -30,12 +31,12 @@ export async function feedReader(store: Store, catalog: Catalog, failed: (error:
     const { namespaced } = definitionOf(resource);
     const prefix = `${resource}/`;
     const { items, revision } = await store.list(prefix);
-    for (const item of items) reader.put(resource, decodeShared(item));
+    await inSlices(items, (item) => reader.put(resource, decodeSlim(item)));
     subscriptions.push(
       store.watch(prefix, revision, {
         events(batch) {
           for (const { key, current } of batch) {
-            if (current) reader.put(resource, decodeShared(current));
+            if (current) reader.put(resource, decodeSlim(current));
             else {
               const { namespace, name } = placeOf(key, namespaced);
               reader.remove(resource, namespace, name);

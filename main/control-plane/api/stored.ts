@@ -75,3 +75,19 @@ function keepParsed(value: Uint8Array, object: KubeObject): void {
   kept[next] = object;
   next = (next + 1) % KEPT;
 }
+
+const slim = new WeakMap<Uint8Array, WeakRef<KubeObject>>();
+
+/**
+ * The object without managedFields, which are as large as all the rest and which none but the registry reads:
+ * for whoever keeps many objects for long. Shared, as the whole one is.
+ */
+export function decodeSlim(item: KeyValue): KubeObject {
+  const known = slim.get(item.value)?.deref();
+  if (known) return known;
+  const object = decodeShared(item);
+  const { managedFields, ...metadata } = object.metadata;
+  const kept = managedFields === undefined ? object : { ...object, metadata };
+  slim.set(item.value, new WeakRef(kept));
+  return kept;
+}

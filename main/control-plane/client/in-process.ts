@@ -13,7 +13,7 @@ import type { GroupVersionResource, KubeList, KubeObject, WatchEvent } from "../
 import { apiVersionOf } from "../../../common/kube/object.ts";
 import { StatusError } from "../../../common/kube/status.ts";
 import type { Catalog } from "../api/catalog.ts";
-import { viewOf } from "../api/registry/context.ts";
+import { slimViewOf, viewOf } from "../api/registry/context.ts";
 import type { Answer, RegistryContext, Target, WriteRequest } from "../api/registry/context.ts";
 import { createObject } from "../api/registry/create.ts";
 import { deleteObject } from "../api/registry/delete.ts";
@@ -22,6 +22,7 @@ import { getObject, listObjects } from "../api/registry/read.ts";
 import { updateObject } from "../api/registry/update.ts";
 import { watchObjects } from "../api/registry/watch.ts";
 import type { WatchItem } from "../api/registry/watch.ts";
+import { inSlices } from "../api/slices.ts";
 import type { ResourceDefinition, User } from "../resources/definition.ts";
 import type { VirtualHandlers } from "../resources/virtual/index.ts";
 
@@ -50,13 +51,15 @@ export class InProcessClient implements Client {
     return copy<T>(target.subresource?.read?.(object) ?? object);
   }
 
-  /** The items are shared with all readers: whoever changes one copies it first. */
+  /** The items are shared with all readers, and without managedFields: whoever changes one copies it first. */
   async list<T extends KubeObject = KubeObject>(
     gvr: GroupVersionResource,
     options: ListOptions = {},
   ): Promise<KubeList<T>> {
     const definition = this.#definition(gvr);
     const page = await listObjects(this.#options.registry, definition, options.namespace, options);
+    const items: T[] = [];
+    await inSlices(page.items, (item) => items.push(slimViewOf(definition, item) as T));
     return {
       apiVersion: apiVersionOf(definition),
       kind: definition.listKind ?? `${definition.kind}List`,
@@ -65,7 +68,7 @@ export class InProcessClient implements Client {
         ...(page.continue === undefined ? {} : { continue: page.continue }),
         ...(page.remainingItemCount === undefined ? {} : { remainingItemCount: page.remainingItemCount }),
       },
-      items: page.items.map((item) => viewOf(definition, item) as T),
+      items,
     };
   }
 
@@ -133,7 +136,7 @@ export class InProcessClient implements Client {
         object: { apiVersion: apiVersionOf(definition), kind: definition.kind, metadata } as T,
       };
     }
-    const object = viewOf(definition, item.item);
+    const object = slimViewOf(definition, item.item);
     if (item.revision === item.item.modRevision) return { type: item.type, object: object as T };
     const metadata = { ...object.metadata, resourceVersion: String(item.revision) };
     return { type: item.type, object: { ...object, metadata } as T };

@@ -1,23 +1,19 @@
 /** Requests about resources: each verb to its operation of the registry, and the answer in the form wanted. */
-import type { KubeObject } from "../../../../common/kube/object.ts";
-import { apiVersionOf } from "../../../../common/kube/object.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
 import type { ResourceDefinition, Verb } from "../../resources/definition.ts";
 import { invalidError } from "../../resources/invalid.ts";
-import type { KeyValue } from "../../store/store.ts";
-import { placeOf } from "../catalog.ts";
 import type { ApiEnvironment } from "../environment.ts";
-import { bytesOf, partsOf, viewOf } from "../registry/context.ts";
+import { bytesOf, viewOf } from "../registry/context.ts";
 import type { Answer, Target } from "../registry/context.ts";
 import { createObject } from "../registry/create.ts";
-import { checkDeleteBody, deleteObject } from "../registry/delete.ts";
+import { checkDeleteBody, deleteCollection, deleteObject } from "../registry/delete.ts";
 import { patchObject, patchTypes } from "../registry/patch.ts";
 import type { PatchType } from "../registry/patch.ts";
 import { getObject, listObjects } from "../registry/read.ts";
-import type { Page } from "../registry/read.ts";
 import { updateObject } from "../registry/update.ts";
 import { partial, readInclude, tableOf } from "../table.ts";
 import type { Exchange } from "./exchange.ts";
+import { sendList } from "./list-answer.ts";
 import { negotiate } from "./negotiate.ts";
 import type { Format } from "./negotiate.ts";
 import { streamWatch } from "./watch-stream.ts";
@@ -86,42 +82,8 @@ async function list({ registry }: ApiEnvironment, exchange: Exchange, target: Ta
     ...(page.continue === undefined ? {} : { continue: page.continue }),
     ...(page.remainingItemCount === undefined ? {} : { remainingItemCount: page.remainingItemCount }),
   };
-  if (format.as === "Table") {
-    const table = tableOf(definition, views(definition, page.items), {
-      metadata,
-      version: format.version ?? "v1",
-      include: readInclude(query.get("includeObject")),
-      now: registry.now(),
-    });
-    return exchange.sendObject(table, format);
-  }
-  if (format.as === "PartialObjectMetadataList") {
-    const version = format.version ?? "v1";
-    const items = Array.from(views(definition, page.items), (object) => partial(object, version));
-    return exchange.sendObject(
-      { kind: "PartialObjectMetadataList", apiVersion: `meta.k8s.io/${version}`, metadata, items },
-      format,
-    );
-  }
-  return exchange.sendJson(listBytes(definition, page, metadata), format);
-}
-
-function* views(definition: ResourceDefinition, items: Iterable<KeyValue>): Iterable<KubeObject> {
-  for (const item of items) yield viewOf(definition, item);
-}
-
-/** The list's bytes around its items', which are as they lie in the store. */
-function listBytes(definition: ResourceDefinition, { items }: Page, metadata: object): Buffer {
-  const kind = definition.listKind ?? `${definition.kind}List`;
-  const head = JSON.stringify({ kind, apiVersion: apiVersionOf(definition), metadata });
-  const comma = Buffer.from(",");
-  const parts: Buffer[] = [Buffer.from(`${head.slice(0, -1)},"items":[`)];
-  items.forEach((item, at) => {
-    if (at > 0) parts.push(comma);
-    parts.push(...partsOf(definition, item));
-  });
-  parts.push(Buffer.from("]}"));
-  return Buffer.concat(parts);
+  const include = readInclude(query.get("includeObject"));
+  return sendList(exchange, { definition, items: page.items, metadata, include, now: registry.now() }, format);
 }
 
 function readLimit(text: string | null): number | undefined {
@@ -208,24 +170,17 @@ function deletedStatus(definition: ResourceDefinition, name: string, uid: string
 }
 
 async function removeAll({ registry }: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {
-  const { definition, namespace } = target;
+  const { definition } = target;
   const { query } = exchange.info;
   const { request, body } = await readDelete(exchange, target);
   checkDeleteBody(body);
-  const page = await listObjects(registry, definition, namespace, {
+  const page = await deleteCollection(registry, request, body, {
     labelSelector: query.get("labelSelector") ?? undefined,
     fieldSelector: query.get("fieldSelector") ?? undefined,
   });
-  for (const item of page.items) {
-    const place = placeOf(item.key, definition.namespaced);
-    try {
-      await deleteObject(registry, { ...request, ...place }, body);
-    } catch (error) {
-      // Somebody else was faster: that is what was wanted.
-      if (!(error instanceof StatusError) || error.reason !== "NotFound") throw error;
-    }
-  }
-  return exchange.sendJson(listBytes(definition, page, { resourceVersion: String(page.revision) }), { media: "json" });
+  const metadata = { resourceVersion: String(page.revision) };
+  const now = registry.now();
+  return sendList(exchange, { definition, items: page.items, metadata, include: "Metadata", now }, { media: "json" });
 }
 
 async function handleVirtual(environment: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {

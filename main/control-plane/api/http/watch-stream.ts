@@ -1,4 +1,5 @@
 /** A watch as a stream of JSON lines. Events are encoded once for all who watch in the same form. */
+import type { ServerResponse } from "node:http";
 import { apiVersionOf } from "../../../../common/kube/object.ts";
 import type { StatusError } from "../../../../common/kube/status.ts";
 import type { ResourceDefinition } from "../../resources/definition.ts";
@@ -7,6 +8,7 @@ import { partsOf, viewOf } from "../registry/context.ts";
 import type { Target } from "../registry/context.ts";
 import { watchObjects } from "../registry/watch.ts";
 import type { Change, WatchItem, WatchSink } from "../registry/watch.ts";
+import { turn } from "../slices.ts";
 import { partial, readInclude, tableOf } from "../table.ts";
 import type { Exchange } from "./exchange.ts";
 import { CONTENT_TYPES, negotiate } from "./negotiate.ts";
@@ -92,6 +94,18 @@ function encoder(
   };
 }
 
+function drainedOrClosed(response: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      response.off("drain", done);
+      response.off("close", done);
+      resolve();
+    };
+    response.once("drain", done);
+    response.once("close", done);
+  });
+}
+
 /** Resolves when the watch is under way: what goes wrong before is an ordinary answer. Throws StatusError. */
 export async function streamWatch(environment: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {
   const { definition, namespace, name } = target;
@@ -115,6 +129,10 @@ export async function streamWatch(environment: ApiEnvironment, exchange: Exchang
     send(items) {
       if (open) write(items);
       else waiting.push(...items);
+    },
+    async drained() {
+      if (response.writableNeedDrain && !over) await drainedOrClosed(response);
+      else await turn();
     },
     end(error?: StatusError) {
       if (over) return;

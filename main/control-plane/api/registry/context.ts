@@ -5,7 +5,7 @@ import { StatusError } from "../../../../common/kube/status.ts";
 import type { AdmissionRequest } from "../../admission/types.ts";
 import type { RequestContext, ResourceDefinition, SubresourceDefinition, User } from "../../resources/definition.ts";
 import type { KeyValue, Store } from "../../store/store.ts";
-import { decodeShared, servedParts } from "../stored.ts";
+import { decodeShared, decodeSlim, servedParts } from "../stored.ts";
 
 export interface Admission {
   /** The first phase: may change the request's object. Throws StatusError. */
@@ -47,6 +47,12 @@ export interface Answer {
 /** The object of a stored value, in the version the definition shows. Shared: never change it. */
 export function viewOf(definition: ResourceDefinition, item: KeyValue): KubeObject {
   const object = decodeShared(item);
+  return definition.storedAs ? definition.storedAs.fromStored(object) : object;
+}
+
+/** The same without managedFields, for whoever keeps it. */
+export function slimViewOf(definition: ResourceDefinition, item: KeyValue): KubeObject {
+  const object = decodeSlim(item);
   return definition.storedAs ? definition.storedAs.fromStored(object) : object;
 }
 

@@ -1,10 +1,12 @@
 /** Deleting: preconditions, grace, finalizers and propagation; one object or a selection. */
 import type { KubeObject } from "../../../../common/kube/object.ts";
-import { keyOf } from "../catalog.ts";
+import { keyOf, placeOf } from "../catalog.ts";
 import { decodeFresh, encodeStored } from "../stored.ts";
-import { StatusError } from "../../../../common/kube/status.ts";
+import { StatusError, isStatus } from "../../../../common/kube/status.ts";
 import { STALE, admissionRequest, conflict, notFound, timestamp, viewOf } from "./context.ts";
 import type { RegistryContext, WriteRequest } from "./context.ts";
+import { listObjects } from "./read.ts";
+import type { ListQuery, Page } from "./read.ts";
 import { isLastFinalizerGone } from "./update.ts";
 import type { KeyValue } from "../../store/store.ts";
 
@@ -64,6 +66,33 @@ export async function deleteObject(
     if (done) return done;
   }
   throw conflict(definition, name, STALE);
+}
+
+/** Deletes under way at once: enough to share commits, few enough to leave room for others. */
+const LANES = 32;
+
+/** Deletes all that are selected, and answers with them as they were. Throws StatusError at the first that fails. */
+export async function deleteCollection(
+  context: RegistryContext,
+  request: WriteRequest,
+  body: DeleteBody,
+  query: ListQuery,
+): Promise<Page> {
+  const { definition } = request;
+  const page = await listObjects(context, definition, request.namespace, query);
+  const left = page.items.values();
+  const lane = async (): Promise<void> => {
+    for (const item of left) {
+      try {
+        await deleteObject(context, { ...request, ...placeOf(item.key, definition.namespaced) }, body);
+      } catch (error) {
+        // Somebody else was faster: that is what was wanted.
+        if (!isStatus(error, "NotFound")) throw error;
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
+  return page;
 }
 
 /** undefined when somebody else wrote in between. */

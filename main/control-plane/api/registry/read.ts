@@ -6,7 +6,9 @@ import type { KeyValue, Store } from "../../store/store.ts";
 import { keyOf, keyPrefix } from "../catalog.ts";
 import { notFound, viewOf } from "./context.ts";
 import type { RegistryContext, Target } from "./context.ts";
+import { inSlices, turn } from "../slices.ts";
 import { selectionOf } from "./selection.ts";
+import type { Selection } from "./selection.ts";
 
 export interface ListQuery {
   labelSelector?: string | undefined;
@@ -27,7 +29,8 @@ export interface Page {
 
 /** A reader waits this long for a revision that is still to come. */
 const FUTURE_MILLIS = 3000;
-const PAGE = 1000;
+/** Values looked into for a page of those that are selected. */
+const PAGE = 500;
 
 /** Throws NotFound. */
 export async function getObject(context: RegistryContext, target: Target): Promise<KeyValue> {
@@ -48,11 +51,12 @@ export async function listObjects(
   const from = query.continue ? readToken(query.continue) : undefined;
   checkVersions(query);
   const prefix = keyPrefix(definition, namespace);
-  const exact = query.resourceVersionMatch === "Exact" || from !== undefined;
+  const limit = query.limit !== undefined && query.limit > 0 ? query.limit : undefined;
+  // Without a match a page of a revision is a page of just that one; a whole list is of that one or a newer.
+  const exact = query.resourceVersionMatch ? query.resourceVersionMatch === "Exact" : limit !== undefined;
   const asked = from ? from.revision : revisionOf(query.resourceVersion);
   if (asked > 0) await reach(context.store, asked);
-  const at = exact && asked > 0 ? asked : undefined;
-  const limit = query.limit !== undefined && query.limit > 0 ? query.limit : undefined;
+  const at = (exact || from !== undefined) && asked > 0 ? asked : undefined;
   if (
     selection.name !== undefined &&
     (namespace !== undefined || !definition.namespaced) &&
@@ -64,51 +68,61 @@ export async function listObjects(
     return { items, revision: context.store.revision() };
   }
   try {
+    const startAfter = from ? prefix + from.after : undefined;
+    if (limit !== undefined)
+      return await pageOf(context, definition, namespace, selection, { at, startAfter, limit, seen: from?.seen ?? 0 });
+    const page = await context.store.list(prefix, { startAfter, atRevision: at, topic: selection.topic });
+    if (selection.everything) return { items: page.items, revision: page.revision };
     const items: KeyValue[] = [];
-    let startAfter = from ? prefix + from.after : undefined;
-    let revision = at;
-    for (;;) {
-      const want = limit === undefined ? PAGE : selection.everything ? limit - items.length : PAGE;
-      const page = await context.store.list(prefix, {
-        ...(startAfter === undefined ? {} : { startAfter }),
-        ...(revision === undefined ? {} : { atRevision: revision }),
-        limit: limit === undefined && selection.everything ? Number.POSITIVE_INFINITY : want,
-      });
-      revision ??= page.revision;
-      for (const [index, item] of page.items.entries()) {
-        if (!selection.everything && !selection.matches(viewOf(definition, item))) continue;
-        items.push(item);
-        if (items.length !== limit) continue;
-        const more = page.more || index + 1 < page.items.length;
-        return more
-          ? await partial(context, definition, namespace, { items, revision }, from?.seen ?? 0, selection.everything)
-          : { items, revision };
-      }
-      if (!page.more) return { items, revision };
-      startAfter = page.items.at(-1)?.key;
-    }
+    await inSlices(page.items, (item) => {
+      if (selection.matches(viewOf(definition, item))) items.push(item);
+    });
+    return { items, revision: page.revision };
   } catch (error) {
     throw expired(error, from);
   }
 }
 
-async function partial(
-  context: RegistryContext,
+interface PageQuery {
+  at: number | undefined;
+  startAfter: string | undefined;
+  limit: number;
+  seen: number;
+}
+
+/** As many as fit on a page of those that are selected, all of one revision. */
+async function pageOf(
+  { store }: RegistryContext,
   definition: ResourceDefinition,
   namespace: string | undefined,
-  page: { items: KeyValue[]; revision: number },
-  seenBefore: number,
-  everything: boolean,
+  selection: Selection,
+  { at, startAfter, limit, seen }: PageQuery,
 ): Promise<Page> {
   const prefix = keyPrefix(definition, namespace);
-  const seen = seenBefore + page.items.length;
-  const after = page.items.at(-1)?.key.slice(prefix.length) ?? "";
-  const left = everything ? (await context.store.count(prefix)) - seen : 0;
-  return {
-    ...page,
-    continue: writeToken({ revision: page.revision, after, seen }),
-    ...(left > 0 ? { remainingItemCount: left } : {}),
-  };
+  const items: KeyValue[] = [];
+  let revision = at;
+  let after = startAfter;
+  for (;;) {
+    const page = await store.list(prefix, {
+      startAfter: after,
+      atRevision: revision,
+      limit: selection.everything ? limit : PAGE,
+      topic: selection.topic,
+    });
+    revision ??= page.revision;
+    for (const [index, item] of page.items.entries()) {
+      if (!selection.everything && !selection.matches(viewOf(definition, item))) continue;
+      items.push(item);
+      if (items.length < limit) continue;
+      if (!page.more && index + 1 === page.items.length) return { items, revision };
+      const token = { revision, after: item.key.slice(prefix.length), seen: seen + limit };
+      const left = selection.everything ? (await store.count(prefix)) - token.seen : 0;
+      return { items, revision, continue: writeToken(token), ...(left > 0 ? { remainingItemCount: left } : {}) };
+    }
+    if (!page.more) return { items, revision };
+    after = page.items.at(-1)?.key;
+    await turn();
+  }
 }
 
 interface Token {

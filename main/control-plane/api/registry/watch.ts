@@ -11,8 +11,9 @@ import type { WatchEvent } from "../../../../common/kube/object.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
 import type { ResourceDefinition } from "../../resources/definition.ts";
 import { CompactedError } from "../../store/store.ts";
-import type { KeyValue, StoreEvent } from "../../store/store.ts";
+import type { KeyValue, StoreEvent, WatchSubscription } from "../../store/store.ts";
 import { keyPrefix } from "../catalog.ts";
+import { turn } from "../slices.ts";
 import { viewOf } from "./context.ts";
 import type { RegistryContext } from "./context.ts";
 import { reach, revisionOf } from "./read.ts";
@@ -42,6 +43,8 @@ export type WatchItem = Change | { type: "BOOKMARK"; revision: number; initialEv
 export interface WatchSink {
   /** One or more in order. Must not throw. */
   send(items: WatchItem[]): void;
+  /** Waits, while the objects there are are sent, until the reader has room for more. */
+  drained?(): Promise<void>;
   /** Once, at the end: nothing is sent after it. Without an error the watch is just over. */
   end(error?: StatusError): void;
 }
@@ -65,75 +68,104 @@ export async function watchObjects(
   const prefix = keyPrefix(definition, namespace);
   if (asked > 0) await reach(store, asked);
   const initial = query.sendInitialEvents ?? asked === 0;
-  let from = asked;
-  let begun: WatchItem[] = [];
+  const watch = new Watch(context, definition, prefix, selection, query, sink);
   if (initial) {
     const { items, revision } = await store.list(prefix, { topic: selection.topic });
-    begun = items
-      .filter((item) => selection.everything || selection.matches(viewOf(definition, item)))
-      .map((item) => ({ type: "ADDED", item, revision: item.modRevision }));
-    from = revision;
-    if (query.sendInitialEvents && query.allowWatchBookmarks) {
-      begun.push({ type: "BOOKMARK", revision, initialEventsEnd: true });
-    }
-  } else if (query.sendInitialEvents === false && asked === 0) from = store.revision();
-  return follow(context, definition, prefix, from, selection, query, sink, begun);
+    watch.tellAll(items, revision).catch((error: unknown) => watch.finish(errorOf(error)));
+  } else watch.follow(asked === 0 ? store.revision() : asked);
+  return () => watch.stop();
 }
 
-function follow(
-  context: RegistryContext,
-  definition: ResourceDefinition,
-  prefix: string,
-  from: number,
-  selection: Selection,
-  query: WatchQuery,
-  sink: WatchSink,
-  begun: WatchItem[],
-): () => void {
-  let over = false;
-  const finish = (error?: StatusError): void => {
-    if (over) return;
-    stop();
-    sink.end(error);
-  };
-  const seconds = query.timeoutSeconds || Math.round(LONGEST_SECONDS * (1 + Math.random()));
-  const timer = setTimeout(() => finish(), seconds * 1000);
-  const bookmarks = query.allowWatchBookmarks
-    ? setInterval(
-        () => sink.send([{ type: "BOOKMARK", revision: subscription.delivered(), initialEventsEnd: false }]),
-        BOOKMARK_MILLIS,
-      )
-    : undefined;
-  if (begun.length > 0) sink.send(begun);
-  const subscription = context.store.watch(
-    prefix,
-    from,
-    {
-      events(batch) {
-        const items: WatchItem[] = [];
-        for (const event of batch) {
-          const item = changeOf(definition, event, selection);
-          if (item) items.push(item);
-        }
-        if (items.length > 0 && !over) sink.send(items);
-      },
-      end(error) {
-        if (error instanceof CompactedError) {
-          const message = `too old resource version: ${from} (${error.compactRevision})`;
-          finish(new StatusError("Expired", message));
-        } else if (error) finish(new StatusError("InternalError", error.message));
-        else finish();
-      },
-    },
-    selection.topic,
-  );
-  const stop = (): void => {
-    over = true;
-    clearTimeout(timer);
-    clearInterval(bookmarks);
-    subscription.close();
-  };
-  return stop;
+/** Objects that are told at once before others get their turn. */
+const AT_ONCE = 250;
+
+/** One who watches: its timers, its place, its end. */
+class Watch {
+  readonly #context: RegistryContext;
+  readonly #definition: ResourceDefinition;
+  readonly #prefix: string;
+  readonly #selection: Selection;
+  readonly #query: WatchQuery;
+  readonly #sink: WatchSink;
+  readonly #timer: NodeJS.Timeout;
+  #bookmarks: NodeJS.Timeout | undefined;
+  #subscription: WatchSubscription | undefined;
+  #over = false;
+
+  constructor(
+    context: RegistryContext,
+    definition: ResourceDefinition,
+    prefix: string,
+    selection: Selection,
+    query: WatchQuery,
+    sink: WatchSink,
+  ) {
+    this.#context = context;
+    this.#definition = definition;
+    this.#prefix = prefix;
+    this.#selection = selection;
+    this.#query = query;
+    this.#sink = sink;
+    const seconds = query.timeoutSeconds || Math.round(LONGEST_SECONDS * (1 + Math.random()));
+    this.#timer = setTimeout(() => this.finish(), seconds * 1000);
+  }
+
+  stop(): void {
+    this.#over = true;
+    clearTimeout(this.#timer);
+    clearInterval(this.#bookmarks);
+    this.#subscription?.close();
+  }
+
+  finish(error?: StatusError): void {
+    if (this.#over) return;
+    this.stop();
+    this.#sink.end(error);
+  }
+
+  /** The objects there are, a few at a time and no faster than they are read; then what happened since. */
+  async tellAll(items: readonly KeyValue[], revision: number): Promise<void> {
+    let some: WatchItem[] = [];
+    for (const [at, item] of items.entries()) {
+      if (this.#selection.everything || this.#selection.matches(viewOf(this.#definition, item)))
+        some.push({ type: "ADDED", item, revision: item.modRevision });
+      if ((at + 1) % AT_ONCE > 0) continue;
+      this.#send(some);
+      some = [];
+      await (this.#sink.drained?.() ?? turn());
+      if (this.#over) return;
+    }
+    if (this.#query.sendInitialEvents && this.#query.allowWatchBookmarks)
+      some.push({ type: "BOOKMARK", revision, initialEventsEnd: true });
+    this.#send(some);
+    this.follow(revision);
+  }
+
+  follow(from: number): void {
+    if (this.#over) return;
+    const events = (batch: StoreEvent[]): void =>
+      this.#send(
+        batch.map((event) => changeOf(this.#definition, event, this.#selection)).filter((item) => item !== undefined),
+      );
+    const end = (error?: Error): void => this.finish(error && errorOf(error, from));
+    const subscription = this.#context.store.watch(this.#prefix, from, { events, end }, this.#selection.topic);
+    this.#subscription = subscription;
+    if (!this.#query.allowWatchBookmarks) return;
+    const bookmark = (): void =>
+      this.#send([{ type: "BOOKMARK", revision: subscription.delivered(), initialEventsEnd: false }]);
+    this.#bookmarks = setInterval(bookmark, BOOKMARK_MILLIS);
+  }
+
+  #send(items: WatchItem[]): void {
+    if (items.length > 0 && !this.#over) this.#sink.send(items);
+  }
+}
+
+function errorOf(error: unknown, from = 0): StatusError {
+  if (error instanceof StatusError) return error;
+  if (error instanceof CompactedError)
+    return new StatusError("Expired", `too old resource version: ${from} (${error.compactRevision})`);
+  return new StatusError("InternalError", error instanceof Error ? error.message : String(error));
 }
 
 const changes = new WeakMap<StoreEvent, Change>();

@@ -1,0 +1,151 @@
+/**
+ * The answer to a list: as the items lie in the store, as a Table, or as metadata only. A long one is made and
+ * sent a piece at a time, as fast as it is read: it never stands in memory as a whole, nor in others' way.
+ */
+import { once } from "node:events";
+import { constants, createGzip } from "node:zlib";
+import type { KubeObject, ListMeta } from "../../../../common/kube/object.ts";
+import { apiVersionOf } from "../../../../common/kube/object.ts";
+import type { ResourceDefinition } from "../../resources/definition.ts";
+import type { KeyValue } from "../../store/store.ts";
+import { partsOf, viewOf } from "../registry/context.ts";
+import { turn } from "../slices.ts";
+import { partial, tableOf } from "../table.ts";
+import type { IncludeObject } from "../table.ts";
+import type { Exchange } from "./exchange.ts";
+import { CONTENT_TYPES } from "./negotiate.ts";
+import type { Format } from "./negotiate.ts";
+
+export interface ListAnswer {
+  definition: ResourceDefinition;
+  items: readonly KeyValue[];
+  metadata: ListMeta;
+  /** For Tables. */
+  include: IncludeObject;
+  now: Date;
+}
+
+/** A list of which this much is ready at once is sent as one piece, with its length. */
+const WHOLE_BYTES = 4 * 1024 * 1024;
+/** Items whose bytes are only copied go by many, those that must be looked into by few. */
+const COPIED_AT_ONCE = 2000;
+const MADE_AT_ONCE = 100;
+const PIECE_BYTES = 1024 * 1024;
+const COMMA = 0x2c;
+
+export async function sendList(exchange: Exchange, answer: ListAnswer, format: Format): Promise<void> {
+  if (format.media !== "json") return exchange.sendObject(asObject(answer, format), format);
+  const pieces = piecesOf(answer, format);
+  const first: Buffer[] = [];
+  let size = 0;
+  for (;;) {
+    const next = pieces.next();
+    if (next.done)
+      return exchange.send(first.length === 1 ? (first[0] as Buffer) : Buffer.concat(first), CONTENT_TYPES.json);
+    first.push(next.value);
+    if ((size += next.value.length) >= WHOLE_BYTES) break;
+    await turn();
+  }
+  await stream(exchange, first, pieces);
+}
+
+async function stream(exchange: Exchange, first: readonly Buffer[], rest: Iterable<Buffer>): Promise<void> {
+  const { request, response } = exchange;
+  if (response.headersSent || response.destroyed) return;
+  const zip = /\bgzip\b/.test(String(request.headers["accept-encoding"] ?? ""))
+    ? createGzip({ level: constants.Z_BEST_SPEED })
+    : undefined;
+  response.writeHead(200, {
+    "cache-control": "no-cache, private",
+    "content-type": CONTENT_TYPES.json,
+    ...(zip ? { "content-encoding": "gzip", vary: "Accept-Encoding" } : {}),
+    ...exchange.warningHeader(),
+  });
+  zip?.pipe(response);
+  const out = zip ?? response;
+  const gone = new AbortController();
+  response.once("close", () => gone.abort());
+  try {
+    for (const pieces of [first, rest]) {
+      for (const piece of pieces) {
+        if (gone.signal.aborted) return;
+        if (out.write(piece)) await turn();
+        else await once(out, "drain", { signal: gone.signal });
+      }
+    }
+    out.end();
+  } catch (error) {
+    // Whoever asked has gone: nobody is left to be told.
+    if (!gone.signal.aborted) throw error;
+  } finally {
+    if (gone.signal.aborted) zip?.destroy();
+  }
+}
+
+function piecesOf(answer: ListAnswer, { as, version = "v1" }: Format): Iterator<Buffer> & Iterable<Buffer> {
+  const { definition, items, metadata, include, now } = answer;
+  const options = { metadata, version, include, now };
+  const views = (some: readonly KeyValue[]): KubeObject[] => some.map((item) => viewOf(definition, item));
+  if (as === "Table") {
+    const head = tableOf(definition, [], options);
+    return made(
+      { ...head, rows: undefined },
+      "rows",
+      items,
+      (some) => tableOf(definition, views(some), { ...options, columns: false }).rows,
+    );
+  }
+  if (as === "PartialObjectMetadataList") {
+    const head = { kind: as, apiVersion: `meta.k8s.io/${version}`, metadata };
+    return made(head, "items", items, (some) => views(some).map((object) => partial(object, version)));
+  }
+  return copied(answer);
+}
+
+const opening = (head: object, field: string): string =>
+  `${JSON.stringify(head).slice(0, -1)},${JSON.stringify(field)}:[`;
+
+function* made(
+  head: object,
+  field: string,
+  items: readonly KeyValue[],
+  make: (some: readonly KeyValue[]) => unknown[],
+): Generator<Buffer> {
+  let text = opening(head, field);
+  for (let at = 0; at < items.length; at += MADE_AT_ONCE) {
+    const rows = make(items.slice(at, at + MADE_AT_ONCE));
+    text += (at > 0 ? "," : "") + JSON.stringify(rows).slice(1, -1);
+    if (at + MADE_AT_ONCE >= items.length) break;
+    yield Buffer.from(text);
+    text = "";
+  }
+  yield Buffer.from(`${text}]}`);
+}
+
+/** Items as they are, between the list's own bytes. */
+function* copied({ definition, items, metadata }: ListAnswer): Generator<Buffer> {
+  const kind = definition.listKind ?? `${definition.kind}List`;
+  let parts: Buffer[] = [Buffer.from(opening({ kind, apiVersion: apiVersionOf(definition), metadata }, "items"))];
+  let size = 0;
+  let since = 0;
+  for (const [at, item] of items.entries()) {
+    for (const part of partsOf(definition, item)) {
+      parts.push(part);
+      size += part.length;
+    }
+    if (at + 1 === items.length) break;
+    parts.push(between);
+    if (size < PIECE_BYTES && at - since < COPIED_AT_ONCE) continue;
+    yield Buffer.concat(parts);
+    [parts, size, since] = [[], 0, at];
+  }
+  parts.push(Buffer.from("]}"));
+  yield Buffer.concat(parts);
+}
+
+const between = Buffer.from([COMMA]);
+
+/** The whole list as one object, for encodings that are made of it. */
+function asObject(answer: ListAnswer, format: Format): object {
+  return JSON.parse(Buffer.concat([...piecesOf(answer, format)]).toString()) as object;
+}
