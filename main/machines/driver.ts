@@ -72,6 +72,8 @@ export interface DriverProbe {
 /** Told to whoever watches a long driver call: free text lines of the step's log, and a fraction where known. */
 export interface Progress {
   log(line: string): void;
+  /** What it is doing right now, in a few words. */
+  detail?(text: string): void;
   fraction?(done: number): void;
 }
 

@@ -39,10 +39,14 @@ export async function buildImage(
   const run = (command: string, args: string[], advice = NETWORK_ADVICE): Promise<void> =>
     runBuildCommand(command, args, { progress, ...(signal ? { signal } : {}), deadlineMillis: 15 * 60_000, advice });
   const fraction = (done: number): void => progress.fraction?.(done);
+  const doing = (what: string): void => {
+    progress.log(what);
+    progress.detail?.(what);
+  };
 
   const archives: string[] = [];
   for (const [index, image] of SAMPLE_IMAGES.entries()) {
-    progress.log(`container image ${image.name}`);
+    doing(`container image ${image.name}`);
     const packages = path.join(work, "packages.tar");
     await run("mmdebstrap", [
       "--quiet",
@@ -63,7 +67,7 @@ export async function buildImage(
   const overlay = path.join(work, "overlay.tar");
   await writeOverlay(overlay, archives);
   const rootTar = path.join(work, "root.tar");
-  progress.log("Debian packages of the node");
+  doing("Debian packages of the node");
   await run("mmdebstrap", [
     "--variant=minbase",
     `--mode=${mode}`,
@@ -86,7 +90,7 @@ export async function buildImage(
   await writeFile(path.join(folder, KERNEL), files.get("boot/vmlinuz") as Buffer);
   await writeFile(path.join(folder, INITRD), await initrd(files));
 
-  progress.log("disk");
+  doing("the node's disk");
   const raw = path.join(work, "disk.raw");
   const handle = await open(raw, "w");
   await handle.truncate(IMAGE_BYTES);

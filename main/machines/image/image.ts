@@ -21,6 +21,7 @@ import { agentBundle, projectFolder } from "./agent-bundle.ts";
 import { buildImage } from "./build.ts";
 import { cpio } from "./cpio.ts";
 import { withLock } from "./lock.ts";
+import { beginNotes, isUsed } from "./uses.ts";
 
 export interface NodeImage {
   version: string;
@@ -50,6 +51,9 @@ export const MANIFEST_FORMAT = 1;
 /** What a build needs at its height: packages, root, disk twice. */
 const BUILD_BYTES = 3 * 1024 ** 3;
 const MANIFEST = "manifest.json";
+/** VERSION or VERSION-N: a folder of a whole image. */
+const IMAGE = /^[0-9a-f]{12}(-\d+)?$/;
+const JUST_BUILT_MILLIS = 60 * 60_000;
 export const DISK = "disk.qcow2";
 export const KERNEL = "vmlinuz";
 export const INITRD = "initrd-base.img";
@@ -169,6 +173,7 @@ async function findOrTell(imagesFolder: string, progress: Progress): Promise<Nod
   } catch (error) {
     if (!(error instanceof MachineError)) throw error;
     progress.log(`${error.message} It is built again.`);
+    progress.detail?.("the node image was broken and is built again");
     return undefined;
   }
 }
@@ -182,6 +187,21 @@ async function roomFor(imagesFolder: string): Promise<void> {
     message: `building the node image needs ${gib(BUILD_BYTES)} GiB in ${imagesFolder}; ${gib(bavail * bsize)} GiB are free`,
     advice: "Free some space, or set DRYDOCK_IMAGES to a folder on a larger disk.",
   });
+}
+
+/** Images of other versions, and former builds of this one, go when no disk is a layer over theirs. `current` stays. */
+export async function forgetOldImages(imagesFolder: string, current: string): Promise<void> {
+  for (const entry of await readdir(imagesFolder)) {
+    const folder = path.join(imagesFolder, entry);
+    if (!IMAGE.test(entry) || folder === current) continue;
+    const at = await stat(path.join(folder, MANIFEST)).then(
+      ({ mtimeMs }) => mtimeMs,
+      () => 0,
+    );
+    // Just built by another version of this program, which is about to use it.
+    if (Date.now() - at < JUST_BUILT_MILLIS || (await isUsed(folder))) continue;
+    await rm(folder, { recursive: true, force: true });
+  }
 }
 
 /** The folders of this version's builds, oldest first. */
@@ -235,6 +255,7 @@ export async function ensureImage(
         digests: await digestsOf(staging, Object.keys(files)),
       };
       await writeFile(path.join(staging, MANIFEST), JSON.stringify(manifest, undefined, 2));
+      await beginNotes(staging);
       const builds = await buildsOf(imagesFolder, version);
       const last = builds.at(-1);
       const next = last === undefined ? version : `${version}-${Number(last.slice(version.length + 1) || 1) + 1}`;

@@ -10,8 +10,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { AgentMessage, AgentStage } from "../../../common/node/identity.ts";
 import { lockHolder } from "../../host/lock.ts";
 import { withLock } from "../image/lock.ts";
-import { verifyImage } from "../image/image.ts";
+import { forgetOldImages, verifyImage } from "../image/image.ts";
 import type { NodeImage } from "../image/image.ts";
+import { beginNotes, isUsed, noteUse } from "../image/uses.ts";
 import type { Accelerator, Progress } from "../driver.ts";
 import { MachineError } from "../failure.ts";
 import { AgentPort } from "./agent-port.ts";
@@ -99,8 +100,12 @@ export async function ensureTemplate(
       await freeze(making, key, options, progress, signal);
       // A name of its own: of a former one whose memory was forgotten the disk is left, and nodes stand on that.
       const whole = templateIn(path.join(folder, `${key}-${Date.now().toString(36)}`));
+      await beginNotes(making.folder);
+      // The note of its own disk must name the place where it will be.
+      await noteUse(path.dirname(image.disk), whole.disk);
       await rename(making.folder, whole.folder);
       await forgetOld(folder, whole.folder);
+      await forgetOldImages(path.dirname(folder), path.dirname(image.disk));
       return whole;
     } catch (error) {
       await removeMaking(making.folder, key);
@@ -110,25 +115,27 @@ export async function ensureTemplate(
 }
 
 /**
- * Frozen memory is large, and every change of the agent, the image or the shape makes another template: the memory
- * of those that nobody has used lately goes. Their disks stay, because nodes' disks are layers over them.
+ * Frozen memory is large, and every change of the agent, the image or the shape makes another template. Of those that
+ * nobody has used lately the memory goes at once, and the whole folder when no node's disk is a layer over it.
  */
 async function forgetOld(folder: string, current: string): Promise<void> {
-  const used: { ram: string; state: string; manifest: string; at: number }[] = [];
+  const whole: { folder: string; ram: string; state: string; manifest: string; at: number }[] = [];
   for (const entry of await entriesOf(folder)) {
     if (!TEMPLATE.test(entry) || path.join(folder, entry) === current) continue;
     const { ram, state, folder: one } = templateIn(path.join(folder, entry));
     const manifest = path.join(one, MANIFEST);
     const at = await stat(manifest).then(
       ({ mtimeMs }) => mtimeMs,
-      () => undefined,
+      // Its memory went before.
+      () => 0,
     );
-    if (at !== undefined) used.push({ ram, state, manifest, at });
+    whole.push({ folder: one, ram, state, manifest, at });
   }
-  const old = used.toSorted((a, b) => b.at - a.at).slice(KEPT_TEMPLATES - 1);
-  for (const { ram, state, manifest, at } of old) {
+  const old = whole.toSorted((a, b) => b.at - a.at).slice(KEPT_TEMPLATES - 1);
+  for (const { folder: one, ram, state, manifest, at } of old) {
     if (Date.now() - at < IN_USE_MILLIS) continue;
     for (const file of [manifest, ram, state]) await rm(file, { force: true });
+    if (!(await isUsed(one))) await rm(one, { recursive: true, force: true });
   }
 }
 
@@ -238,6 +245,7 @@ async function freeze(
           : "the template's machine ended",
       );
     progress.log("freezing it");
+    progress.detail?.("freezing the template");
     await saveState(qmp, making.state, { ignoreShared: true, deadlineMillis: SAVE_MILLIS });
     await qmp.execute("quit");
     if (!(await untilGone(running, 20_000))) throw await failed("QEMU_FAILED", "QEMU did not end");
@@ -269,7 +277,10 @@ async function untilAwaiting(
   port.onMessage((message) => {
     if (message.type === "failure") heard.failure = message;
     if (message.type !== "hello" && message.type !== "stage") return;
-    if (message.stage !== heard.stage) progress.log(`agent: ${TITLES[message.stage] ?? message.stage}`);
+    if (message.stage !== heard.stage) {
+      progress.log(`agent: ${TITLES[message.stage] ?? message.stage}`);
+      progress.detail?.(`making the template: ${TITLES[message.stage] ?? message.stage}`);
+    }
     heard.stage = message.stage;
   });
   try {

@@ -1,6 +1,8 @@
 /** The programs of QEMU: which there are, their version, and disks made by qemu-img. */
 import { execFile } from "node:child_process";
+import path from "node:path";
 import { promisify } from "node:util";
+import { noteUse } from "../image/uses.ts";
 import { MachineError } from "../failure.ts";
 
 const run = promisify(execFile);
@@ -14,12 +16,13 @@ export async function qemuVersion(): Promise<string> {
   return (first.split("\n")[0] ?? "").trim();
 }
 
-/** A disk that holds only what differs from its backing file. */
+/** A disk that holds only what differs from its backing file; noted there, so that the backing file stays. */
 export async function createOverlay(
   file: string,
   backing: { file: string; format: "raw" | "qcow2" },
   sizeGiB: number,
 ): Promise<void> {
+  await noteUse(path.dirname(backing.file), file);
   await tool("qemu-img", [
     "create",
     "-q",
