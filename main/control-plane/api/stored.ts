@@ -55,15 +55,13 @@ export function decodeFresh(item: KeyValue, revision = item.modRevision): KubeOb
   return object;
 }
 
-/** Parsed objects that are kept for a while; the least recent give way. */
+/** Parsed objects that are kept for a while, by their bytes; the oldest give way. */
 const KEPT = 4096;
-const kept: (KubeObject | undefined)[] = Array.from({ length: KEPT });
-let next = 0;
-const parsed = new WeakMap<Uint8Array, WeakRef<KubeObject>>();
+const parsed = new Map<Uint8Array, KubeObject>();
 
 /** The object, shared by all who look: never change it. */
 export function decodeShared(item: KeyValue): KubeObject {
-  const known = parsed.get(item.value)?.deref();
+  const known = parsed.get(item.value);
   if (known) return known;
   const object = decodeFresh(item);
   keepParsed(item.value, object);
@@ -71,16 +69,19 @@ export function decodeShared(item: KeyValue): KubeObject {
 }
 
 function keepParsed(value: Uint8Array, object: KubeObject): void {
-  parsed.set(value, new WeakRef(object));
-  kept[next] = object;
-  next = (next + 1) % KEPT;
+  parsed.set(value, object);
+  if (parsed.size <= KEPT) return;
+  for (const oldest of parsed.keys()) {
+    parsed.delete(oldest);
+    return;
+  }
 }
 
 const slim = new WeakMap<Uint8Array, WeakRef<KubeObject>>();
 
 /**
  * The object without managedFields, which are as large as all the rest and which none but the registry reads:
- * for whoever keeps many objects for long. Shared, as the whole one is.
+ * for whoever keeps many objects for long. All who keep it keep the same.
  */
 export function decodeSlim(item: KeyValue): KubeObject {
   const known = slim.get(item.value)?.deref();

@@ -8,6 +8,8 @@ import type { KeyValue, ListOptions, StoreEvent } from "./store.ts";
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text);
 
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
 /** A journal whose next answers wait while `hold` is set. */
 class SlowJournal extends MemoryJournal {
   hold: "commit" | "history" | undefined;
@@ -24,16 +26,15 @@ class SlowJournal extends MemoryJournal {
     await this.#pause("history");
     return answer;
   }
-  /** Lets the oldest held answer go. */
-  release(): void {
+  /** Lets the oldest held answer go, once there is one. */
+  async release(): Promise<void> {
+    while (this.#held.length === 0) await turn();
     this.#held.shift()?.();
   }
   #pause(call: "commit" | "history"): Promise<void> {
     return this.hold === call ? new Promise((resolve) => this.#held.push(resolve)) : Promise.resolve();
   }
 }
-
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** A store that was restarted at revision 3 and knows of its past only through the log. */
 function restarted(journal: SlowJournal): RevisionStore {
@@ -60,11 +61,11 @@ test("a refused writer waits for the write it lost against, not for all that fol
   const lost = store.put("/a", bytes("2"), 1);
   await turn();
   const next = store.put("/other", bytes("x"), 0);
-  journal.release();
+  await journal.release();
   expect(await won).toMatchObject({ ok: true, revision: 4 });
   expect(await lost).toMatchObject({ ok: false, current: { modRevision: 4 } });
   expect(store.revision()).toBe(4);
-  journal.release();
+  await journal.release();
   expect(await next).toMatchObject({ ok: true, revision: 5 });
 });
 
@@ -74,7 +75,7 @@ test("a page of the past shows nothing of what is written while the log is read"
   journal.hold = "history";
   const page = store.list("/", { atRevision: 2 });
   await Promise.all([store.put("/a", bytes("new"), 1), store.put("/9", bytes("new"), 0), store.delete("/b", 2)]);
-  journal.release();
+  await journal.release();
   expect((await page).items.map(({ key, modRevision }) => [key, modRevision])).toEqual([
     ["/a", 1],
     ["/b", 2],
@@ -91,7 +92,7 @@ test("a watch misses nothing when recent events are let go while it reads the lo
   const writes = 30_000;
   await Promise.all(Array.from({ length: writes }, (_, at) => store.put(`/k/${at}`, bytes("x"), 0)));
   journal.hold = undefined;
-  journal.release();
+  await journal.release();
   while (seen.length < writes + 2) {
     const before = seen.length;
     await turn();

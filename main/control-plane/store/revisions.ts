@@ -186,9 +186,9 @@ export class RevisionStore implements Store {
   }
 
   async #flush(): Promise<void> {
-    // Everything that was asked for in this turn goes into one commit.
-    await Promise.resolve();
     while (this.#queue.length > 0) {
+      // Everything that is asked for in this turn goes into one commit, the requests that have come already too.
+      await new Promise((resolve) => setImmediate(resolve));
       const batch = this.#queue.splice(0, BATCH);
       const failure = await this.#journal.commit(batch.map((pending) => pending.mutation)).then(
         () => undefined,

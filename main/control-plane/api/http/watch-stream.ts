@@ -18,20 +18,45 @@ import { isTrue } from "./request-info.ts";
 /** A reader that leaves more than this unread is cut off; it will list and watch again. */
 const MOST_UNREAD_BYTES = 16 * 1024 * 1024;
 
-const lines = new WeakMap<Change, Buffer>();
 const END = Buffer.from("}\n");
+/** Lines by what they tell, for each kind that shows it: Events are shown as two. */
+const lines = new WeakMap<Change, { definition: ResourceDefinition; line: Buffer }>();
 
 /** `{"type":"ADDED","object":…}` */
 function plainLine(definition: ResourceDefinition, change: Change): Buffer {
   const known = lines.get(change);
-  if (known) return known;
+  if (known?.definition === definition) return known.line;
   const line = Buffer.concat([
     Buffer.from(`{"type":"${change.type}","object":`),
     ...partsOf(definition, change.item, change.revision),
     END,
   ]);
-  lines.set(change, line);
+  lines.set(change, { definition, line });
   return line;
+}
+
+let latest: { items: readonly WatchItem[]; encode: (item: WatchItem) => Buffer; bytes: Buffer } | undefined;
+
+/** Many lines at once; put together once for all who are told the same in the same form. */
+function joined(items: readonly WatchItem[], encode: (item: WatchItem) => Buffer): Buffer {
+  if (items.length === 1) return encode(items[0] as WatchItem);
+  if (latest?.items !== items || latest.encode !== encode)
+    latest = { items, encode, bytes: Buffer.concat(items.map(encode)) };
+  return latest.bytes;
+}
+
+const plainEncoders = new WeakMap<ResourceDefinition, (item: WatchItem) => Buffer>();
+
+/** Plain JSON of a kind: one encoder for all, as its lines are the same for all. */
+function plainEncoder(definition: ResourceDefinition): (item: WatchItem) => Buffer {
+  const known = plainEncoders.get(definition);
+  if (known) return known;
+  const encode = (item: WatchItem): Buffer =>
+    item.type === "BOOKMARK"
+      ? Buffer.from(`${JSON.stringify({ type: "BOOKMARK", object: bookmark(definition, item) })}\n`)
+      : plainLine(definition, item);
+  plainEncoders.set(definition, encode);
+  return encode;
 }
 
 function bookmark(definition: ResourceDefinition, item: { revision: number; initialEventsEnd: boolean }): object {
@@ -53,6 +78,7 @@ function encoder(
   format: Format,
 ): (item: WatchItem) => Buffer {
   const { definition } = target;
+  if (!format.as) return plainEncoder(definition);
   const version = format.version ?? "v1";
   const include = readInclude(exchange.info.query.get("includeObject"));
   let columns = true;
@@ -72,12 +98,8 @@ function encoder(
           rows: item.initialEventsEnd ? [row] : [],
         });
       }
-      return line(
-        "BOOKMARK",
-        format.as ? { ...object, kind: "PartialObjectMetadata", apiVersion: `meta.k8s.io/${version}` } : object,
-      );
+      return line("BOOKMARK", { ...object, kind: "PartialObjectMetadata", apiVersion: `meta.k8s.io/${version}` });
     }
-    if (!format.as) return plainLine(definition, item);
     const shared = viewOf(definition, item.item);
     const metadata = { resourceVersion: String(item.revision) };
     const object = { ...shared, metadata: { ...shared.metadata, ...metadata } };
@@ -122,7 +144,7 @@ export async function streamWatch(environment: ApiEnvironment, exchange: Exchang
   let over = false;
   const write = (items: WatchItem[]): void => {
     if (over) return;
-    response.write(items.length === 1 ? encode(items[0] as WatchItem) : Buffer.concat(items.map(encode)));
+    response.write(joined(items, encode));
     if (response.writableLength > MOST_UNREAD_BYTES) response.destroy();
   };
   const sink: WatchSink = {

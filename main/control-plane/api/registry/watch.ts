@@ -143,10 +143,11 @@ class Watch {
 
   follow(from: number): void {
     if (this.#over) return;
-    const events = (batch: StoreEvent[]): void =>
-      this.#send(
-        batch.map((event) => changeOf(this.#definition, event, this.#selection)).filter((item) => item !== undefined),
-      );
+    const events = (batch: StoreEvent[]): void => {
+      if (this.#selection.everything) return this.#send(plainChanges(batch));
+      const items = batch.map((event) => changeOf(this.#definition, event, this.#selection));
+      this.#send(items.filter((item) => item !== undefined));
+    };
     const end = (error?: Error): void => this.finish(error && errorOf(error, from));
     const subscription = this.#context.store.watch(this.#prefix, from, { events, end }, this.#selection.topic);
     this.#subscription = subscription;
@@ -169,27 +170,34 @@ function errorOf(error: unknown, from = 0): StatusError {
 }
 
 const changes = new WeakMap<StoreEvent, Change>();
+let latest: { batch: StoreEvent[]; changes: Change[] } | undefined;
 
-/** What a watcher of everything sees of an event; the same object for all of them. */
-function plainChange(event: StoreEvent): Change | undefined {
+/** What watchers of everything see of a batch that the store tells all of them in turn: the same list for all. */
+function plainChanges(batch: StoreEvent[]): Change[] {
+  if (latest?.batch !== batch) latest = { batch, changes: batch.map(plainChange).filter((item) => item !== undefined) };
+  return latest.changes;
+}
+
+function plainChange({ current, previous, revision }: StoreEvent): Change | undefined {
+  const item = current ?? previous;
+  return item && { type: current ? (previous ? "MODIFIED" : "ADDED") : "DELETED", item, revision };
+}
+
+/** Plain changes of those who select: the same object for all who are shown the event as it is. */
+function sharedChange(event: StoreEvent): Change | undefined {
   const known = changes.get(event);
   if (known) return known;
-  const { current, previous, revision } = event;
-  const item = current ?? previous;
-  if (!item) return undefined;
-  const change: Change = { type: current ? (previous ? "MODIFIED" : "ADDED") : "DELETED", item, revision };
-  changes.set(event, change);
+  const change = plainChange(event);
+  if (change) changes.set(event, change);
   return change;
 }
 
 function changeOf(definition: ResourceDefinition, event: StoreEvent, selection: Selection): Change | undefined {
-  const plain = plainChange(event);
-  if (!plain || selection.everything) return plain;
   const { current, previous, revision } = event;
   const is = current !== undefined && selection.matches(viewOf(definition, current));
   const was = previous !== undefined && selection.matches(viewOf(definition, previous));
   if (!is && !was) return undefined;
-  if (is === (current !== undefined) && was === (previous !== undefined)) return plain;
+  if (is === (current !== undefined) && was === (previous !== undefined)) return sharedChange(event);
   if (is) return { type: was ? "MODIFIED" : "ADDED", item: current, revision };
   return previous ? { type: "DELETED", item: previous, revision } : undefined;
 }
