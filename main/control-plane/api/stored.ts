@@ -8,6 +8,7 @@
  */
 import type { KubeObject } from "../../../common/kube/object.ts";
 import type { KeyValue } from "../store/store.ts";
+import { shareParts } from "./common-parts.ts";
 
 const BRACE = 0x7b;
 const COMMA = 0x2c;
@@ -56,7 +57,7 @@ export function decodeFresh(item: KeyValue, revision = item.modRevision): KubeOb
 }
 
 /** Parsed objects that are kept for a while, by their bytes; the oldest give way. */
-const KEPT = 4096;
+const KEPT = 2048;
 const parsed = new Map<Uint8Array, KubeObject>();
 
 /** The object, shared by all who look: never change it. */
@@ -87,6 +88,7 @@ export function decodeSlim(item: KeyValue): KubeObject {
   const known = slim.get(item.value)?.deref();
   if (known) return known;
   const object = decodeShared(item);
+  shareParts(object);
   const { managedFields, ...metadata } = object.metadata;
   const kept = managedFields === undefined ? object : { ...object, metadata };
   slim.set(item.value, new WeakRef(kept));
