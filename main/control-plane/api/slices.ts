@@ -5,7 +5,19 @@ const SLICE_MILLIS = 8;
 /** Looking at the clock costs something too. */
 const BETWEEN_LOOKS = 16;
 
-export const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+const waiting: (() => void)[] = [];
+
+/** Waits for a turn of the event loop that no other long work has: slices of many requests do not add up in one. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => {
+    if (waiting.push(resolve) === 1) setImmediate(next);
+  });
+}
+
+function next(): void {
+  waiting.shift()?.();
+  if (waiting.length > 0) setImmediate(next);
+}
 
 /** Calls `each` for all, in order. `stop` is asked between slices; the rest is left out once it says so. */
 export async function inSlices<T>(

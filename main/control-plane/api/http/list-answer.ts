@@ -26,25 +26,28 @@ export interface ListAnswer {
 }
 
 /** A list of which this much is ready at once is sent as one piece, with its length. */
-const WHOLE_BYTES = 4 * 1024 * 1024;
+const WHOLE_BYTES = 1024 * 1024;
+/** Fewer items than this are no long work. */
+const FEW = 500;
 /** Items whose bytes are only copied go by many, those that must be looked into by few. */
 const COPIED_AT_ONCE = 2000;
 const MADE_AT_ONCE = 100;
-const PIECE_BYTES = 1024 * 1024;
+const PIECE_BYTES = 512 * 1024;
 const COMMA = 0x2c;
 
 export async function sendList(exchange: Exchange, answer: ListAnswer, format: Format): Promise<void> {
   if (format.media !== "json") return exchange.sendObject(asObject(answer, format), format);
   const pieces = piecesOf(answer, format);
+  const long = answer.items.length > FEW;
   const first: Buffer[] = [];
   let size = 0;
   for (;;) {
+    if (long) await turn();
     const next = pieces.next();
     if (next.done)
       return exchange.send(first.length === 1 ? (first[0] as Buffer) : Buffer.concat(first), CONTENT_TYPES.json);
     first.push(next.value);
     if ((size += next.value.length) >= WHOLE_BYTES) break;
-    await turn();
   }
   await stream(exchange, first, pieces);
 }
