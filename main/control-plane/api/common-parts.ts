@@ -9,46 +9,41 @@ import type { KubeObject } from "../../../common/kube/object.ts";
 
 /** Kinds of which there are many that are alike. */
 const ALIKE = new Set(["Pod", "Node"]);
-/** Parts that are known; the oldest give way. */
+/** Lists whose items differ from object to object, but not all that is in them. */
+const OF_ITS_OWN = new Set(["containers", "initContainers", "volumes", "containerStatuses", "conditions"]);
+/** Hardly ever the same twice: they name what was made for the one Pod. */
+const UNIQUE = new Set(["volumeMounts"]);
+/** Parts and texts that are known; the oldest give way. */
 const MOST = 8192;
-/** What is longer is hardly ever there twice. */
-const LONGEST = 2048;
+/** Shorter texts the parser keeps once itself. */
+const SHORT = 10;
 
-const known = new Map<string, object>();
+const parts = new Map<string, object>();
+const texts = new Map<string, string>();
 
 /** Puts what is known already in the place of what is equal to it. For objects that are shared and never changed. */
 export function shareParts(object: KubeObject): void {
   if (!ALIKE.has(object.kind)) return;
-  for (const [name, value] of Object.entries(object)) {
-    if (name !== "metadata" && isObject(value)) shareWithin(value);
-  }
+  for (const section of [object["spec"], object["status"]]) if (isStruct(section)) shareWithin(section);
 }
 
-const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
+const isStruct = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
 
 function shareWithin(parent: Record<string, unknown>): void {
   for (const name of Object.keys(parent)) {
     const value = parent[name];
-    if (isObject(value)) parent[name] = shared(value);
+    if (typeof value === "string") {
+      if (value.length > SHORT) parent[name] = known(texts, value, value);
+    } else if (!isStruct(value) || UNIQUE.has(name)) continue;
+    else if (!OF_ITS_OWN.has(name)) parent[name] = known(parts, JSON.stringify(value), value);
+    else if (Array.isArray(value)) for (const item of value) if (isStruct(item)) shareWithin(item);
   }
 }
 
-function shared(value: Record<string, unknown>): object {
-  const text = JSON.stringify(value);
-  if (text.length > LONGEST) {
-    shareWithin(value);
-    return value;
-  }
-  const there = known.get(text);
-  if (there) return there;
-  // Not the whole, but perhaps what it is made of.
-  shareWithin(value);
-  known.set(text, value);
-  if (known.size > MOST) {
-    for (const oldest of known.keys()) {
-      known.delete(oldest);
-      break;
-    }
-  }
+function known<T>(kept: Map<string, T>, name: string, value: T): T {
+  const there = kept.get(name);
+  if (there !== undefined) return there;
+  kept.set(name, value);
+  if (kept.size > MOST) kept.delete(kept.keys().next().value as string);
   return value;
 }

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { decodeFresh, decodeShared, encodeStored, servedParts } from "./stored.ts";
+import type { KubeObject } from "../../../common/kube/object.ts";
+import { decodeFresh, decodeShared, decodeSlim, encodeStored, servedParts } from "./stored.ts";
 
 const object = {
   kind: "ConfigMap",
@@ -42,4 +43,25 @@ describe("stored objects", () => {
     expect(decodeShared(fresh)).toBe(written);
     expect(written.metadata.resourceVersion).toBe("43");
   });
+
+  it.each(["web", "]", '],"', "]}}", '],"x":["'])(
+    "are kept without managedFields, whatever these name (%j)",
+    (name) => {
+      const managedFields = [
+        { manager: "a", fieldsV1: { [`f:${name}`]: { [`k:{"name":${JSON.stringify(name)}}`]: { ".": {} } } } },
+        { manager: "b", subresource: "status" },
+      ];
+      for (const metadata of [
+        { name: "a", managedFields },
+        { name: "a", managedFields, ownerReferences: [{ name: "o" }] },
+      ]) {
+        const whole = { apiVersion: "v1", kind: "ConfigMap", metadata, data: { list: "]}", more: ["x"] } };
+        const bytes = Buffer.from(encodeStored(structuredClone(whole) as unknown as KubeObject)(42));
+        const kept = decodeSlim({ ...item, value: bytes });
+        const { managedFields: _, ...rest } = metadata;
+        expect(kept).toEqual({ ...whole, metadata: { ...rest, resourceVersion: "42" } });
+        expect(decodeSlim({ ...item, value: bytes })).toBe(kept);
+      }
+    },
+  );
 });

@@ -71,11 +71,7 @@ export function decodeShared(item: KeyValue): KubeObject {
 
 function keepParsed(value: Uint8Array, object: KubeObject): void {
   parsed.set(value, object);
-  if (parsed.size <= KEPT) return;
-  for (const oldest of parsed.keys()) {
-    parsed.delete(oldest);
-    return;
-  }
+  if (parsed.size > KEPT) parsed.delete(parsed.keys().next().value as Uint8Array);
 }
 
 const slim = new WeakMap<Uint8Array, WeakRef<KubeObject>>();
@@ -87,10 +83,33 @@ const slim = new WeakMap<Uint8Array, WeakRef<KubeObject>>();
 export function decodeSlim(item: KeyValue): KubeObject {
   const known = slim.get(item.value)?.deref();
   if (known) return known;
-  const object = decodeShared(item);
+  const object = withoutManagers(parsed.get(item.value) ?? parseSlim(item));
   shareParts(object);
+  slim.set(item.value, new WeakRef(object));
+  return object;
+}
+
+function withoutManagers(object: KubeObject): KubeObject {
   const { managedFields, ...metadata } = object.metadata;
-  const kept = managedFields === undefined ? object : { ...object, metadata };
-  slim.set(item.value, new WeakRef(kept));
-  return kept;
+  return managedFields === undefined ? object : { ...object, metadata };
+}
+
+const MANAGERS = ',"managedFields":[';
+
+/** Parsed without what is thrown away at once, which would be most of the work. */
+function parseSlim(item: KeyValue): KubeObject {
+  const text = bufferOf(item.value).toString();
+  const from = text.indexOf(MANAGERS);
+  // In them there are no lists: the first bracket that does not stand in a name closes them.
+  let to = from < 0 || text.includes('"template":{') ? -1 : text.indexOf("]", from);
+  while (to >= 0 && !/^(,"|\},"|\}\})/.test(text.slice(to + 1, to + 4))) to = text.indexOf("]", to + 1);
+  if (to < 0) return decodeFresh(item);
+  try {
+    const object = JSON.parse(text.slice(0, from) + text.slice(to + 1)) as KubeObject;
+    object.metadata.resourceVersion = String(item.modRevision);
+    return object;
+  } catch {
+    // A name with such brackets in it.
+    return decodeFresh(item);
+  }
 }

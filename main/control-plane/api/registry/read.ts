@@ -4,7 +4,7 @@ import type { ResourceDefinition } from "../../resources/definition.ts";
 import { CompactedError, FutureRevisionError } from "../../store/store.ts";
 import type { KeyValue, Store } from "../../store/store.ts";
 import { keyOf, keyPrefix } from "../catalog.ts";
-import { notFound, viewOf } from "./context.ts";
+import { notFound, slimViewOf } from "./context.ts";
 import type { RegistryContext, Target } from "./context.ts";
 import { inSlices, turn } from "../slices.ts";
 import { selectionOf } from "./selection.ts";
@@ -64,7 +64,7 @@ export async function listObjects(
     from === undefined
   ) {
     const item = await context.store.get(keyOf(definition, namespace, selection.name));
-    const items = item && selection.matches(viewOf(definition, item)) ? [item] : [];
+    const items = item && selection.matches(slimViewOf(definition, item)) ? [item] : [];
     return { items, revision: context.store.revision() };
   }
   try {
@@ -75,7 +75,7 @@ export async function listObjects(
     if (selection.everything) return { items: page.items, revision: page.revision };
     const items: KeyValue[] = [];
     await inSlices(page.items, (item) => {
-      if (selection.matches(viewOf(definition, item))) items.push(item);
+      if (selection.matches(slimViewOf(definition, item))) items.push(item);
     });
     return { items, revision: page.revision };
   } catch (error) {
@@ -111,7 +111,7 @@ async function pageOf(
     });
     revision ??= page.revision;
     for (const [index, item] of page.items.entries()) {
-      if (!selection.everything && !selection.matches(viewOf(definition, item))) continue;
+      if (!selection.everything && !selection.matches(slimViewOf(definition, item))) continue;
       items.push(item);
       if (items.length < limit) continue;
       if (!page.more && index + 1 === page.items.length) return { items, revision };

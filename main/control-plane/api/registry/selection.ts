@@ -5,8 +5,8 @@ import type { FieldRequirement, Selector } from "../../../../common/kube/selecto
 import { StatusError } from "../../../../common/kube/status.ts";
 import type { ResourceDefinition } from "../../resources/definition.ts";
 import type { KeyValue, Topic } from "../../store/store.ts";
-import { decodeShared } from "../stored.ts";
-import { viewOf } from "./context.ts";
+import { decodeSlim } from "../stored.ts";
+import { slimViewOf } from "./context.ts";
 
 export interface Selection {
   /** Nothing is asked for: everything matches, unseen. */
@@ -76,7 +76,7 @@ function topicOf(
   const label = labels?.requirements.find(({ operator, values }) => operator === "In" && values.length === 1);
   if (!label) return undefined;
   const { key, values } = label;
-  return { name: `label ${key}`, value: values[0] as string, of: (item) => decodeShared(item).metadata.labels?.[key] };
+  return { name: `label ${key}`, value: values[0] as string, of: (item) => decodeSlim(item).metadata.labels?.[key] };
 }
 
 const serials = new WeakMap<ResourceDefinition, number>();
@@ -87,5 +87,5 @@ export function fieldTopic(definition: ResourceDefinition, field: string): Omit<
   if (field === "metadata.name") return { name: field, of: lastPart };
   if (!serials.has(definition)) serials.set(definition, (serial += 1));
   const getter = getterOf(definition, { field, equal: true, value: "" });
-  return { name: `field ${serials.get(definition)} ${field}`, of: (item) => getter(viewOf(definition, item)) };
+  return { name: `field ${serials.get(definition)} ${field}`, of: (item) => getter(slimViewOf(definition, item)) };
 }

@@ -14,7 +14,7 @@ import { CompactedError } from "../../store/store.ts";
 import type { KeyValue, StoreEvent, WatchSubscription } from "../../store/store.ts";
 import { keyPrefix } from "../catalog.ts";
 import { turn } from "../slices.ts";
-import { viewOf } from "./context.ts";
+import { slimViewOf } from "./context.ts";
 import type { RegistryContext } from "./context.ts";
 import { reach, revisionOf } from "./read.ts";
 import { selectionOf } from "./selection.ts";
@@ -127,7 +127,7 @@ class Watch {
   async tellAll(items: readonly KeyValue[], revision: number): Promise<void> {
     let some: WatchItem[] = [];
     for (const [at, item] of items.entries()) {
-      if (this.#selection.everything || this.#selection.matches(viewOf(this.#definition, item)))
+      if (this.#selection.everything || this.#selection.matches(slimViewOf(this.#definition, item)))
         some.push({ type: "ADDED", item, revision: item.modRevision });
       if ((at + 1) % AT_ONCE > 0) continue;
       this.#send(some);
@@ -194,8 +194,8 @@ function sharedChange(event: StoreEvent): Change | undefined {
 
 function changeOf(definition: ResourceDefinition, event: StoreEvent, selection: Selection): Change | undefined {
   const { current, previous, revision } = event;
-  const is = current !== undefined && selection.matches(viewOf(definition, current));
-  const was = previous !== undefined && selection.matches(viewOf(definition, previous));
+  const is = current !== undefined && selection.matches(slimViewOf(definition, current));
+  const was = previous !== undefined && selection.matches(slimViewOf(definition, previous));
   if (!is && !was) return undefined;
   if (is === (current !== undefined) && was === (previous !== undefined)) return sharedChange(event);
   if (is) return { type: was ? "MODIFIED" : "ADDED", item: current, revision };
