@@ -4,8 +4,9 @@ import type { ContainerConfig, ImageDetail, Mount } from "../runtime/runtime.ts"
 import { containerHash, LABEL_BACKOFF, LABEL_HASH } from "./decide.ts";
 import type { StartAction } from "./decide.ts";
 import { expandAll, ContainerConfigError } from "./env.ts";
-import { containerResources } from "./resources.ts";
+import { containerResources, podCgroup } from "./resources.ts";
 import { isHostNetwork, podUid } from "./pod.ts";
+import { LABEL_MESSAGE_POLICY } from "./termination-message.ts";
 
 export const PAUSE_IMAGE = "drydock.local/pause:1";
 
@@ -100,7 +101,7 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
         ? { command: args }
         : {}),
     ...(spec.workingDir ? { workingDir: spec.workingDir } : {}),
-    env: withHostname(environment, hostnameOf(pod)),
+    env: withHostname(environment, isHostNetwork(pod) ? (pod.spec?.nodeName ?? "") : hostnameOf(pod)),
     ...(user === undefined ? {} : { user }),
     groups,
     labels: {
@@ -109,9 +110,7 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
       [LABEL_BACKOFF]: String(action.backoffSeconds),
       "io.kubernetes.container.kind": action.kind,
       "io.kubernetes.image": spec.image ?? "",
-      ...(spec.terminationMessagePolicy
-        ? { "io.kubernetes.termination-message-policy": spec.terminationMessagePolicy }
-        : {}),
+      ...(spec.terminationMessagePolicy ? { [LABEL_MESSAGE_POLICY]: spec.terminationMessagePolicy } : {}),
     },
     tty: spec.tty ?? false,
     stdin: spec.stdin ?? false,
@@ -127,6 +126,7 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
     securityOptions: securityOptions(podSecurity, security),
     ...(security.procMount === "Unmasked" ? { unmaskedProc: true } : {}),
     resources: containerResources(pod, spec, input.nodeMemoryBytes),
+    cgroupParent: podCgroup(pod),
   };
 }
 

@@ -35,6 +35,8 @@ function container(text: string, more: Partial<RuntimeContainer> & { backoff?: n
     imageId: "sha256:1",
     tty: false,
     stopSignal: "SIGTERM",
+    logPath: "",
+    resources: { oomScoreAdjust: 0 },
     labels: { [LABEL_HASH]: containerHash({ name, image: "i" } as never), [LABEL_BACKOFF]: String(more.backoff ?? 0) },
     ...more,
   };

@@ -36,6 +36,8 @@ export interface KillAction {
   container: RuntimeContainer;
   spec: Container | undefined;
   message: string;
+  /** Seconds, where the probe that failed has its own. */
+  graceSeconds: number | undefined;
 }
 
 export interface Plan {
@@ -113,14 +115,19 @@ export function decide(pod: Pod, view: PodView, probes: ProbeView, now: number):
         container.labels[LABEL_HASH] !== undefined && container.labels[LABEL_HASH] !== containerHash(spec);
       const failed = probes.failed(spec.name);
       if (changed)
-        plan.kill.push({ container, spec, message: `Container ${spec.name} definition changed, will be restarted` });
-      else if (failed && policyOfContainer !== "Never")
         plan.kill.push({
           container,
           spec,
-          message: `Container ${spec.name} failed ${failed} probe, will be restarted`,
+          message: `Container ${spec.name} definition changed, will be restarted`,
+          graceSeconds: undefined,
         });
-      else if (failed) plan.kill.push({ container, spec, message: `Container ${spec.name} failed ${failed} probe` });
+      else if (failed)
+        plan.kill.push({
+          container,
+          spec,
+          message: `Container ${spec.name} failed ${failed} probe${policyOfContainer === "Never" ? "" : ", will be restarted"}`,
+          graceSeconds: spec[`${failed}Probe`]?.terminationGracePeriodSeconds ?? undefined,
+        });
     } else if (container.state === "created" && container.error === "") {
       // Made, but never started: the agent ended in between. The same attempt once more.
       plan.start.push({

@@ -3,7 +3,6 @@
  * at a time. Whatever changes (spec, container, probe, timer) calls `wake`, and the round is run again.
  */
 import { rm } from "node:fs/promises";
-import { readFileSync } from "node:fs";
 import type { Pod } from "../../../common/kube/types.ts";
 import { isStatus } from "../../../common/kube/status.ts";
 import { describeError } from "../log.ts";
@@ -13,16 +12,17 @@ import { hostnameOf } from "./container-config.ts";
 import { decide } from "./decide.ts";
 import type { StartAction } from "./decide.ts";
 import { hostsFile, resolvFile } from "./network-files.ts";
-import { allContainers, isExited, isHostNetwork, latest, podName, podUid, viewOf } from "./pod.ts";
+import { allContainers, isHostNetwork, latest, podName, podUid, viewOf } from "./pod.ts";
 import type { PodView } from "./pod.ts";
+import { resizeOf } from "./resize.ts";
 import { payloadSources, startContainer } from "./start-container.ts";
 import type { Waiting } from "./start-container.ts";
 import { podStatus } from "./status.ts";
+import { terminationMessage } from "./termination-message.ts";
 
 const ERROR_RETRY = 5_000;
 const REFRESH_VOLUMES = 60_000;
 const DEFAULT_GRACE = 30;
-const MESSAGE_LIMIT = 4096;
 
 export class PodWorker {
   readonly uid: string;
@@ -141,8 +141,9 @@ export class PodWorker {
     for (const kill of plan.kill) {
       if (killer.isKilling(kill.container.id)) continue;
       this.#event("Normal", "Killing", kill.message, kill.spec?.name);
-      this.#kill(kill.container, this.#grace());
+      this.#kill(kill.container, kill.graceSeconds ?? this.#grace());
     }
+    await this.#resize(view);
     this.#writeStatus();
     if (plan.createSandbox && !view.containers.some(({ state }) => state === "running")) {
       if (!(await this.#createSandbox(plan.createSandbox.attempt))) return ERROR_RETRY;
@@ -186,6 +187,28 @@ export class PodWorker {
         this.#starting.delete(name);
         this.wake();
       });
+  }
+
+  /** Brings changed limits to the containers that run. */
+  async #resize(view: PodView): Promise<void> {
+    const { runtime, cache, killer, node } = this.#context;
+    for (const { spec, kind } of allContainers(this.#pod)) {
+      const container = latest(view).get(spec.name);
+      if (kind === "ephemeral" || container?.state !== "running" || killer.isKilling(container.id)) continue;
+      const resize = resizeOf(this.#pod, spec, container, node.memoryBytes);
+      if (resize.kind === "none") continue;
+      if (resize.kind === "restart") {
+        this.#event("Normal", "Killing", `Container ${spec.name} resize requires restart`, spec.name);
+        this.#kill(container, this.#grace());
+        continue;
+      }
+      try {
+        await runtime.update(container.id, resize.resources);
+        await cache.refresh(container.id);
+      } catch (error) {
+        this.#event("Warning", "ResizeError", describeError(error), spec.name);
+      }
+    }
   }
 
   async #createSandbox(attempt: number): Promise<boolean> {
@@ -351,7 +374,7 @@ export class PodWorker {
   }
 
   #writeStatus(final = false): void {
-    const { statuses, images, cache, probes, node } = this.#context;
+    const { statuses, images, cache, probes, node, volumes } = this.#context;
     const view = viewOf(cache.ofPod(this.uid));
     const status = podStatus({
       pod: this.#pod,
@@ -361,28 +384,19 @@ export class PodWorker {
       waiting: final ? new Map() : this.#waiting,
       podIP: this.#podIP(view),
       hostIP: node.address,
+      resized: (spec, container) => resizeOf(this.#pod, spec, container, node.memoryBytes).kind === "none",
       imageNames: (id) => images.names(id),
-      terminationMessage: (container) => this.#terminationMessage(container),
+      terminationMessage: (container) =>
+        terminationMessage(
+          container,
+          volumes.terminationLog(this.uid, container.name?.container ?? "", container.name?.attempt ?? 0),
+          container.logPath,
+        ),
       ended: this.#ended,
       terminating: final,
       now: Date.now(),
     });
     statuses.set(this.#pod, status);
-  }
-
-  #terminationMessage(container: RuntimeContainer): string {
-    if (!isExited(container)) return "";
-    const path = this.#context.volumes.terminationLog(
-      this.uid,
-      container.name?.container ?? "",
-      container.name?.attempt ?? 0,
-    );
-    try {
-      return readFileSync(path, "utf8").slice(0, MESSAGE_LIMIT);
-    } catch {
-      // It never came to that, or the log was removed with an older attempt.
-      return "";
-    }
   }
 
   #event(type: "Normal" | "Warning", reason: string, message: string, container?: string): void {

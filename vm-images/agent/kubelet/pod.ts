@@ -1,4 +1,5 @@
 /** Small questions about a Pod, asked everywhere in the kubelet. Pure. */
+import { isQuantity, parseQuantity } from "../../../common/kube/quantity.ts";
 import type { Container, Pod } from "../../../common/kube/types.ts";
 import type { RuntimeContainer } from "../runtime/runtime.ts";
 import { SANDBOX } from "../runtime/names.ts";
@@ -99,8 +100,13 @@ export function qosClass(pod: Pod): "Guaranteed" | "Burstable" | "BestEffort" {
       const request = requests[resource] ?? limits[resource];
       const limit = limits[resource];
       if (request !== undefined || limit !== undefined) any = true;
-      if (limit === undefined || String(request) !== String(limit)) guaranteed = false;
+      if (limit === undefined || !sameQuantity(request as string | number, limit)) guaranteed = false;
     }
   }
   return !any ? "BestEffort" : guaranteed ? "Guaranteed" : "Burstable";
+}
+
+/** 1 and 1000m are the same. */
+function sameQuantity(a: string | number, b: string | number): boolean {
+  return isQuantity(a) && isQuantity(b) ? parseQuantity(a).nano === parseQuantity(b).nano : String(a) === String(b);
 }

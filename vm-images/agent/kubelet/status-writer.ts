@@ -118,5 +118,12 @@ export function statusPatch(old: PodStatus | undefined, status: PodStatus): Reco
     if (before && status[list] && JSON.stringify(before) !== JSON.stringify(status[list]))
       patch[list] = [{ $patch: "replace" }, ...(status[list] as object[])];
   }
+  patch["conditions"] = (status.conditions ?? []).map((condition) => {
+    const before = old?.conditions?.find(({ type }) => type === condition.type);
+    const cleared: Record<string, null> = {};
+    for (const field of ["reason", "message"] as const)
+      if (before?.[field] !== undefined && condition[field] === undefined) cleared[field] = null;
+    return { ...condition, ...cleared };
+  });
   return patch;
 }

@@ -24,6 +24,8 @@ function runtimeContainer(name: string, attempt: number, more: Partial<RuntimeCo
     labels: {},
     tty: false,
     stopSignal: "SIGTERM",
+    logPath: "",
+    resources: { oomScoreAdjust: 0 },
     ...more,
   };
 }
@@ -45,6 +47,7 @@ function status(spec: object, containers: RuntimeContainer[], more: Partial<Stat
     waiting: new Map(),
     podIP: "10.244.1.2",
     hostIP: "10.240.0.21",
+    resized: () => true,
     imageNames: () => ({ name: "i:1", digest: "" }),
     terminationMessage: () => "",
     ended: undefined,

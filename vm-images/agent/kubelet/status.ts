@@ -19,6 +19,8 @@ export interface StatusInput {
   waiting: ReadonlyMap<string, { reason: string; message: string }>;
   podIP: string | undefined;
   hostIP: string;
+  /** Whether a running container has the limits of its spec. */
+  resized(spec: Container, container: RuntimeContainer): boolean;
   /** Names and digest of an image by its id. */
   imageNames(id: string): { name: string; digest: string } | undefined;
   /** What a container wrote to its termination log. */
@@ -125,8 +127,13 @@ function containerStatus(
   )[0];
   const lastState = before ? { terminated: terminated(input, before) } : (old?.lastState ?? {});
   if (container.state === "running") {
+    const resources = input.resized(spec, container) ? (spec.resources ?? {}) : old?.resources;
     return {
       ...base,
+      ...(resources ? { resources } : {}),
+      ...(resources?.requests && Object.keys(resources.requests).length > 0
+        ? { allocatedResources: resources.requests }
+        : {}),
       lastState,
       state: { running: { startedAt: timestamp(container.startedAt) } },
       ready: input.probes.ready(spec.name),

@@ -1,6 +1,6 @@
 /** From what a container is made from (runtime.ts) to the body of Docker's "create container". Pure. */
 import type { ContainerCreateOptions } from "dockerode";
-import type { ContainerConfig } from "./runtime.ts";
+import type { ContainerConfig, ContainerResources } from "./runtime.ts";
 
 const CPU_PERIOD = 100_000;
 
@@ -44,12 +44,35 @@ export function toCreateOptions(config: ContainerConfig): ContainerCreateOptions
         ...(mount.propagation ? { BindOptions: { Propagation: mount.propagation } } : {}),
       })),
       OomScoreAdj: resources.oomScoreAdjust,
-      ...(resources.memoryBytes === undefined
-        ? {}
-        : { Memory: resources.memoryBytes, MemorySwap: resources.memoryBytes }),
-      ...(resources.cpuShares === undefined ? {} : { CpuShares: resources.cpuShares }),
-      ...(resources.cpuQuota === undefined ? {} : { CpuPeriod: CPU_PERIOD, CpuQuota: resources.cpuQuota }),
+      ...limitsOf(resources),
+      ...(config.cgroupParent === undefined ? {} : { CgroupParent: config.cgroupParent }),
       ...(resources.pidsLimit === undefined ? {} : { PidsLimit: resources.pidsLimit }),
     } as ContainerCreateOptions["HostConfig"],
   } as ContainerCreateOptions;
+}
+
+/** Limits as Docker names them, for creating and for updating. */
+export function limitsOf(resources: ContainerResources): object {
+  return {
+    ...(resources.memoryBytes === undefined
+      ? {}
+      : { Memory: resources.memoryBytes, MemorySwap: resources.memoryBytes }),
+    ...(resources.cpuShares === undefined ? {} : { CpuShares: resources.cpuShares }),
+    ...(resources.cpuQuota === undefined ? {} : { CpuPeriod: CPU_PERIOD, CpuQuota: resources.cpuQuota }),
+  };
+}
+
+/** The way back: what Docker says of a container's limits. */
+export function currentLimits(host: {
+  Memory?: number;
+  CpuShares?: number;
+  CpuQuota?: number;
+  OomScoreAdj?: number;
+}): ContainerResources {
+  return {
+    oomScoreAdjust: host.OomScoreAdj ?? 0,
+    ...(host.Memory ? { memoryBytes: host.Memory } : {}),
+    ...(host.CpuShares ? { cpuShares: host.CpuShares } : {}),
+    ...(host.CpuQuota && host.CpuQuota > 0 ? { cpuQuota: host.CpuQuota } : {}),
+  };
 }

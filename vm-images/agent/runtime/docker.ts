@@ -5,11 +5,13 @@ import type { Duplex, Readable } from "node:stream";
 import { inspect } from "node:util";
 import Docker from "dockerode";
 import { Demultiplexer } from "./demultiplex.ts";
-import { toCreateOptions } from "./docker-config.ts";
+import { currentLimits, limitsOf, toCreateOptions } from "./docker-config.ts";
+import { withStartFailure } from "./start-failure.ts";
 import { isPooledSandbox, parseContainerName } from "./names.ts";
 import { RuntimeError } from "./runtime.ts";
 import type {
   ContainerConfig,
+  ContainerResources,
   ExecOptions,
   ExecStreams,
   ImageDetail,
@@ -98,6 +100,12 @@ export class DockerRuntime implements Runtime {
     await call(() => this.#docker.getContainer(id).rename({ name }));
   }
 
+  async update(id: string, resources: ContainerResources): Promise<void> {
+    // Minus one lifts a limit; what is left out would stay as it is.
+    const limits = { Memory: 0, MemorySwap: -1, CpuPeriod: 100_000, CpuQuota: -1, ...limitsOf(resources) };
+    await call(() => this.#docker.getContainer(id).update(limits));
+  }
+
   async exec(id: string, options: ExecOptions): Promise<ExecStreams> {
     const exec = await call(() =>
       this.#docker.getContainer(id).exec({
@@ -122,7 +130,7 @@ export class DockerRuntime implements Runtime {
     const resize = async (columns: number, rows: number): Promise<void> => {
       await call(() => exec.resize({ w: columns, h: rows }));
     };
-    return streams(socket as unknown as Duplex, options.tty, exitCode, resize);
+    return withStartFailure(streams(socket as unknown as Duplex, options.tty, exitCode, resize));
   }
 
   async attach(id: string, options: { stdin: boolean; tty: boolean }): Promise<ExecStreams> {
@@ -339,6 +347,8 @@ function toContainer(info: Docker.ContainerInspectInfo): RuntimeContainer {
     labels: info.Config.Labels ?? {},
     tty: info.Config.Tty,
     stopSignal: (info.Config as { StopSignal?: string }).StopSignal || "SIGTERM",
+    logPath: (info as unknown as { LogPath?: string }).LogPath ?? "",
+    resources: currentLimits(info.HostConfig as object),
   };
 }
 

@@ -38,6 +38,10 @@ export interface RuntimeContainer {
   tty: boolean;
   /** Which signal asks it to end. */
   stopSignal: string;
+  /** The file that holds its output. */
+  logPath: string;
+  /** As they are now. */
+  resources: ContainerResources;
 }
 
 export interface Mount {
@@ -77,6 +81,8 @@ export interface ContainerConfig {
   resources: ContainerResources;
   /** Pods ask for it with procMount: Unmasked. */
   unmaskedProc?: boolean;
+  /** The cgroup that the container's own is made in. */
+  cgroupParent?: string;
 }
 
 export interface ContainerResources {
@@ -110,6 +116,9 @@ export interface ExecOptions {
   stdin: boolean;
   env?: string[];
 }
+
+/** The runtime could not begin a process; its words. */
+export class ExecStartError extends RuntimeError {}
 
 /** Standard streams of a process in a container. With a tty, stderr ends at once and all output is on stdout. */
 export interface ExecStreams {
@@ -160,6 +169,8 @@ export interface Runtime {
   /** Kills when it still runs. Gone already is fine. */
   remove(id: string): Promise<void>;
   rename(id: string, name: string): Promise<void>;
+  /** Other limits for a container that runs. */
+  update(id: string, resources: ContainerResources): Promise<void>;
   exec(id: string, options: ExecOptions): Promise<ExecStreams>;
   /** The container's own standard streams. */
   attach(id: string, options: { stdin: boolean; tty: boolean }): Promise<ExecStreams>;

@@ -3,6 +3,7 @@ import type { WebSocket } from "ws";
 import { sleep } from "../command.ts";
 import { describeError } from "../log.ts";
 import type { Log } from "../log.ts";
+import { ExecStartError } from "../runtime/runtime.ts";
 import type { ExecStreams } from "../runtime/runtime.ts";
 import { Channels, exitStatus, failureStatus, RESIZE, STDERR, STDIN, STDOUT } from "./channels.ts";
 
@@ -93,7 +94,11 @@ export async function serveProcess(
     await channels.end(exitStatus(await exitCode));
   } catch (error) {
     process?.close();
-    if (!closed) await channels.end(failureStatus(describeError(error)));
+    const words =
+      error instanceof ExecStartError
+        ? `Internal error occurred: error executing command in container: failed to exec in container: ${error.message}`
+        : describeError(error);
+    if (!closed) await channels.end(failureStatus(words));
   }
 }
 

@@ -1,0 +1,70 @@
+/** A case of the node's tables: objects to apply, when the Pod has come to rest, and what must then be true of it. */
+import type { Pod } from "../../../common/kube/types.ts";
+
+export interface Facts {
+  pod: Pod;
+  /** "reason: message" of the Pod's events, the oldest first. */
+  events: string[];
+  /** A container's log; `previous`: of the attempt before. */
+  logs(container?: string, previous?: boolean): Promise<string>;
+  kubectl(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }>;
+}
+
+export interface PodCase {
+  name: string;
+  spec: Record<string, unknown>;
+  metadata?: Record<string, unknown>;
+  /** Objects the Pod needs; their namespace is the case's. */
+  with?: Record<string, unknown>[];
+  /** When to look. Default: all containers have ended. */
+  settled?(pod: Pod): boolean;
+  check(facts: Facts): Promise<void> | void;
+}
+
+export const IMAGE = "drydock.local/busybox:1";
+
+type Fields = Record<string, unknown>;
+
+/** A busybox container that runs a script. */
+export function sh(script: string, more: Fields = {}): Fields {
+  return { name: "main", image: IMAGE, command: ["sh", "-c", script], ...more };
+}
+
+/** A Pod's spec of one container that runs once. */
+export function once(script: string, container: Fields = {}, pod: Fields = {}): Fields {
+  return { restartPolicy: "Never", terminationGracePeriodSeconds: 2, containers: [sh(script, container)], ...pod };
+}
+
+export function ended(pod: Pod): boolean {
+  return pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
+}
+
+export function isReady(pod: Pod): boolean {
+  return condition(pod, "Ready")?.status === "True";
+}
+
+type Condition = NonNullable<NonNullable<Pod["status"]>["conditions"]>[number];
+
+export function condition(pod: Pod, type: string): Condition | undefined {
+  return pod.status?.conditions?.find((each) => each.type === type);
+}
+
+type ContainerStatus = NonNullable<NonNullable<Pod["status"]>["containerStatuses"]>[number];
+
+export function status(pod: Pod, container = "main"): ContainerStatus {
+  const { containerStatuses = [], initContainerStatuses = [], ephemeralContainerStatuses = [] } = pod.status ?? {};
+  const found = [...containerStatuses, ...initContainerStatuses, ...ephemeralContainerStatuses].find(
+    ({ name }) => name === container,
+  );
+  if (!found) throw new Error(`${pod.metadata.name} has no status of ${container}`);
+  return found;
+}
+
+export function waitingFor(reason: string, container = "main"): (pod: Pod) => boolean {
+  return (pod) => {
+    const { containerStatuses = [], initContainerStatuses = [] } = pod.status ?? {};
+    return [...containerStatuses, ...initContainerStatuses].some(
+      (each) => each.name === container && each.state?.waiting?.reason === reason,
+    );
+  };
+}

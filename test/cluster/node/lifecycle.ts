@@ -1,0 +1,320 @@
+/** Pods and what must become of them: order, restarts, probes, hooks, endings. */
+import assert from "node:assert/strict";
+import { condition, IMAGE, isReady, once, sh, status, waitingFor } from "./case.ts";
+import type { PodCase } from "./case.ts";
+
+const shared = { volumes: [{ name: "shared", emptyDir: {} }] };
+const mount = { volumeMounts: [{ name: "shared", mountPath: "/shared" }] };
+
+export const LIFECYCLE: PodCase[] = [
+  {
+    name: "init-order",
+    spec: once(
+      "cat /shared/log",
+      { ...mount },
+      {
+        ...shared,
+        initContainers: [
+          sh("echo one >> /shared/log", { name: "first", ...mount }),
+          sh("echo sidecar >> /shared/log; trap 'exit 0' TERM; while :; do sleep 1; done", {
+            name: "side",
+            restartPolicy: "Always",
+            startupProbe: { exec: { command: ["test", "-s", "/shared/log"] }, periodSeconds: 1 },
+            ...mount,
+          }),
+          sh("echo two >> /shared/log", { name: "second", ...mount }),
+        ],
+      },
+    ),
+    async check({ pod, logs }) {
+      assert.equal(await logs("main"), "one\nsidecar\ntwo\n");
+      assert.equal(pod.status?.phase, "Succeeded");
+      assert.equal(status(pod, "first").state?.terminated?.reason, "Completed");
+      assert.equal(status(pod, "first").ready, true);
+      assert.equal(condition(pod, "Ready")?.reason, "PodCompleted");
+      assert.equal(condition(pod, "Initialized")?.status, "True");
+    },
+  },
+  {
+    name: "init-fails",
+    spec: once("true", {}, { initContainers: [sh("echo no; exit 3", { name: "first" })] }),
+    check({ pod }) {
+      assert.equal(pod.status?.phase, "Failed");
+      assert.equal(status(pod, "first").state?.terminated?.exitCode, 3);
+      assert.equal(status(pod).state?.waiting?.reason, "PodInitializing");
+      assert.equal(condition(pod, "Initialized")?.reason, "ContainersNotInitialized");
+    },
+  },
+  {
+    name: "init-again",
+    spec: {
+      ...once("true", {}, { initContainers: [sh("exit 3", { name: "first" })] }),
+      restartPolicy: "OnFailure",
+    },
+    settled: waitingFor("CrashLoopBackOff", "first"),
+    check({ pod }) {
+      assert.equal(pod.status?.phase, "Pending");
+      assert.equal(status(pod, "first").lastState?.terminated?.exitCode, 3);
+    },
+  },
+  {
+    name: "crash-loop",
+    spec: { ...once("echo attempt; exit 2"), restartPolicy: "Always" },
+    settled: waitingFor("CrashLoopBackOff"),
+    async check({ pod, events, logs }) {
+      assert.equal(pod.status?.phase, "Running");
+      assert.match(
+        status(pod).state?.waiting?.message ?? "",
+        /^back-off \d+s restarting failed container=main pod=crash-loop_.*\(.*\)$/,
+      );
+      assert.equal(status(pod).lastState?.terminated?.exitCode, 2);
+      assert.equal(condition(pod, "ContainersReady")?.reason, "ContainersNotReady");
+      assert.equal(await logs("main", true), "attempt\n");
+      assert.ok(
+        events.some((event) =>
+          event.startsWith("BackOff: Back-off restarting failed container main in pod crash-loop_"),
+        ),
+        events.join("\n"),
+      );
+    },
+  },
+  {
+    name: "on-failure",
+    spec: {
+      ...once("test -f /shared/done && exit 0; touch /shared/done; exit 1", mount, shared),
+      restartPolicy: "OnFailure",
+    },
+    check({ pod }) {
+      assert.equal(pod.status?.phase, "Succeeded");
+      assert.equal(status(pod).restartCount, 1);
+      assert.equal(status(pod).lastState?.terminated?.exitCode, 1);
+    },
+  },
+  {
+    name: "liveness-exec",
+    spec: {
+      terminationGracePeriodSeconds: 1,
+      containers: [
+        sh("sleep 600", {
+          livenessProbe: { exec: { command: ["false"] }, periodSeconds: 1, failureThreshold: 2 },
+        }),
+      ],
+    },
+    settled: (pod) => status(pod).restartCount > 0 && status(pod).state?.running !== undefined,
+    check({ pod, events }) {
+      assert.equal(status(pod).lastState?.terminated?.exitCode, 137);
+      assert.ok(events.some((event) => event.startsWith("Unhealthy: Liveness probe failed:")));
+      assert.ok(events.includes("Killing: Container main failed liveness probe, will be restarted"));
+    },
+  },
+  {
+    name: "probes-http",
+    spec: {
+      terminationGracePeriodSeconds: 1,
+      containers: [
+        {
+          name: "main",
+          image: "drydock.local/nginx:1",
+          ports: [{ name: "web", containerPort: 80 }],
+          startupProbe: { tcpSocket: { port: "web" }, periodSeconds: 1, failureThreshold: 60 },
+          readinessProbe: { httpGet: { port: "web", path: "/" }, periodSeconds: 1, successThreshold: 2 },
+          livenessProbe: { httpGet: { port: 80 }, periodSeconds: 2 },
+        },
+      ],
+    },
+    settled: isReady,
+    check({ pod }) {
+      assert.equal(status(pod).started, true);
+      assert.equal(status(pod).restartCount, 0);
+      assert.equal(condition(pod, "Ready")?.reason, undefined);
+      assert.equal(condition(pod, "Ready")?.message, undefined);
+    },
+  },
+  {
+    name: "never-ready",
+    spec: {
+      terminationGracePeriodSeconds: 1,
+      containers: [
+        sh("sleep 600", { readinessProbe: { httpGet: { port: 81, path: "/" }, periodSeconds: 1 } }),
+        sh("sleep 600", { name: "tcp", readinessProbe: { tcpSocket: { port: 82 }, periodSeconds: 1 } }),
+        sh("sleep 600", { name: "grpc", readinessProbe: { grpc: { port: 83 }, periodSeconds: 1 } }),
+      ],
+    },
+    settled: (pod) =>
+      status(pod, "grpc").state?.running !== undefined &&
+      Date.now() - Date.parse(status(pod, "grpc").state?.running?.startedAt as string) > 8000,
+    check({ pod, events }) {
+      const unhealthy = events.filter((event) => event.startsWith("Unhealthy: Readiness probe failed: ")).join("\n");
+      assert.match(unhealthy, /Get "http:\/\/10\.244\.[\d.]+:81\/": dial tcp .*:81: connect: connection refused/);
+      assert.match(unhealthy, /dial tcp .*:82: connect: connection refused/);
+      assert.match(unhealthy, /83/);
+      assert.equal(condition(pod, "Ready")?.message, "containers with unready status: [main tcp grpc]");
+    },
+  },
+  {
+    name: "startup-fails",
+    spec: {
+      ...once("sleep 600", {
+        startupProbe: {
+          exec: { command: ["sh", "-c", "echo not yet; exit 1"] },
+          periodSeconds: 1,
+          failureThreshold: 2,
+        },
+        livenessProbe: { exec: { command: ["true"] } },
+      }),
+    },
+    check({ pod, events }) {
+      assert.equal(pod.status?.phase, "Failed");
+      assert.ok(events.includes("Unhealthy: Startup probe failed: not yet\n"), events.join("\n"));
+    },
+  },
+  {
+    name: "hooks",
+    spec: {
+      ...once("sleep 3; cat /shared/log", {
+        ...mount,
+        lifecycle: {
+          postStart: { exec: { command: ["sh", "-c", "echo started > /shared/log"] } },
+          preStop: { sleep: { seconds: 1 } },
+        },
+      }),
+      ...shared,
+    },
+    async check({ logs }) {
+      assert.equal(await logs(), "started\n");
+    },
+  },
+  {
+    name: "hook-fails",
+    spec: {
+      terminationGracePeriodSeconds: 1,
+      containers: [sh("sleep 600", { lifecycle: { postStart: { exec: { command: ["false"] } } } })],
+    },
+    settled: (pod) => status(pod).restartCount > 0 || waitingFor("CrashLoopBackOff")(pod),
+    check({ events }) {
+      assert.ok(events.some((event) => event.startsWith("FailedPostStartHook:")));
+    },
+  },
+  {
+    name: "message-file",
+    spec: once("printf 'the end' > /tmp/why; exit 4", { terminationMessagePath: "/tmp/why" }),
+    check({ pod }) {
+      assert.equal(status(pod).state?.terminated?.message, "the end");
+      assert.equal(status(pod).state?.terminated?.exitCode, 4);
+      assert.equal(status(pod).state?.terminated?.reason, "Error");
+    },
+  },
+  {
+    name: "message-logs",
+    spec: once("echo from the log; exit 4", { terminationMessagePolicy: "FallbackToLogsOnError" }),
+    check({ pod }) {
+      assert.equal(status(pod).state?.terminated?.message, "from the log\n");
+    },
+  },
+  {
+    name: "gates",
+    spec: { ...once("sleep 600"), readinessGates: [{ conditionType: "example.com/open" }] },
+    settled: (pod) => condition(pod, "ContainersReady")?.status === "True",
+    async check({ pod, kubectl }) {
+      assert.equal(condition(pod, "Ready")?.reason, "ReadinessGatesNotReady");
+      assert.equal(
+        condition(pod, "Ready")?.message,
+        'corresponding condition of pod readiness gate "example.com/open" does not exist.',
+      );
+      const patch = { status: { conditions: [{ type: "example.com/open", status: "True" }] } };
+      await kubectl("patch", "pod", "gates", "--subresource=status", "-p", JSON.stringify(patch));
+      const waited = await kubectl("wait", "--for=condition=Ready", "pod/gates", "--timeout=20s");
+      assert.equal(waited.code, 0, waited.stderr);
+    },
+  },
+  {
+    name: "deadline",
+    spec: { ...once("sleep 600"), activeDeadlineSeconds: 6 },
+    check({ pod, events }) {
+      assert.equal(pod.status?.reason, "DeadlineExceeded");
+      assert.equal(pod.status?.phase, "Failed");
+      assert.ok(events.some((event) => event.startsWith("DeadlineExceeded:")));
+    },
+  },
+  {
+    name: "debugged",
+    spec: once("sleep 600", {}, {}),
+    settled: isReady,
+    async check({ kubectl }) {
+      const debug = await kubectl(
+        ...["debug", "debugged", `--image=${IMAGE}`, "--target=main", "-c", "probe", "--", "sh", "-c", "ps; hostname"],
+      );
+      assert.equal(debug.code, 0, debug.stderr);
+      for (let attempt = 0; attempt < 30; attempt++) {
+        const log = await kubectl("logs", "debugged", "-c", "probe");
+        if (log.stdout.includes("debugged") && log.stdout.includes("sleep 600")) return;
+        await new Promise((resolve) => setTimeout(resolve, 700));
+      }
+      assert.fail("the ephemeral container said nothing of its target");
+    },
+  },
+  {
+    name: "missing-program",
+    spec: once("", { command: ["/no/such/program"] }),
+    check({ pod }) {
+      const end = status(pod).state?.terminated;
+      assert.equal(end?.reason, "StartError");
+      assert.equal(end?.exitCode, 128);
+      assert.match(end?.message ?? "", /no such file or directory/);
+    },
+  },
+  {
+    name: "oom",
+    spec: once("tail /dev/zero", { resources: { limits: { memory: "16Mi" } } }),
+    check({ pod }) {
+      assert.equal(status(pod).state?.terminated?.reason, "OOMKilled");
+      assert.equal(status(pod).state?.terminated?.exitCode, 137);
+    },
+  },
+  {
+    name: "ignores-term",
+    spec: { terminationGracePeriodSeconds: 2, containers: [sh("trap '' TERM; while :; do sleep 1; done")] },
+    settled: isReady,
+    async check({ kubectl }) {
+      const deleted = await kubectl("delete", "pod", "ignores-term", "--timeout=40s");
+      assert.equal(deleted.code, 0, deleted.stderr);
+    },
+  },
+  {
+    name: "pull-fails",
+    spec: once("", { image: "registry.invalid/nothing:1" }),
+    settled: waitingFor("ImagePullBackOff"),
+    check({ pod, events }) {
+      assert.match(
+        status(pod).state?.waiting?.message ?? "",
+        /^Back-off pulling image "registry.invalid\/nothing:1": ErrImagePull: /,
+      );
+      assert.ok(events.includes('Pulling: Pulling image "registry.invalid/nothing:1"'));
+      assert.ok(
+        events.some((event) => event.startsWith('Failed: Failed to pull image "registry.invalid/nothing:1": ')),
+      );
+      assert.ok(events.includes("Failed: Error: ErrImagePull"));
+      assert.ok(events.includes('BackOff: Back-off pulling image "registry.invalid/nothing:1"'));
+      assert.ok(events.includes("Failed: Error: ImagePullBackOff"));
+    },
+  },
+  {
+    name: "pull-never",
+    spec: once("", { image: "drydock.local/nothing:1", imagePullPolicy: "Never" }),
+    settled: waitingFor("ErrImageNeverPull"),
+    check({ pod }) {
+      assert.equal(
+        status(pod).state?.waiting?.message,
+        'Container image "drydock.local/nothing:1" is not present with pull policy of Never',
+      );
+    },
+  },
+  {
+    name: "bad-image",
+    spec: once("", { image: "Not A Name" }),
+    settled: waitingFor("InvalidImageName"),
+    check({ pod }) {
+      assert.match(status(pod).state?.waiting?.message ?? "", /invalid reference format/);
+    },
+  },
+];
