@@ -41,6 +41,8 @@ const RETRY: BackoffOptions = { firstMillis: 200, maxMillis: 30_000, jitter: 0.3
 /** A watch is asked anew about this often, so that a silently dead connection is noticed. */
 const WATCH_SECONDS = 300;
 /** A watch that ends sooner than this without an event counts as a failure. */
+/** Objects of a list that are taken in before others get their turn: handlers and indexes are told of each. */
+const PUT_AT_ONCE = 200;
 const SHORT_WATCH_MILLIS = 1000;
 
 interface Index<T> {
@@ -182,7 +184,13 @@ export class Informer<T extends KubeObject = KubeObject> {
       page = list.metadata.continue || undefined;
     } while (page);
     for (const [key, object] of this.#objects) if (!found.has(key)) this.#remove(key, object);
-    for (const [key, object] of found) this.#put(key, object);
+    let count = 0;
+    for (const [key, object] of found) {
+      this.#put(key, object);
+      if ((count += 1) % PUT_AT_ONCE > 0) continue;
+      await new Promise((resolve) => setTimeout(resolve));
+      if (signal.aborted) break;
+    }
     return resourceVersion;
   }
 

@@ -70,7 +70,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   ]);
   const services = new ServiceAllocator();
   const catalog = new Catalog(builtinResources({ services }));
-  addIndexes(store, catalog);
+  const indexed = addIndexes(store, catalog);
   const failures: string[] = [];
   const fed = await feedReader(store, catalog, (error) => failures.push(error.message));
   const auth = await createAuth({ reader: fed.reader, serviceAccountKey: pki.serviceAccountKey });
@@ -114,6 +114,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     checks: new Map([["store", () => failures[0]]]),
   };
   const server = new ApiServer({ environment, certificate: pki.apiserver, clientAuthority: pki.ca.certificate });
+  await indexed;
   const port = await server.listen(options.port, HOST);
   const url = `https://${HOST}:${port}`;
   await bootstrap({ client, catalog, advertiseAddress, port, serviceAddress: SERVICE_ADDRESS });

@@ -68,7 +68,8 @@ export function authorizeNode(user: User, attributes: Attributes, reader: Reader
 }
 
 function podsOf(node: string, namespace: string | undefined, reader: Reader): Pod[] {
-  return ([...reader.list("pods", namespace)] as Pod[]).filter((pod) => pod.spec?.nodeName === node);
+  const pods = [...reader.podsOn(node)] as Pod[];
+  return namespace === undefined ? pods : pods.filter((pod) => pod.metadata.namespace === namespace);
 }
 
 function related(node: string, resource: string, namespace: string | undefined, name: string, reader: Reader): boolean {

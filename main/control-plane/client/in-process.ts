@@ -22,7 +22,7 @@ import { getObject, listObjects } from "../api/registry/read.ts";
 import { updateObject } from "../api/registry/update.ts";
 import { watchObjects } from "../api/registry/watch.ts";
 import type { WatchItem } from "../api/registry/watch.ts";
-import { inSlices } from "../api/slices.ts";
+import { inSlices, turn } from "../api/slices.ts";
 import type { ResourceDefinition, User } from "../resources/definition.ts";
 import type { VirtualHandlers } from "../resources/virtual/index.ts";
 
@@ -35,6 +35,8 @@ export interface InProcessClientOptions {
   fieldManager?: string;
   handlers?: () => VirtualHandlers;
 }
+
+const MANY = 100;
 
 const copy = <T>(object: KubeObject): T => structuredClone(object) as unknown as T;
 
@@ -59,6 +61,8 @@ export class InProcessClient implements Client {
     const definition = this.#definition(gvr);
     const page = await listObjects(this.#options.registry, definition, options.namespace, options);
     const items: T[] = [];
+    // Page after page in one turn would be as long as all at once.
+    if (page.items.length >= MANY) await turn();
     await inSlices(page.items, (item) => items.push(slimViewOf(definition, item) as T));
     return {
       apiVersion: apiVersionOf(definition),

@@ -11,6 +11,8 @@ export interface Reader {
   get(resource: GroupResource, namespace: string | undefined, name: string): KubeObject | undefined;
   /** All of them, or those of one namespace. The objects are shared: never change them. */
   list(resource: GroupResource, namespace?: string): Iterable<KubeObject>;
+  /** The Pods of a node, of all namespaces. */
+  podsOn(node: string): Iterable<KubeObject>;
   /** Rises with every change to the resource, so that what was computed from it can be kept until then. */
   version(resource: GroupResource): number;
   /** Reads the store itself: for answers that must not be behind (a namespace made a moment ago). */
@@ -79,6 +81,11 @@ export class MemoryReader implements Reader {
     if (!kept) return;
     if (namespace !== undefined) yield* kept.namespaces.get(namespace)?.values() ?? [];
     else for (const objects of kept.namespaces.values()) yield* objects.values();
+  }
+
+  *podsOn(node: string): Iterable<KubeObject> {
+    for (const pod of this.list("pods"))
+      if ((pod["spec"] as { nodeName?: string } | undefined)?.nodeName === node) yield pod;
   }
 
   version(resource: GroupResource): number {

@@ -28,13 +28,13 @@ export class Indexes {
     this.#entries = entries;
   }
 
-  /** Once for a prefix and name. */
-  add(prefix: string, name: string, of: Topic["of"]): void {
+  /** Once for a prefix and name. Resolves when it is whole. */
+  async add(prefix: string, name: string, of: Topic["of"]): Promise<void> {
     const others = this.#indexes.get(prefix) ?? [];
     if (others.some((index) => index.name === name)) return;
     const index: Index = { prefix, name, of, byAnswer: new Map(), upTo: "" };
     this.#indexes.set(prefix, [...others, index]);
-    this.#build(index);
+    while (this.#buildOn(index)) await new Promise((resolve) => setImmediate(resolve));
   }
 
   /** The values under a prefix whose answer is the topic's, in order; undefined where no index tells. */
@@ -67,16 +67,16 @@ export class Indexes {
     this.#closed = true;
   }
 
-  /** One slice now, the rest in later turns. What changes behind `upTo` meanwhile comes by `update`. */
-  #build(index: Index): void {
-    if (this.#closed) return;
+  /** One slice. What changes behind `upTo` meanwhile comes by `update`. False when there is nothing left to do. */
+  #buildOn(index: Index): boolean {
+    if (this.#closed) return false;
     const items = this.#entries.range(index.prefix, index.upTo, SLICE);
     for (const item of items) {
       const answer = index.of(item);
       if (answer !== undefined) put(index, answer, item.key);
     }
     index.upTo = items.length < SLICE ? undefined : items.at(-1)?.key;
-    if (index.upTo !== undefined) setImmediate(() => this.#build(index));
+    return index.upTo !== undefined;
   }
 }
 

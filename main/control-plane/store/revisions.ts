@@ -104,6 +104,14 @@ export class RevisionStore implements Store {
     return this.#entries.count(prefix);
   }
 
+  peek(key: string): KeyValue | undefined {
+    return this.#entries.get(key);
+  }
+
+  peekAll(prefix: string, topic?: Topic): KeyValue[] {
+    return (topic && this.#indexes.find(prefix, topic, undefined)) ?? this.#entries.range(prefix);
+  }
+
   put(
     key: string,
     value: Uint8Array | ((revision: number) => Uint8Array),
@@ -129,8 +137,8 @@ export class RevisionStore implements Store {
     };
   }
 
-  addIndex(prefix: string, name: string, of: Topic["of"]): void {
-    this.#indexes.add(prefix, name, of);
+  addIndex(prefix: string, name: string, of: Topic["of"]): Promise<void> {
+    return this.#indexes.add(prefix, name, of);
   }
 
   async compact(revision: number): Promise<void> {

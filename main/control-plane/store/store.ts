@@ -106,6 +106,10 @@ export interface Store {
    */
   list(prefix: string, options?: ListOptions): Promise<ListResult>;
   count(prefix: string): Promise<number>;
+  /** What `get` answers at this moment, for whoever must decide within one turn. */
+  peek(key: string): KeyValue | undefined;
+  /** What `list` answers at this moment. */
+  peekAll(prefix: string, topic?: Topic): KeyValue[];
   /**
    * expectedRevision 0 means "must not exist". Resolves once durable. A value that holds its own revision is
    * given as a function of it, which is called at once, and only when the write is taken.
@@ -122,8 +126,8 @@ export interface Store {
    * events alone before or after which the value answered as wanted; others cost the watcher nothing.
    */
   watch(prefix: string, fromRevision: number, handlers: WatchHandlers, topic?: Topic): WatchSubscription;
-  /** Keeps the values under a prefix findable by a topic's answers from here on. `of` as in Topic. */
-  addIndex(prefix: string, name: string, of: Topic["of"]): void;
+  /** Keeps the values under a prefix findable by a topic's answers; resolves when all are. `of` as in Topic. */
+  addIndex(prefix: string, name: string, of: Topic["of"]): Promise<void>;
   /** Forgets history up to and including `revision`; current values stay. */
   compact(revision: number): Promise<void>;
   /** Writes a consistent copy of everything to a new file, while work goes on. Throws where there is nothing to copy. */

@@ -10,14 +10,16 @@ const INDEXED: readonly { group: string; version: string; resource: string; fiel
   { group: "events.k8s.io", version: "v1", resource: "events", fields: ["regarding.uid", "regarding.name"] },
 ];
 
-/** They are built in the background. */
-export function addIndexes(store: Store, catalog: Catalog): void {
+/** Resolves when they are whole. */
+export async function addIndexes(store: Store, catalog: Catalog): Promise<void> {
+  const built: Promise<void>[] = [];
   for (const { group, version, resource, fields } of INDEXED) {
     const definition = catalog.find(group, version, resource);
     if (!definition) continue;
     for (const field of fields) {
       const { name, of } = fieldTopic(definition, field);
-      store.addIndex(keyPrefix(definition), name, of);
+      built.push(store.addIndex(keyPrefix(definition), name, of));
     }
   }
+  await Promise.all(built);
 }
