@@ -9,6 +9,7 @@ export const SUITE = "trixie";
 export const NODE_PACKAGES = [
   // The container runtime. crun starts a container in a fraction of runc's time on an emulated processor.
   "docker.io",
+  "docker-cli",
   "crun",
   // Networking, done by the agent.
   "nftables",

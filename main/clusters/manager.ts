@@ -284,10 +284,21 @@ export class ClusterManager {
       const record = await readClusterFile(folder);
       if (record.name !== name)
         throw fail("CLUSTER_FILE_DAMAGED", `${folder}/cluster.json names another cluster, ${record.name}`);
-      this.add(record, await this.options.driver(record.plan.driver));
+      await this.findSuspended(this.add(record, await this.options.driver(record.plan.driver)));
     } catch (error) {
       this.options.log(`cluster ${name}: ${toFailure(error).message}`);
       this.broken.set(name, new Broken(name, folder, error));
+    }
+  }
+
+  /** Which of its nodes would go on from where they were: what a former engine knew. One that runs forgets it. */
+  private async findSuspended(cluster: Cluster): Promise<void> {
+    for (const node of cluster.nodes) {
+      try {
+        node.suspended = await cluster.driver.resumable(node.spec);
+      } catch (error) {
+        this.options.log(`${node.name}: whether it is suspended is not known: ${toFailure(error).message}`);
+      }
     }
   }
 

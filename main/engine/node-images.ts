@@ -4,7 +4,7 @@ import { stat } from "node:fs/promises";
 import * as z from "zod";
 import type { Cluster } from "../clusters/cluster.ts";
 import type { ClusterNode } from "../clusters/cluster-node.ts";
-import { fail } from "../clusters/failure.ts";
+import { fail, toFailure } from "../clusters/failure.ts";
 import { kubeletRequest, text } from "../clusters/kubelet-api.ts";
 
 /** As the agent tells of its images. */
@@ -50,6 +50,10 @@ export async function loadImages(
       headers: { "content-type": "application/x-tar", "content-length": String(size) },
       signal,
       timeoutMillis: LOAD_MILLIS,
+    }).catch((error: unknown) => {
+      const { code, message } = toFailure(error);
+      // Docker on the node read the archive and did not like it.
+      throw code === "API_REFUSED" ? fail("IMAGE_LOAD_FAILED", `${file}: ${message}`, { cause: error }) : error;
     });
     const answer = AgentLoaded.safeParse(JSON.parse(await text(response)));
     if (!answer.success) throw fail("IMAGE_LOAD_FAILED", `${node.name} did not say what it loaded`);

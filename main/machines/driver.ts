@@ -97,6 +97,8 @@ export interface MachineDriver {
   /** Graceful (the agent's shutdown, then ACPI), then by force at the deadline. */
   stop(machine: Machine, options: { gracePeriodSeconds: number; force?: boolean }): Promise<void>;
   suspend(machine: Machine, progress: Progress): Promise<void>;
+  /** Whether `start` would go on from a saved state. Of a machine that does not run. */
+  resumable(spec: MachineSpec): Promise<boolean>;
   /** Removes every file. The machine must not run. */
   delete(spec: MachineSpec): Promise<void>;
   /** Follows the console log from its last `lines` lines. */

@@ -223,6 +223,12 @@ export class QemuDriver implements MachineDriver {
     });
   }
 
+  async resumable(spec: MachineSpec): Promise<boolean> {
+    const files = filesOf(spec);
+    // QEMU is asked only where there is something to ask about: it may not even be installed any more.
+    return (await isThere(files.state)) && isUsable(files, await qemuVersion());
+  }
+
   async delete(spec: MachineSpec): Promise<void> {
     const running = await findQemu(filesOf(spec).pid, processName(spec));
     if (running)

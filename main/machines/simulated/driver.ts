@@ -127,6 +127,10 @@ export class SimulatedDriver implements MachineDriver {
     return Promise.reject(new Error("a simulated machine cannot be suspended"));
   }
 
+  resumable(): Promise<boolean> {
+    return Promise.resolve(false);
+  }
+
   async delete(spec: MachineSpec): Promise<void> {
     this.machines.delete(spec.id);
     await rm(spec.folder, { recursive: true, force: true });
