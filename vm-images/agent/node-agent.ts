@@ -5,6 +5,7 @@ import type { Client } from "../../common/kube/client.ts";
 import type { EndpointSlice, Node, Service } from "../../common/kube/types.ts";
 import { isStatus } from "../../common/kube/status.ts";
 import { KUBELET_PORT } from "../../common/node/identity.ts";
+import { LOCAL_DISK_FOLDER } from "../../common/node/storage.ts";
 import type { AgentStage, NodeIdentity } from "../../common/node/identity.ts";
 import { KubeClient } from "./api/kube-client.ts";
 import { createObjectReader } from "./api/object-reader.ts";
@@ -190,7 +191,14 @@ export class NodeAgent {
       probes,
       pool,
       log,
-      volumes: new Volumes({ disk: `${this.#options.stateFolder}/pods`, memory: this.#options.memoryFolder }, run),
+      volumes: new Volumes(
+        {
+          disk: `${this.#options.stateFolder}/pods`,
+          memory: this.#options.memoryFolder,
+          persistent: LOCAL_DISK_FOLDER,
+        },
+        run,
+      ),
       statuses: new StatusWriter(client, log, signal),
       objects: createObjectReader(client),
       services: (namespace) =>

@@ -4,7 +4,7 @@
  * system:node ClusterRole's rules.
  */
 import type { KubeObject } from "../../../common/kube/object.ts";
-import type { Pod, PodSpec } from "../../../common/kube/types.ts";
+import type { PersistentVolume, Pod, PodSpec } from "../../../common/kube/types.ts";
 import type { User } from "../resources/definition.ts";
 import type { Reader } from "../resources/reader.ts";
 import { ruleAllows } from "./rbac/rules.ts";
@@ -77,10 +77,24 @@ function related(node: string, resource: string, namespace: string | undefined, 
     return podsOf(node, namespace, reader).some((pod) => references(pod.spec as PodSpec, resource, name, pod));
   }
   const volume = reader.get("persistentvolumes", undefined, name);
+  // A node asks whether the volumes whose data it holds are still there.
+  if (!volume || isLocalTo(node, volume)) return true;
   const claim = (volume?.["spec"] as { claimRef?: { namespace?: string; name?: string } } | undefined)?.claimRef;
   return claim?.namespace !== undefined && claim.name !== undefined
     ? related(node, "persistentvolumeclaims", claim.namespace, claim.name, reader)
     : false;
+}
+
+/** A volume on the node's own disk, by its affinity. */
+function isLocalTo(node: string, volume: KubeObject): boolean {
+  const { local, nodeAffinity } = (volume["spec"] ?? {}) as NonNullable<PersistentVolume["spec"]>;
+  const terms = nodeAffinity?.required?.nodeSelectorTerms ?? [];
+  return (
+    local !== undefined &&
+    terms.some(({ matchExpressions }) =>
+      matchExpressions?.some(({ key, values }) => key === "kubernetes.io/hostname" && values?.includes(node)),
+    )
+  );
 }
 
 /** True when the Pod's spec names this Secret, ConfigMap or claim anywhere. */

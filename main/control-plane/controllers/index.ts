@@ -24,6 +24,7 @@ import { replicaSetController, replicationController } from "./replicaset/index.
 import { rootCaController } from "./root-ca.ts";
 import { serviceAccountController } from "./service-account.ts";
 import { statefulSetController } from "./statefulset/index.ts";
+import { volumeProvisioner } from "./volume-provisioner/index.ts";
 
 export type { ResourceInfo } from "./kernel/controller.ts";
 
@@ -66,6 +67,7 @@ function definitions(options: ControllersOptions): ControllerDefinition[] {
     nodeLifecycleController,
     taintEvictionController,
     podGarbageController,
+    volumeProvisioner,
     // Last: what the others follow in full it shares with them.
     garbageCollector,
   ];

@@ -242,7 +242,15 @@ export const LIFECYCLE: PodCase[] = [
     settled: isReady,
     async check({ kubectl }) {
       const debug = await kubectl(
-        ...["debug", "debugged", `--image=${IMAGE}`, "--target=main", "-c", "probe", "--", "sh", "-c", "ps; hostname"],
+        "debug",
+        "debugged",
+        `--image=${IMAGE}`,
+        "--target=main",
+        "--container=probe",
+        "--",
+        "sh",
+        "-c",
+        "ps; hostname",
       );
       assert.equal(debug.code, 0, debug.stderr);
       for (let attempt = 0; attempt < 30; attempt++) {
@@ -260,7 +268,7 @@ export const LIFECYCLE: PodCase[] = [
       const end = status(pod).state?.terminated;
       assert.equal(end?.reason, "StartError");
       assert.equal(end?.exitCode, 128);
-      assert.match(end?.message ?? "", /no such file or directory/);
+      assert.match(end?.message ?? "", /no such file or directory/i);
     },
   },
   {

@@ -84,8 +84,11 @@ export class Cases {
 
   async #events(pod: string): Promise<string[]> {
     const result = await this.#kubectl([
-      ...["get", "events", "-n", this.#namespace, "-o", "json"],
-      ...["--field-selector", `involvedObject.name=${pod}`],
+      "get",
+      "events",
+      `--namespace=${this.#namespace}`,
+      "--output=json",
+      `--field-selector=involvedObject.name=${pod}`,
     ]);
     const { items } = JSON.parse(result.stdout) as { items: { reason: string; message: string }[] };
     return items.map(({ reason, message }) => `${reason}: ${message}`);

@@ -4,7 +4,7 @@
  */
 import type { Client } from "../../../common/kube/client.ts";
 import type { KubeObject } from "../../../common/kube/object.ts";
-import type { ConfigMap, Secret } from "../../../common/kube/types.ts";
+import type { ConfigMap, PersistentVolume, PersistentVolumeClaim, Secret } from "../../../common/kube/types.ts";
 import { isStatus } from "../../../common/kube/status.ts";
 import type { ObjectReader } from "../kubelet/context.ts";
 
@@ -19,12 +19,19 @@ export function createObjectReader(client: Client): ObjectReader {
   const reads = new Map<string, { at: number; answer: Promise<KubeObject | undefined> }>();
   const tokens = new Map<string, { token: string; renewAt: number; expires: number }>();
 
-  function read<T extends KubeObject>(resource: string, namespace: string, name: string): Promise<T | undefined> {
+  function read<T extends KubeObject>(
+    resource: string,
+    namespace: string | undefined,
+    name: string,
+  ): Promise<T | undefined> {
     const key = `${resource}/${namespace}/${name}`;
     const known = reads.get(key);
     if (known && Date.now() - known.at < SHARED) return known.answer as Promise<T | undefined>;
     const answer = client
-      .get<T>({ group: "", version: "v1", resource, namespace, name }, { signal: AbortSignal.timeout(DEADLINE) })
+      .get<T>(
+        { group: "", version: "v1", resource, name, ...(namespace === undefined ? {} : { namespace }) },
+        { signal: AbortSignal.timeout(DEADLINE) },
+      )
       .catch((error: unknown) => {
         if (isStatus(error, "NotFound")) return undefined;
         reads.delete(key);
@@ -38,6 +45,8 @@ export function createObjectReader(client: Client): ObjectReader {
   return {
     configMap: (namespace, name) => read<ConfigMap>("configmaps", namespace, name),
     secret: (namespace, name) => read<Secret>("secrets", namespace, name),
+    claim: (namespace, name) => read<PersistentVolumeClaim>("persistentvolumeclaims", namespace, name),
+    persistentVolume: (name) => read<PersistentVolume>("persistentvolumes", undefined, name),
     async token(pod, serviceAccount, audience, expirationSeconds) {
       const key = [pod.uid, serviceAccount, audience ?? "", expirationSeconds].join("|");
       const known = tokens.get(key);

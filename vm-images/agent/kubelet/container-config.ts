@@ -1,6 +1,6 @@
 /** From a container of a Pod to what the runtime makes it from; and the same for the Pod's sandbox. Pure. */
 import type { Container, Pod } from "../../../common/kube/types.ts";
-import type { ContainerConfig, ImageDetail, Mount } from "../runtime/runtime.ts";
+import type { ContainerConfig, Device, ImageDetail, Mount } from "../runtime/runtime.ts";
 import { containerHash, LABEL_BACKOFF, LABEL_HASH } from "./decide.ts";
 import type { StartAction } from "./decide.ts";
 import { expandAll, ContainerConfigError } from "./env.ts";
@@ -16,6 +16,7 @@ export interface ContainerInput {
   sandboxId: string;
   environment: string[];
   mounts: Mount[];
+  devices: Device[];
   image: ImageDetail;
   nodeMemoryBytes: number;
   /** The container whose process namespace an ephemeral container asks to share. */
@@ -116,6 +117,7 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
     stdin: spec.stdin ?? false,
     stdinOnce: spec.stdinOnce ?? false,
     mounts: input.mounts,
+    devices: input.devices,
     network: `container:${sandboxId}`,
     ipc: pod.spec?.hostIPC ? "host" : `container:${sandboxId}`,
     ...(pid === undefined ? {} : { pid }),

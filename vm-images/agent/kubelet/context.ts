@@ -1,6 +1,12 @@
 /** What every part of the kubelet works with. */
 import type { Client } from "../../../common/kube/client.ts";
-import type { ConfigMap, Secret, Service } from "../../../common/kube/types.ts";
+import type {
+  ConfigMap,
+  PersistentVolume,
+  PersistentVolumeClaim,
+  Secret,
+  Service,
+} from "../../../common/kube/types.ts";
 import type { Log } from "../log.ts";
 import type { PodNetwork } from "../network/pod-network.ts";
 import type { RuntimeCache } from "../runtime/runtime-cache.ts";
@@ -26,6 +32,8 @@ export interface NodeInfo {
 export interface ObjectReader {
   configMap(namespace: string, name: string): Promise<ConfigMap | undefined>;
   secret(namespace: string, name: string): Promise<Secret | undefined>;
+  claim(namespace: string, name: string): Promise<PersistentVolumeClaim | undefined>;
+  persistentVolume(name: string): Promise<PersistentVolume | undefined>;
   token(
     pod: { namespace: string; name: string; uid: string },
     serviceAccount: string,

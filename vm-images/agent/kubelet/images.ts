@@ -10,6 +10,8 @@ import { formatSeconds } from "./decide.ts";
 
 const FIRST_BACKOFF = 10;
 const MAX_BACKOFF = 300;
+/** Milliseconds before ErrImagePull becomes ImagePullBackOff. */
+const FAILURE_SHOWN = 4000;
 /** Milliseconds a pull may take. */
 const PULL_DEADLINE = 30 * 60_000;
 
@@ -107,7 +109,8 @@ export class Images {
       this.#failures.set(reference, { until: this.#now() + seconds * 1000, seconds, message });
       event("Warning", "Failed", `Failed to pull image "${image}": ${message}`);
       event("Warning", "Failed", "Error: ErrImagePull");
-      throw new ImageError("ErrImagePull", message, this.#now() + seconds * 1000);
+      // Looked at again soon: the failure is shown for a moment, then that it is being waited out.
+      throw new ImageError("ErrImagePull", message, this.#now() + FAILURE_SHOWN);
     }
     this.#failures.delete(reference);
     this.#remember(reference, detail, image);

@@ -108,6 +108,16 @@ export class Kubelet {
     this.#add(pod).wake();
   }
 
+  async #collectDisks(): Promise<void> {
+    const { volumes, objects, log } = this.#context;
+    try {
+      for (const name of await volumes.localDisks.collect(objects.persistentVolume))
+        log.info("volumes", `removed the data of ${name}`);
+    } catch (error) {
+      log.error("volumes", "looking for data that nobody claims", error);
+    }
+  }
+
   #add(pod: Pod): PodWorker {
     const worker = new PodWorker(this.#context, pod, (uid) => this.#workers.delete(uid));
     this.#workers.set(worker.uid, worker);
@@ -123,6 +133,7 @@ export class Kubelet {
         .filter(({ state }) => state === "running")
         .map(({ id }) => id),
     );
+    await this.#collectDisks();
     const known = new Set(this.#pods.items().map(podUid));
     const uids = new Set([...this.#context.cache.uids(), ...(await this.#context.volumes.known())]);
     for (const uid of uids) {

@@ -12,7 +12,7 @@ import { hostnameOf } from "./container-config.ts";
 import { decide } from "./decide.ts";
 import type { StartAction } from "./decide.ts";
 import { hostsFile, resolvFile } from "./network-files.ts";
-import { allContainers, isHostNetwork, latest, podName, podUid, viewOf } from "./pod.ts";
+import { allContainers, formatPod, isHostNetwork, latest, podName, podUid, viewOf } from "./pod.ts";
 import type { PodView } from "./pod.ts";
 import { resizeOf } from "./resize.ts";
 import { payloadSources, startContainer } from "./start-container.ts";
@@ -129,7 +129,12 @@ export class PodWorker {
     for (const [name, message] of plan.backoff) {
       const id = latest(view).get(name)?.id ?? "";
       if (!this.#announced.has(id))
-        this.#event("Warning", "BackOff", message.replace(/^back-off \S+/, "Back-off"), name);
+        this.#event(
+          "Warning",
+          "BackOff",
+          `Back-off restarting failed container ${name} in pod ${formatPod(pod)}`,
+          name,
+        );
       this.#announced.add(id);
       this.#waiting.set(name, { reason: "CrashLoopBackOff", message, retryAt: 0 });
     }

@@ -37,6 +37,8 @@ export function payloadSources(context: KubeletContext, pod: Pod, podIP: string 
   return {
     configMap: (name) => context.objects.configMap(namespace, name),
     secret: (name) => context.objects.secret(namespace, name),
+    claim: (name) => context.objects.claim(namespace, name),
+    persistentVolume: (name) => context.objects.persistentVolume(name),
     token: (audience, seconds) =>
       context.objects.token(ref, pod.spec?.serviceAccountName || "default", audience, seconds),
     facts: factsFor(context, podIP),
@@ -84,6 +86,7 @@ export async function startContainer(
       sandboxId,
       environment,
       mounts,
+      devices: context.volumes.devices(spec, volumes),
       image,
       nodeMemoryBytes: context.node.memoryBytes,
       targetId: target ? newest.get(target)?.id : undefined,
@@ -112,7 +115,8 @@ export async function startContainer(
     const message = describeError(error);
     await cache.refresh(id);
     event("Warning", "Failed", `Error: ${message}`);
-    return { reason: "RunContainerError", message, retryAt: 0 };
+    // It has ended before it began (StartError); whether there is another attempt is for the restart policy.
+    return undefined;
   }
   const container = await cache.refresh(id);
   event("Normal", "Started", `Container started`);

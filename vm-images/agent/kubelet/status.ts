@@ -226,6 +226,8 @@ function conditionsOf(
     .map(({ name }) => name);
   const uninitialized = init.slice(progress.next).map(({ name }) => name);
   const known = (input.previous?.conditions ?? pod.status?.conditions ?? []) as Condition[];
+  // Others write theirs to the API: only there is the newest.
+  const foreign = (pod.status?.conditions ?? []) as Condition[];
   const notReady = [...unreadySidecars, ...unready];
 
   const ready = (type: string, extra: string[]): Omit<Condition, "lastTransitionTime"> => {
@@ -242,7 +244,7 @@ function conditionsOf(
     return { type, status: "True" };
   };
   const gates = (pod.spec?.readinessGates ?? []).flatMap((gate) => {
-    const condition = known.find(({ type }) => type === gate.conditionType);
+    const condition = foreign.find(({ type }) => type === gate.conditionType);
     if (!condition) return [`corresponding condition of pod readiness gate "${gate.conditionType}" does not exist.`];
     return condition.status === "True"
       ? []
@@ -267,7 +269,7 @@ function conditionsOf(
     ready("ContainersReady", []),
     { type: "PodScheduled", status: "True" },
   ];
-  const result = ours.map((condition): Condition => {
+  return ours.map((condition): Condition => {
     const old = known.find(({ type }) => type === condition.type);
     const same = old?.status === condition.status;
     const generation = pod.metadata.generation;
@@ -277,7 +279,4 @@ function conditionsOf(
       lastTransitionTime: same && old.lastTransitionTime ? old.lastTransitionTime : timestamp(now),
     } as Condition;
   });
-  // Conditions that others own (readiness gates, DisruptionTarget) are handed on as they are.
-  const types = new Set(result.map(({ type }) => type));
-  return [...result, ...known.filter(({ type }) => !types.has(type))];
 }

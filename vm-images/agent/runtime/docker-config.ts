@@ -43,6 +43,15 @@ export function toCreateOptions(config: ContainerConfig): ContainerCreateOptions
         ReadOnly: mount.readOnly,
         ...(mount.propagation ? { BindOptions: { Propagation: mount.propagation } } : {}),
       })),
+      ...(config.devices?.length
+        ? {
+            Devices: config.devices.map(({ source, target, readOnly }) => ({
+              PathOnHost: source,
+              PathInContainer: target,
+              CgroupPermissions: readOnly ? "r" : "rwm",
+            })),
+          }
+        : {}),
       OomScoreAdj: resources.oomScoreAdjust,
       ...limitsOf(resources),
       ...(config.cgroupParent === undefined ? {} : { CgroupParent: config.cgroupParent }),

@@ -278,7 +278,9 @@ async function call<T>(request: () => Promise<T>, fine?: number): Promise<T> {
   } catch (error) {
     const { statusCode = 0, json } = error as { statusCode?: number; json?: { message?: string } | null };
     if (fine !== undefined && statusCode === fine) return undefined as T;
-    throw new RuntimeError(json?.message ?? (error instanceof Error ? error.message : String(error)), statusCode);
+    const words = json?.message ?? (error instanceof Error ? error.message : String(error));
+    // The client puts its own words before Docker's.
+    throw new RuntimeError(words.replace(/^\(HTTP code \d+\) [^-]*- /, "").trim(), statusCode);
   }
 }
 

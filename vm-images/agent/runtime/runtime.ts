@@ -51,6 +51,13 @@ export interface Mount {
   propagation?: "rprivate" | "rslave" | "rshared";
 }
 
+/** A device of the node, under another name in the container. */
+export interface Device {
+  source: string;
+  target: string;
+  readOnly: boolean;
+}
+
 /** All that a container is made from. */
 export interface ContainerConfig {
   image: string;
@@ -77,7 +84,7 @@ export interface ContainerConfig {
   securityOptions: string[];
   sysctls?: Record<string, string>;
   stopSignal?: string;
-  devices?: string[];
+  devices?: Device[];
   resources: ContainerResources;
   /** Pods ask for it with procMount: Unmasked. */
   unmaskedProc?: boolean;

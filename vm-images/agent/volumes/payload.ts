@@ -3,13 +3,15 @@ import type { ConfigMap, Pod, Secret } from "../../../common/kube/types.ts";
 import { podField, resourceField } from "../kubelet/downward.ts";
 import type { NodeFacts } from "../kubelet/downward.ts";
 import type { Payload } from "./atomic-directory.ts";
+import type { ClaimSources } from "./claims.ts";
 
 export type Volume = NonNullable<NonNullable<Pod["spec"]>["volumes"]>[number];
 
 /** A volume that cannot be set up (yet): the Pod waits and the message becomes a FailedMount event. */
 export class VolumeError extends Error {}
 
-export interface PayloadSources {
+/** What volumes are made from, of one Pod's namespace. */
+export interface PayloadSources extends ClaimSources {
   configMap(name: string): Promise<ConfigMap | undefined>;
   secret(name: string): Promise<Secret | undefined>;
   token(audience: string | undefined, expirationSeconds: number): Promise<string>;

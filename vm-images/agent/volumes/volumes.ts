@@ -2,15 +2,19 @@
  * The folders of a Pod on the node and the volumes in them. Secrets and tokens live in memory
  * (under /run), all else on disk. Setting up is idempotent: it is repeated to bring updates in.
  */
-import { chmod, chown, lstat, mkdir, open, readdir, readFile, realpath, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, chown, lstat, mkdir, readdir, readFile, realpath, rm, stat, writeFile } from "node:fs/promises";
 import { dirname, join, resolve, sep } from "node:path";
-import type { Container, Pod } from "../../../common/kube/types.ts";
+import type { Container, PersistentVolume, Pod } from "../../../common/kube/types.ts";
 import type { RunCommand } from "../command.ts";
 import { ContainerConfigError, expand } from "../kubelet/env.ts";
 import { podUid } from "../kubelet/pod.ts";
 import { wholeValue } from "../kubelet/resources.ts";
-import type { Mount } from "../runtime/runtime.ts";
+import type { Device, Mount } from "../runtime/runtime.ts";
 import { writeAtomically } from "./atomic-directory.ts";
+import { boundVolume, claimName } from "./claims.ts";
+import { setUpHostPath } from "./host-path.ts";
+import { LocalDisks } from "./local-disks.ts";
+import { mountNfs, mountTmpfs, unmountBelow } from "./mounts.ts";
 import { VolumeError, volumePayload } from "./payload.ts";
 import type { PayloadSources, Volume } from "./payload.ts";
 
@@ -19,15 +23,19 @@ export interface VolumePaths {
   disk: string;
   /** In memory, e.g. /run/drydock/pods */
   memory: string;
+  /** Folders that outlive Pods: one for each PersistentVolume of this node. */
+  persistent: string;
 }
 
 export class Volumes {
   readonly #paths: VolumePaths;
   readonly #run: RunCommand;
+  readonly localDisks: LocalDisks;
 
   constructor(paths: VolumePaths, run: RunCommand) {
     this.#paths = paths;
     this.#run = run;
+    this.localDisks = new LocalDisks(paths.persistent, run);
   }
 
   podFolder(uid: string): string {
@@ -61,25 +69,59 @@ export class Volumes {
       await writeAtomically(path, payload, group);
       return path;
     }
+    if (volume.nfs) {
+      await mountNfs(volume.nfs, path, [], this.#run);
+      return path;
+    }
+    const claim = claimName(pod, volume);
+    if (claim !== undefined) return this.#claimed(pod, await boundVolume(pod, volume, claim, sources), path);
     if (volume.emptyDir === undefined && kind !== "emptyDir")
       throw new VolumeError(`volume "${volume.name}": this node has no support for ${kind} volumes`);
     if (!(await exists(path))) {
       await mkdir(path, { recursive: true });
       if (volume.emptyDir?.medium === "Memory") {
         const limit = volume.emptyDir.sizeLimit;
-        await this.#run("mount", [
-          "-t",
-          "tmpfs",
-          "-o",
-          limit === undefined ? "mode=0777" : `mode=0777,size=${wholeValue(limit as string)}`,
-          "drydock",
-          path,
-        ]);
+        await mountTmpfs(path, limit === undefined ? undefined : wholeValue(limit as string), this.#run);
       }
       await chmod(path, group === undefined ? 0o777 : 0o2777);
       if (group !== undefined) await chown(path, 0, group);
     }
     return path;
+  }
+
+  /** What a PersistentVolume stands for, on this node. */
+  async #claimed(pod: Pod, volume: PersistentVolume, mountPoint: string): Promise<string> {
+    const { spec } = volume;
+    if (spec?.hostPath) return setUpHostPath(spec.hostPath.path, spec.hostPath.type ?? "DirectoryOrCreate");
+    if (spec?.nfs) {
+      await mountNfs(spec.nfs, mountPoint, spec.mountOptions ?? [], this.#run);
+      return mountPoint;
+    }
+    if (!spec?.local)
+      throw new VolumeError(`persistentvolume "${volume.metadata.name}": this node has no support for its kind`);
+    const path = await this.localDisks.open(volume);
+    const group = pod.spec?.securityContext?.fsGroup;
+    if (group !== undefined && spec.volumeMode !== "Block") await this.#giveToGroup(path, group, pod);
+    return path;
+  }
+
+  /** Everything in it may be read and written by the group, and what is made there belongs to the group too. */
+  async #giveToGroup(path: string, group: number, pod: Pod): Promise<void> {
+    const { gid, mode } = await stat(path);
+    const right = gid === group && (mode & 0o2070) === 0o2070;
+    if (right && pod.spec?.securityContext?.fsGroupChangePolicy === "OnRootMismatch") return;
+    await this.#run("chown", ["-R", `:${group}`, path]);
+    await this.#run("chmod", ["-R", "g+rwX", path]);
+    await this.#run("chmod", ["g+s", path]);
+  }
+
+  /** The block volumes that a container asks for. */
+  devices(container: Container, volumes: Map<string, string>): Device[] {
+    return (container.volumeDevices ?? []).map(({ name, devicePath }) => {
+      const source = volumes.get(name);
+      if (source === undefined) throw new ContainerConfigError(`volume "${name}" not found`);
+      return { source, target: devicePath, readOnly: false };
+    });
   }
 
   /** The mounts of a container: its volumeMounts, and the files that the kubelet manages. */
@@ -152,12 +194,7 @@ export class Volumes {
   /** Removes all that the Pod had here. */
   async tearDown(uid: string): Promise<void> {
     const folder = this.podFolder(uid);
-    const memory = join(folder, "volumes", "emptyDir");
-    const device = (await stat(folder).catch(() => undefined))?.dev;
-    for (const name of await readdir(memory).catch(() => [] as string[])) {
-      const path = join(memory, name);
-      if ((await stat(path)).dev !== device) await this.#run("umount", ["-l", path]);
-    }
+    await unmountBelow(folder, this.#run);
     await rm(folder, { recursive: true, force: true });
     await rm(join(this.#paths.memory, uid), { recursive: true, force: true });
   }
@@ -166,52 +203,6 @@ export class Volumes {
 async function exists(path: string): Promise<boolean> {
   return (await lstat(path).catch(() => undefined)) !== undefined;
 }
-
-async function setUpHostPath(path: string, type: string): Promise<string> {
-  const info = await stat(path).catch(() => undefined);
-  const wrong = (): VolumeError =>
-    new VolumeError(`hostPath type check failed: ${path} is not a ${HOST_PATH_KINDS[type] ?? type}`);
-  switch (type) {
-    case "":
-      if (!info) await mkdir(path, { recursive: true, mode: 0o755 });
-      return path;
-    case "DirectoryOrCreate":
-      if (!info) await mkdir(path, { recursive: true, mode: 0o755 });
-      else if (!info.isDirectory()) throw wrong();
-      return path;
-    case "FileOrCreate":
-      if (!info) await (await open(path, "a", 0o644)).close();
-      else if (!info.isFile()) throw wrong();
-      return path;
-    case "Directory":
-      if (!info?.isDirectory()) throw wrong();
-      return path;
-    case "File":
-      if (!info?.isFile()) throw wrong();
-      return path;
-    case "Socket":
-      if (!info?.isSocket()) throw wrong();
-      return path;
-    case "CharDevice":
-      if (!info?.isCharacterDevice()) throw wrong();
-      return path;
-    case "BlockDevice":
-      if (!info?.isBlockDevice()) throw wrong();
-      return path;
-    default:
-      throw new VolumeError(`unknown hostPath type ${type}`);
-  }
-}
-
-const HOST_PATH_KINDS: Record<string, string> = {
-  Directory: "directory",
-  DirectoryOrCreate: "directory",
-  File: "file",
-  FileOrCreate: "file",
-  Socket: "socket file",
-  CharDevice: "character device",
-  BlockDevice: "block device",
-};
 
 /** The real path of a part of a volume; made as a directory when it is not there. Links must not lead out. */
 async function resolveSubPath(root: string, subPath: string): Promise<string> {

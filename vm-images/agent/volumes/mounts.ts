@@ -1,0 +1,58 @@
+/** File systems that the agent mounts into Pods' folders, and takes away again. */
+import { mkdir, readFile } from "node:fs/promises";
+import type { RunCommand } from "../command.ts";
+import { VolumeError } from "./payload.ts";
+
+const MOUNT_DEADLINE = 25_000;
+
+/** Mount points at `folder` or below, the innermost first. */
+export async function mountsBelow(folder: string): Promise<string[]> {
+  return mountPoints(await readFile("/proc/self/mountinfo", "utf8"), folder);
+}
+
+/** From the text of /proc/self/mountinfo. */
+export function mountPoints(mountinfo: string, folder: string): string[] {
+  return mountinfo
+    .split("\n")
+    .flatMap((line) => line.split(" ")[4] ?? [])
+    .map((path) => path.replace(/\\(\d{3})/g, (_, octal: string) => String.fromCharCode(Number.parseInt(octal, 8))))
+    .filter((path) => path === folder || path.startsWith(`${folder}/`))
+    .toReversed();
+}
+
+/** Everything mounted at or below a folder goes, so that the folder can be removed without touching what was there. */
+export async function unmountBelow(folder: string, run: RunCommand): Promise<void> {
+  for (const path of await mountsBelow(folder)) await run("umount", ["-l", path]);
+}
+
+export async function mountTmpfs(path: string, bytes: number | undefined, run: RunCommand): Promise<void> {
+  const options = bytes === undefined ? "mode=0777" : `mode=0777,size=${bytes}`;
+  await run("mount", ["-t", "tmpfs", "-o", options, "drydock", path]);
+}
+
+export interface NfsSource {
+  server: string;
+  path: string;
+  readOnly?: boolean;
+}
+
+/** `options`: of the PersistentVolume. Mounted once, however often it is asked for. */
+export async function mountNfs(
+  source: NfsSource,
+  path: string,
+  options: readonly string[],
+  run: RunCommand,
+): Promise<void> {
+  await mkdir(path, { recursive: true });
+  if ((await mountsBelow(path)).includes(path)) return;
+  // Without the server's own locking daemon version 4 still works; a server that does not answer must not hold the Pod for ever.
+  const all = ["retry=0", ...(source.readOnly ? ["ro"] : []), ...options];
+  try {
+    await run("modprobe", ["nfsv4"]);
+    await run("mount", ["-t", "nfs", "-o", all.join(","), `${source.server}:${source.path}`, path], {
+      deadline: MOUNT_DEADLINE,
+    });
+  } catch (error) {
+    throw new VolumeError(`mount of ${source.server}:${source.path} failed: ${(error as Error).message}`);
+  }
+}
