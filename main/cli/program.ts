@@ -214,7 +214,8 @@ function addControlPlane(root: Command): void {
   root
     .command("control-plane")
     .description("just a control plane, in the foreground; prints `ready` when it serves")
-    .requiredOption("--data <folder>", "where it keeps its data")
+    .argument("[words...]", "snapshot save|restore|status FILE: copies of its store")
+    .option("--data <folder>", "where it keeps its data")
     .option("--port <port>", "port on 127.0.0.1 (default 6443; 0: any)", whole)
     .option("--kubeconfig <file>", "where it writes an administrator's kubeconfig (default: in the data folder)")
     .option("--log-level <level>", "debug, info, warn (the default), error or silent")
@@ -227,6 +228,7 @@ function addControlPlane(root: Command): void {
       example(
         "drydock control-plane --data ./data --port 6443 --kubeconfig ./kubeconfig",
         "drydock control-plane --data /tmp/cp --kubeconfig /tmp/kc --simulated-nodes 100",
+        "drydock control-plane snapshot save ./before.db --data ./data",
       ),
     )
     .allowUnknownOption()

@@ -4,6 +4,7 @@ import { parseArgs } from "node:util";
 import type { Level } from "./api/log.ts";
 import { startControlPlane } from "./control-plane.ts";
 import type { ControlPlane, ControlPlaneOptions } from "./control-plane.ts";
+import { runSnapshot } from "./snapshot-command.ts";
 
 const USAGE = `Usage: drydock control-plane --data DIR [options]
 
@@ -17,6 +18,10 @@ Runs a Kubernetes control plane (API v1.36) in the foreground; prints "ready" on
   --kubelet-egress unix:PATH proxy (HTTP CONNECT) through which kubelets are reached
   --log-level LEVEL          debug, info, warn (default), error or silent
   --exit-with-parent         end when standard input ends
+
+       drydock control-plane snapshot save|restore|status FILE [--data DIR]
+
+Copies of its store: see "drydock control-plane snapshot --help".
 `;
 
 const LEVELS: readonly string[] = ["debug", "info", "warn", "error", "silent"];
@@ -67,6 +72,13 @@ function readNodes(text: string): number | string[] {
 
 /** Runs until it is told to end. Resolves with the exit code. */
 export async function runControlPlane(argv: readonly string[]): Promise<number> {
+  if (argv[0] === "snapshot") {
+    return runSnapshot(
+      argv.slice(1),
+      (text) => process.stdout.write(text),
+      (text) => process.stderr.write(text),
+    );
+  }
   let options: ReturnType<typeof readArguments>;
   try {
     options = readArguments(argv);

@@ -58,11 +58,9 @@ const before = ({ key, was, wasValue, wasCreated }: RowBefore & { key: string })
 export class LogFile {
   readonly #db: Database.Database;
   readonly #insert: Database.Statement;
-  readonly #file: string;
 
   /** Opens or makes the file. Throws FileError. `mostBytes`: it may not grow beyond. */
   constructor(file: string, mostBytes?: number) {
-    this.#file = file;
     let db: Database.Database | undefined;
     try {
       db = new Database(file);
@@ -174,22 +172,8 @@ export class LogFile {
     return true;
   }
 
-  /** A consistent copy, made a few pages at a time while commits go on. Throws FileError. */
-  async backup(file: string): Promise<void> {
-    try {
-      await this.#db.backup(file);
-    } catch (error) {
-      throw fileErrorOf(error, file);
-    }
-  }
-
   close(): void {
     this.#db.close();
-  }
-
-  /** An error of this file's in its own words. */
-  explain(error: unknown): FileError {
-    return fileErrorOf(error, this.#file);
   }
 
   #number(name: string): number {

@@ -29,8 +29,6 @@ export interface Journal {
   valuesAt(prefix: string, at: number, to: number): Promise<Then[]>;
   /** From here on what was overwritten or deleted by then is not asked for any more. */
   compact(revision: number): Promise<void>;
-  /** A consistent copy of everything durable, in a new file. */
-  backup(file: string): Promise<void>;
   close(): Promise<void>;
 }
 

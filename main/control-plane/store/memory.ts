@@ -52,9 +52,5 @@ export class MemoryJournal implements Journal {
     );
   }
 
-  backup(): Promise<void> {
-    return Promise.reject(new Error("a store in memory cannot be copied to a file"));
-  }
-
   async close(): Promise<void> {}
 }

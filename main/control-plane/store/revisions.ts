@@ -150,10 +150,6 @@ export class RevisionStore implements Store {
     await this.#journal.compact(revision);
   }
 
-  backup(file: string): Promise<void> {
-    return this.#journal.backup(file);
-  }
-
   async close(): Promise<void> {
     this.#failure ??= new Error("the store is closed");
     await this.#flushing;

@@ -15,7 +15,6 @@ export type WorkerRequest =
   | { call: "valuesAt"; prefix: string; at: number; to: number }
   | { call: "compact"; revision: number }
   | { call: "purge" }
-  | { call: "backup"; file: string }
   | { call: "close" };
 
 export type WorkerAnswer = { id: number; result: unknown } | { id: number; error: string; code: FileErrorCode };
@@ -52,8 +51,6 @@ function answer(request: WorkerRequest): unknown {
       return log.compact(request.revision);
     case "purge":
       return log.purge(PURGE_STEP);
-    case "backup":
-      return log.backup(request.file);
     case "close":
       return log.close();
   }
@@ -65,15 +62,11 @@ const transferOf = (result: unknown): ArrayBuffer[] =>
 parentPort?.on("message", (request: WorkerRequest & { id: number }) => {
   const { id } = request;
   const send = (reply: WorkerAnswer, transfer: ArrayBuffer[] = []): void => parentPort?.postMessage(reply, transfer);
-  const fail = (error: unknown): void => {
-    const { message, code } = fileErrorOf(error, file);
-    send({ id, error: message, code });
-  };
   try {
     const result = answer(request);
-    if (result instanceof Promise) result.then((value) => send({ id, result: value }), fail);
-    else send({ id, result }, transferOf(result));
+    send({ id, result }, transferOf(result));
   } catch (error) {
-    fail(error);
+    const { message, code } = fileErrorOf(error, file);
+    send({ id, error: message, code });
   }
 });

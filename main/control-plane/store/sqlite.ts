@@ -74,7 +74,6 @@ function journalOf(thread: StoreThread): Journal {
       // One step after another: commits that come meanwhile go between.
       while (await thread.ask<boolean>({ call: "purge" }));
     },
-    backup: (file) => thread.ask<void>({ call: "backup", file }),
     close: async () => {
       await thread.ask<void>({ call: "close" });
       await thread.end();

@@ -130,7 +130,5 @@ export interface Store {
   addIndex(prefix: string, name: string, of: Topic["of"]): Promise<void>;
   /** Forgets history up to and including `revision`; current values stay. */
   compact(revision: number): Promise<void>;
-  /** Writes a consistent copy of everything to a new file, while work goes on. Throws where there is nothing to copy. */
-  backup(file: string): Promise<void>;
   close(): Promise<void>;
 }
