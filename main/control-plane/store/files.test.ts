@@ -3,7 +3,6 @@ import { mkdtemp, open, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { runSnapshot } from "../snapshot-command.ts";
 import { restoreSnapshot, saveSnapshot, snapshotStatus } from "./snapshot.ts";
 import { openSqliteStore } from "./sqlite.ts";
 import { CompactedError } from "./store.ts";
@@ -90,24 +89,6 @@ describe("a snapshot", () => {
     await writeFile(join(folder, "text"), "no snapshot, but long enough to be looked at as a database might be");
     expect(() => restoreSnapshot(join(folder, "text"), join(folder, "new"))).toThrow("damaged");
     await expect(stat(join(folder, "new", "store.db"))).rejects.toThrow("ENOENT");
-  });
-
-  it("is made and read by the command in etcdctl's words", async () => {
-    await filled("live", 3);
-    const said: string[] = [];
-    const run = (...argv: string[]): number =>
-      runSnapshot(
-        argv,
-        (line) => said.push(line),
-        (line) => said.push(line),
-      );
-    const file = join(folder, "copy.db");
-    expect(run("save", file, "--data", join(folder, "live"))).toBe(0);
-    expect(run("status", file)).toBe(0);
-    expect(JSON.parse(said[1] as string)).toMatchObject({ revision: 3, totalKey: 3, totalSize: expect.any(Number) });
-    expect(run("restore", file, "--data", join(folder, "restored"))).toBe(0);
-    expect(run("restore", file, "--data", join(folder, "restored"))).toBe(1);
-    expect([run("save"), run("melt", file), run("restore", file)]).toEqual([2, 2, 2]);
   });
 });
 
