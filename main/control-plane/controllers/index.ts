@@ -19,6 +19,8 @@ import { namespaceController } from "./namespace/index.ts";
 import { nodeIpamController } from "./node-ipam.ts";
 import { nodeLifecycleController } from "./node-lifecycle/index.ts";
 import { taintEvictionController } from "./node-lifecycle/taint-eviction.ts";
+import { persistentVolumeBinder } from "./persistent-volume/index.ts";
+import { claimProtection, volumeProtection } from "./persistent-volume/protection.ts";
 import { podGarbageController } from "./pod-gc.ts";
 import { replicaSetController, replicationController } from "./replicaset/index.ts";
 import { rootCaController } from "./root-ca.ts";
@@ -67,6 +69,9 @@ function definitions(options: ControllersOptions): ControllerDefinition[] {
     nodeLifecycleController,
     taintEvictionController,
     podGarbageController,
+    persistentVolumeBinder,
+    claimProtection,
+    volumeProtection,
     volumeProvisioner,
     // Last: what the others follow in full it shares with them.
     garbageCollector,

@@ -168,7 +168,12 @@ function ignoreGone(error: unknown): void {
 }
 
 function namespaced(kind: Kind): boolean {
-  return !["nodes", "namespaces", "certificatesigningrequests", "persistentvolumes", "clusterroles"].includes(
-    kind.resource,
-  );
+  return ![
+    "nodes",
+    "namespaces",
+    "certificatesigningrequests",
+    "persistentvolumes",
+    "storageclasses",
+    "clusterroles",
+  ].includes(kind.resource);
 }
