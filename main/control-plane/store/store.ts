@@ -54,10 +54,12 @@ export class CompactedError extends Error {
 }
 
 export class FutureRevisionError extends Error {
+  readonly revision: number;
   readonly currentRevision: number;
   constructor(requested: number, currentRevision: number) {
     super(`revision ${requested} is in the future: the store is at ${currentRevision}`);
     this.name = "FutureRevisionError";
+    this.revision = requested;
     this.currentRevision = currentRevision;
   }
 }

@@ -26,6 +26,7 @@ const listForms = ["Table", "PartialObjectMetadataList"] as const;
 export async function handleResource(environment: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {
   const { definition, subresource, name } = target;
   const { verb, method } = exchange.info;
+  if (definition.computed) return answerComputed(definition.computed, exchange, target);
   if (subresource?.handled || definition.virtual) return handleVirtual(environment, exchange, target);
   const verbs: readonly Verb[] = subresource ? subresource.verbs : definition.verbs;
   if (!verbs.includes(verb) || (verb === "create" && name !== undefined && !subresource)) {
@@ -76,6 +77,7 @@ async function list({ registry }: ApiEnvironment, exchange: Exchange, target: Ta
     continue: query.get("continue") ?? undefined,
     resourceVersion: query.get("resourceVersion") ?? undefined,
     resourceVersionMatch: query.get("resourceVersionMatch") ?? undefined,
+    sendInitialEvents: query.has("sendInitialEvents") ? query.get("sendInitialEvents") === "true" : undefined,
   });
   const metadata = {
     resourceVersion: String(page.revision),
@@ -181,6 +183,25 @@ async function removeAll({ registry }: ApiEnvironment, exchange: Exchange, targe
   const metadata = { resourceVersion: String(page.revision) };
   const now = registry.now();
   return sendList(exchange, { definition, items: page.items, metadata, include: "Metadata", now }, { media: "json" });
+}
+
+/** Always JSON, and never a table: kubectl prints such kinds by itself. */
+async function answerComputed(
+  { get: one, list: all }: NonNullable<ResourceDefinition["computed"]>,
+  exchange: Exchange,
+  { definition, namespace, name }: Target,
+): Promise<void> {
+  const { verb, query } = exchange.info;
+  const json = (object: object): Promise<void> => exchange.sendObject(object, { media: "json" });
+  if (verb === "get" && name !== undefined) return json(await one(namespace, name));
+  if (verb !== "list")
+    throw new StatusError("MethodNotAllowed", "the server does not allow this method on the requested resource");
+  const selectors = Object.fromEntries(
+    ["labelSelector", "fieldSelector"].flatMap((key) => (query.get(key) ? [[key, query.get(key)]] : [])),
+  ) as object;
+  const { group, version, kind } = definition;
+  const items = await all(namespace, selectors);
+  return json({ apiVersion: `${group}/${version}`, kind: `${kind}List`, metadata: {}, items });
 }
 
 async function handleVirtual(environment: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {

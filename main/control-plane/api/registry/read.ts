@@ -2,21 +2,20 @@
 import { StatusError } from "../../../../common/kube/status.ts";
 import type { ResourceDefinition } from "../../resources/definition.ts";
 import { CompactedError, FutureRevisionError } from "../../store/store.ts";
-import type { KeyValue, Store } from "../../store/store.ts";
+import type { KeyValue } from "../../store/store.ts";
 import { keyOf, keyPrefix } from "../catalog.ts";
 import { notFound, slimViewOf } from "./context.ts";
 import type { RegistryContext, Target } from "./context.ts";
+import { checkListOptions, reach, revisionOf, tooLarge } from "./list-options.ts";
+import type { ListOptions } from "./list-options.ts";
 import { inSlices, turn } from "../slices.ts";
 import { selectionOf } from "./selection.ts";
 import type { Selection } from "./selection.ts";
 
-export interface ListQuery {
+export interface ListQuery extends ListOptions {
   labelSelector?: string | undefined;
   fieldSelector?: string | undefined;
   limit?: number | undefined;
-  continue?: string | undefined;
-  resourceVersion?: string | undefined;
-  resourceVersionMatch?: string | undefined;
 }
 
 export interface Page {
@@ -27,8 +26,6 @@ export interface Page {
   remainingItemCount?: number;
 }
 
-/** A reader waits this long for a revision that is still to come. */
-const FUTURE_MILLIS = 3000;
 /** Values looked into for a page of those that are selected. */
 const PAGE = 500;
 
@@ -47,9 +44,9 @@ export async function listObjects(
   namespace: string | undefined,
   query: ListQuery,
 ): Promise<Page> {
+  checkListOptions(query);
   const selection = selectionOf(definition, query);
   const from = query.continue ? readToken(query.continue) : undefined;
-  checkVersions(query);
   const prefix = keyPrefix(definition, namespace);
   const limit = query.limit !== undefined && query.limit > 0 ? query.limit : undefined;
   // Without a match a page of a revision is a page of just that one; a whole list is of that one or a newer.
@@ -149,61 +146,8 @@ function readToken(text: string): Token {
   throw new StatusError("BadRequest", "continue key is not valid: incorrect encoded start resourceVersion");
 }
 
-function checkVersions({ resourceVersion, resourceVersionMatch: match, continue: from }: ListQuery): void {
-  const refuse = (why: string): never => {
-    throw new StatusError("Invalid", `ListOptions.meta.k8s.io "" is invalid: resourceVersionMatch: ${why}`, {
-      group: "meta.k8s.io",
-      kind: "ListOptions",
-      causes: [{ reason: "FieldValueForbidden", message: why, field: "resourceVersionMatch" }],
-    });
-  };
-  if (from && resourceVersion && resourceVersion !== "0") {
-    throw new StatusError("BadRequest", "specifying resource version is not allowed when using continue");
-  }
-  if (match === undefined || match === "") return;
-  if (from) refuse("Forbidden: resourceVersionMatch is forbidden when continue is provided");
-  if (resourceVersion === undefined || resourceVersion === "") {
-    refuse("Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided");
-  }
-  if (match !== "Exact" && match !== "NotOlderThan") {
-    refuse(`Unsupported value: ${JSON.stringify(match)}: supported values: "Exact", "NotOlderThan", ""`);
-  }
-  if (match === "Exact" && resourceVersion === "0") {
-    refuse('Forbidden: resourceVersionMatch "exact" is forbidden for resourceVersion "0"');
-  }
-}
-
-/** 0 for none. Throws BadRequest. */
-export function revisionOf(text: string | undefined): number {
-  if (text === undefined || text === "") return 0;
-  const revision = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(revision)) {
-    throw new StatusError(
-      "Invalid",
-      `resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`,
-    );
-  }
-  return revision;
-}
-
-/** Waits a little for a revision that another replica or a fast client may already know. */
-export async function reach(store: Store, revision: number): Promise<void> {
-  const until = Date.now() + FUTURE_MILLIS;
-  while (store.revision() < revision) {
-    if (Date.now() >= until) {
-      throw new StatusError("Timeout", `Too large resource version: ${revision}, current: ${store.revision()}`, {
-        causes: [{ reason: "ResourceVersionTooLarge", message: "Too large resource version" }],
-        retryAfterSeconds: 1,
-      });
-    }
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
 function expired(error: unknown, from: Token | undefined): unknown {
-  if (error instanceof FutureRevisionError) {
-    return new StatusError("Timeout", `Too large resource version: ${error.message}`, { retryAfterSeconds: 1 });
-  }
+  if (error instanceof FutureRevisionError) return tooLarge(error.revision, error.currentRevision);
   if (!(error instanceof CompactedError)) return error;
   if (!from) {
     return new StatusError("Expired", `The resourceVersion for the provided list is too old.`);

@@ -10,23 +10,21 @@
 import type { WatchEvent } from "../../../../common/kube/object.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
 import type { ResourceDefinition } from "../../resources/definition.ts";
-import { CompactedError } from "../../store/store.ts";
+import { CompactedError, FutureRevisionError } from "../../store/store.ts";
 import type { KeyValue, StoreEvent, WatchSubscription } from "../../store/store.ts";
 import { keyPrefix } from "../catalog.ts";
 import { turn } from "../slices.ts";
 import { slimViewOf } from "./context.ts";
 import type { RegistryContext } from "./context.ts";
-import { reach, revisionOf } from "./read.ts";
+import { checkWatchOptions, reach, revisionOf, tooLarge } from "./list-options.ts";
+import type { ListOptions } from "./list-options.ts";
 import { selectionOf } from "./selection.ts";
 import type { Selection } from "./selection.ts";
 
-export interface WatchQuery {
+export interface WatchQuery extends ListOptions {
   labelSelector?: string | undefined;
   fieldSelector?: string | undefined;
-  resourceVersion?: string | undefined;
-  resourceVersionMatch?: string | undefined;
   allowWatchBookmarks?: boolean;
-  sendInitialEvents?: boolean | undefined;
   timeoutSeconds?: number | undefined;
 }
 
@@ -61,8 +59,8 @@ export async function watchObjects(
   query: WatchQuery,
   sink: WatchSink,
 ): Promise<() => void> {
+  checkWatchOptions(query);
   const selection = selectionOf(definition, query);
-  checkInitial(query);
   const { store } = context;
   const asked = revisionOf(query.resourceVersion);
   const prefix = keyPrefix(definition, namespace);
@@ -166,6 +164,7 @@ function errorOf(error: unknown, from = 0): StatusError {
   if (error instanceof StatusError) return error;
   if (error instanceof CompactedError)
     return new StatusError("Expired", `too old resource version: ${from} (${error.compactRevision})`);
+  if (error instanceof FutureRevisionError) return tooLarge(error.revision, error.currentRevision);
   return new StatusError("InternalError", error instanceof Error ? error.message : String(error));
 }
 
@@ -200,20 +199,4 @@ function changeOf(definition: ResourceDefinition, event: StoreEvent, selection: 
   if (is === (current !== undefined) && was === (previous !== undefined)) return sharedChange(event);
   if (is) return { type: was ? "MODIFIED" : "ADDED", item: current, revision };
   return previous ? { type: "DELETED", item: previous, revision } : undefined;
-}
-
-function checkInitial(query: WatchQuery): void {
-  const refuse = (field: string, why: string): never => {
-    throw new StatusError("Invalid", `ListOptions.meta.k8s.io "" is invalid: ${field}: Forbidden: ${why}`, {
-      group: "meta.k8s.io",
-      kind: "ListOptions",
-      causes: [{ reason: "FieldValueForbidden", message: `Forbidden: ${why}`, field }],
-    });
-  };
-  if (query.sendInitialEvents !== undefined && query.resourceVersionMatch !== "NotOlderThan") {
-    refuse("resourceVersionMatch", "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
-  }
-  if (query.sendInitialEvents === undefined && query.resourceVersionMatch) {
-    refuse("resourceVersionMatch", "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
-  }
 }
