@@ -3,6 +3,7 @@
  * only by the interfaces they are given here.
  */
 import { join } from "node:path";
+import { StatusError } from "../../common/kube/status.ts";
 import { Catalog } from "./api/catalog.ts";
 import type { ApiEnvironment } from "./api/environment.ts";
 import { bootstrap } from "./api/bootstrap.ts";
@@ -22,6 +23,9 @@ import { createAuth } from "./auth/index.ts";
 import { InProcessClient } from "./client/in-process.ts";
 import { startControllers } from "./controllers/index.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
+import { metricsDefinitions } from "./metrics-api/index.ts";
+import type { MetricsApi } from "./metrics-api/index.ts";
+import { UsageSource } from "./metrics-api/source.ts";
 import { ensurePki } from "./pki/index.ts";
 import { ServiceAllocator, builtinResources } from "./resources/index.ts";
 import { virtualHandlers } from "./resources/virtual/index.ts";
@@ -69,7 +73,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     openSqliteStore({ directory: options.data }),
   ]);
   const services = new ServiceAllocator();
-  const catalog = new Catalog(builtinResources({ services }));
+  const usage: { api?: MetricsApi } = {};
+  const catalog = new Catalog([
+    ...builtinResources({ services }),
+    ...metricsDefinitions(() => {
+      if (!usage.api) throw new StatusError("ServiceUnavailable", "metrics are not there yet");
+      return usage.api;
+    }),
+  ]);
   const indexed = addIndexes(store, catalog);
   const failures: string[] = [];
   const fed = await feedReader(store, catalog, (error) => failures.push(error.message));
@@ -95,6 +106,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     });
   const client = clientOf("system:apiserver");
   const handlers = virtualHandlers({ reader: fed.reader, auth, client });
+  const kubelets = new KubeletProxy({
+    egress: options.kubeletEgress,
+    ca: pki.ca.certificate,
+    certificate: pki.kubeletClient.certificate,
+    key: pki.kubeletClient.key,
+  });
+  usage.api = { source: new UsageSource(kubelets), reader: fed.reader };
   const environment: ApiEnvironment = {
     catalog,
     registry,
@@ -103,12 +121,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     authorizer: auth.authorizer,
     tokens: auth.tokens,
     handlers,
-    kubelets: new KubeletProxy({
-      egress: options.kubeletEgress,
-      ca: pki.ca.certificate,
-      certificate: pki.kubeletClient.certificate,
-      key: pki.kubeletClient.key,
-    }),
+    kubelets,
     log,
     metrics: new Metrics(),
     checks: new Map([["store", () => failures[0]]]),

@@ -48,6 +48,7 @@ import { ServiceProxy } from "./proxy/proxy.ts";
 import type { RuntimeCache } from "./runtime/runtime-cache.ts";
 import type { Runtime, RuntimeContainer } from "./runtime/runtime.ts";
 import { KubeletServer } from "./server/server.ts";
+import { Collector } from "./stats/collect.ts";
 import { Volumes } from "./volumes/volumes.ts";
 
 const RETRY = 1000;
@@ -244,12 +245,12 @@ export class NodeAgent {
     const { dnsAddress = identity.clusterDNS, dns: dnsPort = 53 } = this.#options.ports ?? {};
     void this.#again("DNS", () => dns.listen(dnsAddress, dnsPort));
     signal.addEventListener("abort", () => dns.close(), { once: true });
-    void this.#again("kubelet API", () => this.#serve(kubelet, images));
+    void this.#again("kubelet API", () => this.#serve(kubelet, images, context.volumes));
   }
 
   /** The kubelet's own API, with a serving certificate that is renewed in time. */
-  async #serve(kubelet: Kubelet, images: Images): Promise<void> {
-    const { identity, runtime, cache, log, signal } = this.#options;
+  async #serve(kubelet: Kubelet, images: Images, volumes: Volumes): Promise<void> {
+    const { identity, runtime, cache, log, run, signal } = this.#options;
     let certificate = await this.#servingCertificate();
     const server = new KubeletServer({
       port: this.#options.ports?.kubelet ?? KUBELET_PORT,
@@ -259,6 +260,8 @@ export class NodeAgent {
       cache,
       log,
       nodeAddress: identity.address,
+      nodeName: identity.nodeName,
+      stats: new Collector({ cache, volumes, run, pods: () => kubelet.pods() }),
       pods: () => kubelet.pods(),
       find: (namespace, name) => kubelet.find(namespace, name),
       podIP: (sandboxId) => this.#network.address(sandboxId),

@@ -49,6 +49,7 @@ export class InProcessClient implements Client {
 
   async get<T extends KubeObject = KubeObject>(ref: ObjectRef): Promise<T> {
     const target = this.#target(ref);
+    if (target.definition.computed) return (await target.definition.computed.get(ref.namespace, ref.name ?? "")) as T;
     const object = viewOf(target.definition, await getObject(this.#options.registry, target));
     return copy<T>(target.subresource?.read?.(object) ?? object);
   }
@@ -59,6 +60,10 @@ export class InProcessClient implements Client {
     options: ListOptions = {},
   ): Promise<KubeList<T>> {
     const definition = this.#definition(gvr);
+    if (definition.computed) {
+      const items = (await definition.computed.list(options.namespace, options)) as T[];
+      return { apiVersion: apiVersionOf(definition), kind: `${definition.kind}List`, metadata: {}, items };
+    }
     const page = await listObjects(this.#options.registry, definition, options.namespace, options);
     const items: T[] = [];
     // Page after page in one turn would be as long as all at once.

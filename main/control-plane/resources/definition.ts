@@ -126,6 +126,11 @@ export interface SubresourceDefinition {
   handled?: boolean;
 }
 
+export interface ComputedQuery {
+  labelSelector?: string;
+  fieldSelector?: string;
+}
+
 export interface ResourceDefinition {
   group: string;
   version: string;
@@ -151,6 +156,11 @@ export interface ResourceDefinition {
   subresources?: SubresourceDefinition[];
   /** Never stored: POST only, answered by a handler of `resources/virtual` (SubjectAccessReview, TokenReview…). */
   virtual?: boolean;
+  /** Never stored either: what GET of one and of all answers is made when it is asked for (metrics.k8s.io). */
+  computed?: {
+    get(namespace: string | undefined, name: string): Promise<KubeObject>;
+    list(namespace: string | undefined, query: ComputedQuery): Promise<KubeObject[]>;
+  };
   /**
    * Stored as the kind of another definition, of which this is a second view (events.k8s.io/v1 over core
    * Events): the storage's group, version, resource, and the conversions both ways.

@@ -146,6 +146,13 @@ describe("podStatus", () => {
     expect(second).toEqual(first);
   });
 
+  it("keeps the address of a Pod that has ended, and of no other without a sandbox", () => {
+    const previous = { podIP: "10.244.1.9" } as PodStatus;
+    const ended = runtimeContainer("a", 0, { state: "exited" });
+    expect(status({ restartPolicy: "Never" }, [ended], { previous, podIP: undefined }).podIP).toBe("10.244.1.9");
+    expect(status({}, [], { previous, podIP: undefined }).podIP).toBeUndefined();
+  });
+
   it("waits for readiness gates as the API has them, and leaves them to their owners", () => {
     const previous = {
       conditions: [{ type: "example.org/gate", status: "False", lastTransitionTime: "2026-05-01T09:00:00Z" }],

@@ -58,6 +58,8 @@ export function podStatus(input: StatusInput): PodStatus {
       : phaseOf(pod, statuses, progress.failed, waitsForInit);
   const conditions = conditionsOf(input, statuses, phase, progress);
   const startTime = previous?.startTime ?? timestamp(now);
+  // A Pod that has ended keeps the address that it had.
+  const podIP = input.podIP ?? (phase === "Succeeded" || phase === "Failed" ? previous?.podIP : undefined);
   return {
     ...((pod.metadata.generation ?? 0) > 0 ? { observedGeneration: pod.metadata.generation as number } : {}),
     phase,
@@ -65,7 +67,7 @@ export function podStatus(input: StatusInput): PodStatus {
     ...(input.ended ? { reason: input.ended.reason, message: input.ended.message } : {}),
     hostIP: input.hostIP,
     hostIPs: [{ ip: input.hostIP }],
-    ...(input.podIP === undefined ? {} : { podIP: input.podIP, podIPs: [{ ip: input.podIP }] }),
+    ...(podIP === undefined ? {} : { podIP, podIPs: [{ ip: podIP }] }),
     startTime,
     qosClass: previous?.qosClass ?? qosClass(pod),
     ...(init.length > 0 ? { initContainerStatuses: pick(init) } : {}),

@@ -1,5 +1,6 @@
 /** The kubelet's API on port 10250: TLS, and only for the API server and the cluster's administrators. */
 import { createServer } from "node:https";
+import { uptime } from "node:os";
 import type { Server } from "node:https";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
@@ -13,6 +14,8 @@ import { describeError } from "../log.ts";
 import type { Log } from "../log.ts";
 import type { RuntimeCache } from "../runtime/runtime-cache.ts";
 import type { Runtime, RuntimeContainer } from "../runtime/runtime.ts";
+import type { Collector } from "../stats/collect.ts";
+import { cadvisorMetrics, resourceMetrics, summary } from "../stats/summary.ts";
 import { PROTOCOLS } from "./channels.ts";
 import { dial, dialPod, join } from "./connect.ts";
 import { HttpError, parseLogQuery, serveLogs } from "./logs.ts";
@@ -31,6 +34,8 @@ export interface KubeletServerOptions {
   pods(): Pod[];
   find(namespace: string, name: string): Pod | undefined;
   podIP(sandboxId: string): string | undefined;
+  nodeName: string;
+  stats: Collector;
   /** After images were loaded. */
   imagesChanged(): void;
 }
@@ -120,6 +125,15 @@ export class KubeletServer {
         const pod = this.#pod(parts[1], parts[2]);
         return serveLogs(pod, parts[3] ?? "", parseLogQuery(url.searchParams, Date.now()), runtime, cache, response);
       }
+      case "GET /stats":
+        if (parts[1] !== "summary") break;
+        return json(summary(await this.#options.stats.collect(), this.#options.nodeName, Date.now() - uptime() * 1000));
+      case "GET /metrics": {
+        const write = { resource: resourceMetrics, cadvisor: cadvisorMetrics }[parts[1] ?? ""];
+        if (!write) break;
+        const text = write(await this.#options.stats.collect());
+        return void response.writeHead(200, { "Content-Type": "text/plain; version=0.0.4; charset=utf-8" }).end(text);
+      }
       case "GET /drydock/images":
         return json(await runtime.images());
       case "POST /drydock/images/load": {
@@ -136,9 +150,8 @@ export class KubeletServer {
         response.once("close", stop);
         return;
       }
-      default:
-        throw new HttpError(404, `404 page not found: ${request.method} ${url.pathname}`);
     }
+    throw new HttpError(404, `404 page not found: ${request.method} ${url.pathname}`);
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {

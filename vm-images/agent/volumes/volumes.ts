@@ -31,6 +31,8 @@ export class Volumes {
   readonly #paths: VolumePaths;
   readonly #run: RunCommand;
   readonly localDisks: LocalDisks;
+  /** Paths by "uid/volume", of Pods that were set up in this life of the agent. */
+  readonly #used = new Map<string, string>();
 
   constructor(paths: VolumePaths, run: RunCommand) {
     this.#paths = paths;
@@ -45,7 +47,11 @@ export class Volumes {
   /** Where each volume of the Pod is on the node, by name. */
   async setUp(pod: Pod, sources: PayloadSources): Promise<Map<string, string>> {
     const result = new Map<string, string>();
-    for (const volume of pod.spec?.volumes ?? []) result.set(volume.name, await this.#setUpOne(pod, volume, sources));
+    for (const volume of pod.spec?.volumes ?? []) {
+      const path = await this.#setUpOne(pod, volume, sources);
+      result.set(volume.name, path);
+      this.#used.set(`${podUid(pod)}/${volume.name}`, path);
+    }
     return result;
   }
 
@@ -87,6 +93,16 @@ export class Volumes {
       if (group !== undefined) await chown(path, 0, group);
     }
     return path;
+  }
+
+  /** Where the volumes of the Pod are that hold data of their own, for measuring them. */
+  measured(pod: Pod): { name: string; path: string; claim: string | undefined }[] {
+    return (pod.spec?.volumes ?? []).flatMap((volume) => {
+      const claim = claimName(pod, volume);
+      if (volume.emptyDir === undefined && claim === undefined) return [];
+      const path = this.#used.get(`${podUid(pod)}/${volume.name}`);
+      return path === undefined ? [] : [{ name: volume.name, path, claim }];
+    });
   }
 
   /** What a PersistentVolume stands for, on this node. */
@@ -194,6 +210,7 @@ export class Volumes {
   /** Removes all that the Pod had here. */
   async tearDown(uid: string): Promise<void> {
     const folder = this.podFolder(uid);
+    for (const key of this.#used.keys()) if (key.startsWith(`${uid}/`)) this.#used.delete(key);
     await unmountBelow(folder, this.#run);
     await rm(folder, { recursive: true, force: true });
     await rm(join(this.#paths.memory, uid), { recursive: true, force: true });
