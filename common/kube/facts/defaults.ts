@@ -10,6 +10,8 @@ import type { TypeFact } from "./index.ts";
 type Values = Record<string, unknown>;
 type Struct = Record<string, unknown>;
 
+const admission = (name: string): string => `io.k8s.api.admissionregistration.v1.${name}`;
+const flow = (name: string): string => `io.k8s.api.flowcontrol.v1.${name}`;
 const core = (name: string): string => `io.k8s.api.core.v1.${name}`;
 
 /** Type id → field → value. Objects are copied for each use. */
@@ -90,6 +92,46 @@ const constants: Record<string, Values> = {
   "io.k8s.api.rbac.v1.RoleRef": { apiGroup: "rbac.authorization.k8s.io" },
   "io.k8s.api.scheduling.v1.PriorityClass": { preemptionPolicy: "PreemptLowerPriority" },
   "io.k8s.api.certificates.v1.CertificateSigningRequestSpec": {},
+  [admission("MutatingWebhook")]: {
+    failurePolicy: "Fail",
+    matchPolicy: "Equivalent",
+    namespaceSelector: {},
+    objectSelector: {},
+    timeoutSeconds: 10,
+    reinvocationPolicy: "Never",
+  },
+  [admission("ValidatingWebhook")]: {
+    failurePolicy: "Fail",
+    matchPolicy: "Equivalent",
+    namespaceSelector: {},
+    objectSelector: {},
+    timeoutSeconds: 10,
+  },
+  [admission("RuleWithOperations")]: { scope: "*" },
+  [admission("NamedRuleWithOperations")]: { scope: "*" },
+  [admission("ServiceReference")]: { port: 443 },
+  [admission("MatchResources")]: { matchPolicy: "Equivalent", namespaceSelector: {}, objectSelector: {} },
+  [admission("ValidatingAdmissionPolicySpec")]: { failurePolicy: "Fail" },
+  [admission("MutatingAdmissionPolicySpec")]: { failurePolicy: "Fail" },
+  [flow("FlowSchemaSpec")]: { matchingPrecedence: 1000 },
+  [flow("LimitedPriorityLevelConfiguration")]: { nominalConcurrencyShares: 30, lendablePercent: 0, limitResponse: {} },
+  [flow("ExemptPriorityLevelConfiguration")]: { nominalConcurrencyShares: 0, lendablePercent: 0 },
+  [flow("QueuingConfiguration")]: { queues: 64, handSize: 8, queueLengthLimit: 50 },
+  "io.k8s.api.storage.v1.CSIDriverSpec": {
+    attachRequired: true,
+    podInfoOnMount: false,
+    volumeLifecycleModes: ["Persistent"],
+    storageCapacity: false,
+    fsGroupPolicy: "ReadWriteOnceWithFSType",
+    requiresRepublish: false,
+    seLinuxMount: false,
+  },
+  "io.k8s.api.resource.v1.ExactDeviceRequest": { allocationMode: "ExactCount" },
+  "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionSpec": {
+    conversion: { strategy: "None" },
+  },
+  "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.ServiceReference": { port: 443 },
+  "io.k8s.kube-aggregator.pkg.apis.apiregistration.v1.ServiceReference": { port: 443 },
 };
 
 const set = (target: Struct, field: string, value: unknown): void => {
@@ -186,6 +228,21 @@ const computed: Record<string, (value: Struct) => void> = {
   "io.k8s.api.batch.v1.JobSpec": (spec) => {
     if (spec["completions"] === undefined && spec["parallelism"] === undefined) set(spec, "completions", 1);
     set(spec, "parallelism", 1);
+  },
+  [flow("PriorityLevelConfigurationSpec")]: (spec) => {
+    if (spec["type"] === "Exempt") set(spec, "exempt", {});
+  },
+  [flow("LimitResponse")]: (response) => {
+    if (response["type"] === "Queue") set(response, "queuing", {});
+  },
+  "io.k8s.api.resource.v1.ExactDeviceRequest": (request) => {
+    if (request["allocationMode"] === "ExactCount") set(request, "count", 1);
+  },
+  "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.CustomResourceDefinitionSpec": (spec) => {
+    const names = struct(spec["names"]);
+    if (typeof names?.["kind"] !== "string") return;
+    set(names, "singular", names["kind"].toLowerCase());
+    set(names, "listKind", `${names["kind"]}List`);
   },
   "io.k8s.api.rbac.v1.Subject": (subject) => {
     if (subject["kind"] === "User" || subject["kind"] === "Group")

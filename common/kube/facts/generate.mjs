@@ -5,7 +5,8 @@
  *   node common/kube/facts/generate.mjs FOLDER
  *
  * FOLDER holds k8s.io/api and k8s.io/apimachinery: Debian's golang-k8s-api-dev and
- * golang-k8s-apimachinery-dev unpacked (usr/share/gocode/src/k8s.io).
+ * golang-k8s-apimachinery-dev unpacked (usr/share/gocode/src/k8s.io); beside them apiextensions-apiserver and
+ * kube-aggregator, the Go modules of those names.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -39,6 +40,16 @@ const groups = {
   authorization: { name: "authorization.k8s.io", versions: ["v1"] },
   flowcontrol: { name: "flowcontrol.apiserver.k8s.io", versions: ["v1"] },
   resource: { name: "resource.k8s.io", versions: ["v1"] },
+  apiextensions: {
+    name: "apiextensions.k8s.io",
+    versions: ["v1"],
+    path: "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions",
+  },
+  apiregistration: {
+    name: "apiregistration.k8s.io",
+    versions: ["v1"],
+    path: "k8s.io/kube-aggregator/pkg/apis/apiregistration",
+  },
 };
 
 /** Go types that are scalars to us, by import path and name. */
@@ -53,6 +64,11 @@ const special = {
   "k8s.io/apimachinery/pkg/types.UID": "string",
   "k8s.io/apimachinery/pkg/types.NodeName": "string",
   "k8s.io/apimachinery/pkg/types.NamespacedName": "string",
+  // Whatever JSON says.
+  "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1.JSON": "RawExtension",
+  "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaPropsOrArray": "RawExtension",
+  "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaPropsOrBool": "RawExtension",
+  "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1.JSONSchemaPropsOrStringArray": "RawExtension",
 };
 const scalars = {
   string: "string",
@@ -80,7 +96,7 @@ function readPackage(path) {
   )) {
     const text = readFileSync(join(folder, file), "utf8");
     const imports = new Map();
-    for (const [, alias, target] of text.matchAll(/^\s*(\w+)?\s*"(k8s\.io\/[^"]+)"$/gm))
+    for (const [, alias, target] of text.matchAll(/^\s*(?:import )?(\w+)?\s*"(k8s\.io\/[^"]+)"$/gm))
       imports.set(alias ?? target.split("/").at(-1), target);
     let comments = [];
     const lines = text.split("\n");
@@ -94,7 +110,8 @@ function readPackage(path) {
           const body = [];
           for (at += 1; lines[at] !== "}"; at += 1) body.push(lines[at]);
           structs.set(struct[1], { body, imports, comments });
-        } else if (other) {
+        } else if (/^type \w+ struct\{\}/.test(line)) structs.set(line.split(" ")[1], { body: [], imports, comments });
+        else if (other) {
           named.set(other[1], { type: other[2].trim(), imports });
           if (comments.includes("+enum")) enums.add(other[1]);
         }
@@ -216,9 +233,9 @@ function addStruct(path, name) {
 
 const META = "k8s.io/apimachinery/pkg/apis/meta/v1";
 const kinds = {};
-for (const [folder, { name: group, versions }] of Object.entries(groups)) {
+for (const [folder, { name: group, versions, path: home = `k8s.io/api/${folder}` }] of Object.entries(groups)) {
   for (const version of versions) {
-    const path = `k8s.io/api/${folder}/${version}`;
+    const path = `${home}/${version}`;
     const pkg = packageAt(path);
     for (const [name, { body }] of pkg.structs) {
       if (!body.some((line) => /TypeMeta\s+`json:",inline"/.test(line))) continue;
@@ -251,7 +268,8 @@ kinds.meta = [
   { group: "meta.k8s.io", version: "v1", kind: "PartialObjectMetadata", type: idOf(META, "PartialObjectMetadata") },
 ];
 
-const fileOf = (id) => /^io\.k8s\.api\.(\w+)\./.exec(id)?.[1] ?? "meta";
+const fileOf = (id) =>
+  /^io\.k8s\.(?:api|apiextensions-apiserver\.pkg\.apis|kube-aggregator\.pkg\.apis)\.(\w+)\./.exec(id)?.[1] ?? "meta";
 const files = {};
 for (const [id, fact] of types) (files[fileOf(id)] ??= {})[id] = fact;
 mkdirSync(output, { recursive: true });

@@ -6,6 +6,8 @@
 import type { GroupVersionKind } from "../object.ts";
 import { parseApiVersion } from "../object.ts";
 import admissionregistration from "./data/admissionregistration.json" with { type: "json" };
+import apiextensions from "./data/apiextensions.json" with { type: "json" };
+import apiregistration from "./data/apiregistration.json" with { type: "json" };
 import apps from "./data/apps.json" with { type: "json" };
 import authentication from "./data/authentication.json" with { type: "json" };
 import authorization from "./data/authorization.json" with { type: "json" };
@@ -113,6 +115,8 @@ const files = [
   node,
   certificates,
   admissionregistration,
+  apiextensions,
+  apiregistration,
   authentication,
   authorization,
   flowcontrol,

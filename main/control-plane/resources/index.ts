@@ -1,4 +1,11 @@
 /** Every built-in kind, one definition each. A new kind is one more file and one more line here. */
+import {
+  mutatingAdmissionPolicy,
+  mutatingAdmissionPolicyBinding,
+  validatingAdmissionPolicy,
+  validatingAdmissionPolicyBinding,
+} from "./admission/policies.ts";
+import { mutatingWebhookConfiguration, validatingWebhookConfiguration } from "./admission/webhooks.ts";
 import { daemonSet } from "./apps/daemonset.ts";
 import { deployment } from "./apps/deployment.ts";
 import { replicaSet, replicationController } from "./apps/replicaset.ts";
@@ -16,12 +23,23 @@ import { ServiceAllocator } from "./core/service-allocator.ts";
 import { service } from "./core/service.ts";
 import { serviceAccount } from "./core/serviceaccount.ts";
 import type { ResourceDefinition } from "./definition.ts";
+import { ipAddress, serviceCidr } from "./networking/addresses.ts";
 import { ingress, ingressClass, networkPolicy } from "./networking/networking.ts";
 import { horizontalPodAutoscaler } from "./other/autoscaling.ts";
+import { oldHorizontalPodAutoscaler } from "./other/autoscaling-v1.ts";
 import { certificateSigningRequest } from "./other/certificates.ts";
 import { lease, priorityClass, runtimeClass } from "./other/coordination.ts";
+import { deviceClass, resourceClaim, resourceClaimTemplate, resourceSlice } from "./other/dynamic-resources.ts";
+import { flowSchema, priorityLevelConfiguration } from "./other/flowcontrol.ts";
 import { limitRange, podDisruptionBudget, resourceQuota } from "./other/policy.ts";
 import { persistentVolume, persistentVolumeClaim, storageClass } from "./other/storage.ts";
+import {
+  csiDriver,
+  csiNode,
+  csiStorageCapacity,
+  volumeAttachment,
+  volumeAttributesClass,
+} from "./other/storage-drivers.ts";
 import { clusterRole, clusterRoleBinding, role, roleBinding } from "./rbac/rbac.ts";
 import { virtualKinds } from "./virtual/definitions.ts";
 
@@ -56,6 +74,7 @@ export function builtinResources(options: BuiltinOptions = {}): ResourceDefiniti
     replicaSet,
     statefulSet,
     horizontalPodAutoscaler,
+    oldHorizontalPodAutoscaler,
     cronJob,
     job,
     certificateSigningRequest,
@@ -73,6 +92,25 @@ export function builtinResources(options: BuiltinOptions = {}): ResourceDefiniti
     roleBinding,
     priorityClass,
     storageClass,
+    csiDriver,
+    csiNode,
+    csiStorageCapacity,
+    volumeAttachment,
+    volumeAttributesClass,
+    ipAddress,
+    serviceCidr,
+    mutatingWebhookConfiguration,
+    validatingWebhookConfiguration,
+    validatingAdmissionPolicy,
+    validatingAdmissionPolicyBinding,
+    mutatingAdmissionPolicy,
+    mutatingAdmissionPolicyBinding,
+    flowSchema,
+    priorityLevelConfiguration,
+    deviceClass,
+    resourceClaim,
+    resourceClaimTemplate,
+    resourceSlice,
     ...virtualKinds,
   ];
 }

@@ -380,3 +380,90 @@ describe("kubectl get", () => {
     expect(row(object)).toMatchObject(expected);
   });
 });
+
+describe("kinds of admission, flow control, storage drivers and devices", () => {
+  const registration = "admissionregistration.k8s.io/v1";
+  const rule = "operations: [CREATE], apiGroups: [''], apiVersions: [v1], resources: [pods]";
+  const constraints = `matchConstraints: {resourceRules: [{${rule}}]}`;
+  test.each([
+    of(
+      "ValidatingAdmissionPolicy",
+      `spec: {${constraints}, validations: [{expression: "object.spec.replicas <= 5"}]}`,
+      registration,
+    ),
+    of("ValidatingAdmissionPolicyBinding", "spec: {policyName: p, validationActions: [Deny]}", registration),
+    of("MutatingAdmissionPolicyBinding", "spec: {policyName: p}", registration),
+    of(
+      "ValidatingWebhookConfiguration",
+      `webhooks: [{name: a.b.example.com, clientConfig: {service: {name: s, namespace: n}}, rules: [{${rule}}], sideEffects: None, admissionReviewVersions: [v1]}]`,
+      registration,
+    ),
+    of(
+      "FlowSchema",
+      "spec: {priorityLevelConfiguration: {name: l}, rules: [{subjects: [{kind: User, user: {name: u}}], nonResourceRules: [{verbs: [get], nonResourceURLs: ['*']}]}]}",
+      "flowcontrol.apiserver.k8s.io/v1",
+    ),
+    of(
+      "PriorityLevelConfiguration",
+      "spec: {type: Limited, limited: {limitResponse: {type: Queue}}}",
+      "flowcontrol.apiserver.k8s.io/v1",
+    ),
+    of("CSIDriver", "spec: {}", "storage.k8s.io/v1"),
+    of("ServiceCIDR", "spec: {cidrs: [10.0.0.0/8]}", networking),
+    of(
+      "ResourceClaim",
+      "spec: {devices: {requests: [{name: r, exactly: {deviceClassName: c}}]}}",
+      "resource.k8s.io/v1",
+    ),
+    of(
+      "HorizontalPodAutoscaler",
+      "spec: {maxReplicas: 3, scaleTargetRef: {kind: Deployment, name: web}}",
+      "autoscaling/v1",
+    ),
+  ])("%s", (text) => {
+    expect(judgeCreate(fromYaml(text)).problems).toEqual([]);
+  });
+
+  test.each<[string, string[]]>([
+    [
+      of(
+        "ValidatingAdmissionPolicy",
+        `spec: {${constraints}, validations: [{expression: "object.x >"}]}`,
+        registration,
+      ),
+      [
+        expect.stringContaining(
+          'spec.validations[0].expression: Invalid value: "object.x >": compilation failed: ERROR: <input>:1:',
+        ) as string,
+      ],
+    ],
+    [
+      of("ValidatingAdmissionPolicyBinding", "spec: {}", registration),
+      [
+        "spec.policyName: Required value",
+        "spec.validationActions: Required value: at least one validation action is required",
+      ],
+    ],
+    [
+      of(
+        "MutatingWebhookConfiguration",
+        `webhooks: [{name: a.b.c, clientConfig: {url: "http://x/"}, rules: [{${rule}}], sideEffects: Some, admissionReviewVersions: [v1]}]`,
+        registration,
+      ),
+      [
+        "webhooks[0].clientConfig.url: Invalid value: \"http\": 'https' is the only allowed URL scheme; desired format: https://host[/path]",
+        'webhooks[0].sideEffects: Unsupported value: "Some": supported values: "None", "NoneOnDryRun"',
+      ],
+    ],
+    [
+      of("ServiceCIDR", "spec: {cidrs: [10.0.0.0]}", networking),
+      ['spec.cidrs[0]: Invalid value: "10.0.0.0": must be a valid CIDR value, (e.g. 10.9.8.0/24 or 2001:db8::/64)'],
+    ],
+    [
+      of("VolumeAttributesClass", "driverName: d", "storage.k8s.io/v1"),
+      ["parameters: Required value: must contain at least one key/value pair"],
+    ],
+  ])("%s", (text, problems) => {
+    expect(judgeCreate(fromYaml(text)).problems).toEqual(problems);
+  });
+});
