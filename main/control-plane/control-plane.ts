@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import { StatusError } from "../../common/kube/status.ts";
+import { InformerFactory } from "../../common/kube/informer.ts";
 import { Catalog } from "./api/catalog.ts";
 import type { ApiEnvironment } from "./api/environment.ts";
 import { bootstrap } from "./api/bootstrap.ts";
@@ -132,15 +133,23 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const url = `https://${HOST}:${port}`;
   await bootstrap({ client, catalog, advertiseAddress, port, serviceAddress: SERVICE_ADDRESS });
   const line = (text: string): void => log.warn(text);
+  const manager = clientOf("system:kube-controller-manager");
+  // One copy of the cluster for controllers and scheduler.
+  const informers = new InformerFactory(manager, {
+    failed: (gvr, error) =>
+      line(`informer of ${gvr.resource}: ${error instanceof Error ? error.message : String(error)}`),
+  });
   const controllers = startControllers({
-    client: clientOf("system:kube-controller-manager"),
+    client: manager,
+    informers,
     ca: pki.ca,
     resources: () => catalog.all(),
     log: line,
   });
   const parts: { stop(): Promise<void> | void }[] = [
     controllers,
-    await startScheduler({ client: clientOf("system:kube-scheduler"), log: line }),
+    await startScheduler({ client: clientOf("system:kube-scheduler"), informers, log: line }),
+    informers,
     startCompaction(store, (error) => log.error({ error: error.message }, "compaction failed")),
   ];
   if (options.simulatedNodes !== undefined) {

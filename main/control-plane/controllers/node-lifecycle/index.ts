@@ -28,6 +28,15 @@ export const nodeLifecycleController: ControllerDefinition = {
     const pods = informers.for<Pod>(kinds.pods).addIndex("node", ({ spec }) => (spec?.nodeName ? [spec.nodeName] : []));
     const health = new Map<string, Health>();
     const silent = new Set<string>();
+    /** Kept as nodes change: in a large cluster's bad hour every node asks how many are left. */
+    const present = new Set<string>();
+    const well = new Set<string>();
+    const judge = (node: Node): void => {
+      const name = node.metadata.name ?? "";
+      present.add(name);
+      if (readyOf(node) === "True" && !silent.has(name)) well.add(name);
+      else well.delete(name);
+    };
     /** Awake time of the last node that was given up. */
     let lastEviction = Number.NEGATIVE_INFINITY;
 
@@ -35,6 +44,7 @@ export const nodeLifecycleController: ControllerDefinition = {
 
     nodes.addHandler({
       add: (node) => {
+        judge(node);
         keys.add(node.metadata.name ?? "");
         events.record(
           { ...reference(node) },
@@ -46,10 +56,13 @@ export const nodeLifecycleController: ControllerDefinition = {
       update: (node, old) => {
         const heard = health.get(node.metadata.name ?? "")?.heard;
         if (note(node).heard !== heard) silent.delete(node.metadata.name ?? "");
+        judge(node);
         if (JSON.stringify([node.status?.conditions, node.spec]) !== JSON.stringify([old.status?.conditions, old.spec]))
           keys.add(node.metadata.name ?? "");
       },
       delete: ({ metadata }) => {
+        present.delete(metadata.name ?? "");
+        well.delete(metadata.name ?? "");
         health.delete(metadata.name ?? "");
         silent.delete(metadata.name ?? "");
         keys.add(metadata.name ?? "");
@@ -70,6 +83,7 @@ export const nodeLifecycleController: ControllerDefinition = {
         const isSilent = awakeMillis - after.heard > grace;
         if (isSilent) silent.add(name);
         else silent.delete(name);
+        judge(node);
         if (isSilent || (readyOf(node) ?? "Unknown") !== "True") keys.add(name);
       }
     };
@@ -84,9 +98,7 @@ export const nodeLifecycleController: ControllerDefinition = {
     });
 
     const evictionOf = (node: Node): Eviction => {
-      const all = nodes.list();
-      const ready = all.filter((one) => readyOf(one) === "True" && !silent.has(one.metadata.name ?? "")).length;
-      const eviction = decideEviction({ ready, notReady: all.length - ready });
+      const eviction = decideEviction({ ready: well.size, notReady: present.size - well.size });
       if (readyOf(node) === "True" || eviction !== "begin" || hasDrivingTaint(node)) return eviction;
       if (awake.now() - lastEviction < EVICTION_INTERVAL_MILLIS) return "hold";
       lastEviction = awake.now();
