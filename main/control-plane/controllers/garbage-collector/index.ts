@@ -93,6 +93,9 @@ export const garbageCollector: ControllerDefinition = {
       for (const info of resources()) followResource(info);
     };
 
+    // What others follow in full is heard from its beginning: told of it all later, at once, would be long.
+    for (const info of resources()) if (informers.existing(info)) followResource(info);
+
     const refOf = (node: GraphNode): ObjectRef => ({
       ...node.gvr,
       ...(node.namespace === undefined ? {} : { namespace: node.namespace }),
