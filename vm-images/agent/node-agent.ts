@@ -43,6 +43,7 @@ import { PodNetwork } from "./network/pod-network.ts";
 import { Routes, wantedRoutes } from "./network/routes.ts";
 import { allocatable, nodeStatus } from "./node/node-object.ts";
 import { Registration } from "./node/registration.ts";
+import { PolicyEnforcer } from "./policy/enforcer.ts";
 import { hostPorts } from "./proxy/host-ports.ts";
 import { ServiceProxy } from "./proxy/proxy.ts";
 import type { RuntimeCache } from "./runtime/runtime-cache.ts";
@@ -242,6 +243,14 @@ export class NodeAgent {
     for (const sandbox of pool.ready()) wire(sandbox);
     pool.fillSoon();
     void proxy.run(nodes.get(identity.nodeName)?.spec?.podCIDR ?? "", signal);
+    const enforcer = new PolicyEnforcer({
+      client,
+      nodeName: identity.nodeName,
+      clusterDNS: identity.clusterDNS,
+      run,
+      log,
+    });
+    enforcer.run(signal).catch((error: unknown) => log.error("policy", "ended", error));
     const { dnsAddress = identity.clusterDNS, dns: dnsPort = 53 } = this.#options.ports ?? {};
     void this.#again("DNS", () => dns.listen(dnsAddress, dnsPort));
     signal.addEventListener("abort", () => dns.close(), { once: true });

@@ -135,6 +135,12 @@ export const clusterRoles: readonly RoleFacts[] = [
     boundTo: ["ServiceAccount:kube-system/kube-dns"],
   },
   {
+    // Each node's agent holds its own Pods to the policies.
+    name: "drydock:node-policy",
+    rules: [`${read} networkpolicies.networking.k8s.io`],
+    boundTo: ["Group:system:nodes"],
+  },
+  {
     name: "drydock:node-dns",
     rules: [`${read} endpoints,namespaces,pods,services`, `${read} endpointslices.discovery.k8s.io`],
     boundTo: ["Group:system:nodes"],
