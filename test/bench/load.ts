@@ -63,9 +63,11 @@ export function startControlPlane(data: string, delays?: string): Promise<Progra
 }
 
 export interface Delays {
-  /** Milliseconds by which the event loop was late: the worst, the 99th percentile, and the times above 50. */
+  /** Milliseconds by which the event loop was late, by the clock: the worst and the 99th percentile. */
   max: number;
   p99: number;
+  /** Milliseconds the thread worked between two of its timers: the worst, and how often above 50. */
+  worked: number;
   long: number;
   /** The longest stop of garbage collection. */
   collection: number;
@@ -192,7 +194,8 @@ export function report(name: string, value: number, unit: string, note = ""): vo
   console.log(`${name.padEnd(38)} ${value.toFixed(value < 10 ? 2 : 0).padStart(9)} ${unit.padEnd(9)} ${note}`);
 }
 
-export function reportDelays(name: string, { max, p99, long, collection }: Delays): void {
-  const note = `p99 ${p99.toFixed(0)}; above 50: ${long}; longest garbage collection ${collection.toFixed(0)}; target 50`;
-  report(`loop held up: ${name}`, max, "ms", note);
+export function reportDelays(name: string, { max, p99, worked, long, collection }: Delays): void {
+  const byClock = `by the clock ${max.toFixed(0)}, p99 ${p99.toFixed(0)}`;
+  const note = `target 50, ${long} times above; ${byClock}; longest garbage collection ${collection.toFixed(0)}`;
+  report(`loop worked: ${name}`, worked, "ms", note);
 }
