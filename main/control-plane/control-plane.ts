@@ -31,6 +31,7 @@ import { ensurePki } from "./pki/index.ts";
 import { ServiceAllocator, builtinResources } from "./resources/index.ts";
 import { virtualHandlers } from "./resources/virtual/index.ts";
 import { startScheduler } from "./scheduler/index.ts";
+import { readConfiguration } from "./scheduler/profiles.ts";
 import { startSimulatedNodes } from "./simulated-nodes/index.ts";
 import { openSqliteStore } from "./store/sqlite.ts";
 
@@ -47,6 +48,8 @@ export interface ControlPlaneOptions {
   advertiseAddress?: string;
   /** Unix socket of the proxy to the kubelets. */
   kubeletEgress?: string;
+  /** A KubeSchedulerConfiguration, as text. Default: one profile with every plug-in. */
+  schedulerConfiguration?: string;
   log?: Level;
 }
 
@@ -68,6 +71,8 @@ const MASTERS = "system:masters";
 /** Resolves when requests are answered and the cluster's first objects are there. Throws StoreFileError and what listening throws. */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<ControlPlane> {
   const log = createLog(options.log ?? "warn");
+  const { schedulerConfiguration } = options;
+  const configuration = schedulerConfiguration === undefined ? undefined : readConfiguration(schedulerConfiguration);
   const advertiseAddress = options.advertiseAddress ?? GUEST_VIEW;
   const [pki, store] = await Promise.all([
     ensurePki(join(options.data, "pki"), [advertiseAddress]),
@@ -86,7 +91,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const failures: string[] = [];
   const fed = await feedReader(store, catalog, (error) => failures.push(error.message));
   const auth = await createAuth({ reader: fed.reader, serviceAccountKey: pki.serviceAccountKey });
-  const chain = builtinChain({ reader: fed.reader, rbac: auth.rbac });
+  const chain = builtinChain({ reader: fed.reader, rbac: auth.rbac, client: () => client });
   const registry: RegistryContext = {
     store,
     admission: { mutate: (request) => admit(chain, request), validate: (request) => validateAdmission(chain, request) },
@@ -146,9 +151,16 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     resources: () => catalog.all(),
     log: line,
   });
+  const scheduler = startScheduler({
+    client: clientOf("system:kube-scheduler"),
+    informers,
+    served: ({ group, version, resource }) => catalog.find(group, version, resource) !== undefined,
+    ...(configuration ? { configuration } : {}),
+    log: line,
+  });
   const parts: { stop(): Promise<void> | void }[] = [
     controllers,
-    await startScheduler({ client: clientOf("system:kube-scheduler"), informers, log: line }),
+    scheduler,
     informers,
     startCompaction(store, (error) => log.error({ error: error.message }, "compaction failed")),
   ];

@@ -1,4 +1,5 @@
 /** What `drydock control-plane` does: reads its arguments, serves, prints `ready`, and stops when told. */
+import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import type { Level } from "./api/log.ts";
@@ -16,6 +17,7 @@ Runs a Kubernetes control plane (API v1.36) in the foreground; prints "ready" on
   --simulated-nodes N|A,B    nodes that only pretend: how many, or their names
   --advertise-address IP     address by which nodes reach this server (default 10.0.2.2)
   --kubelet-egress unix:PATH proxy (HTTP CONNECT) through which kubelets are reached
+  --scheduler-config FILE    a KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1): profiles, weights, arguments
   --log-level LEVEL          debug, info, warn (default), error or silent
   --exit-with-parent         end when standard input ends
 
@@ -40,6 +42,7 @@ export function readArguments(
       "simulated-nodes": { type: "string" },
       "advertise-address": { type: "string" },
       "kubelet-egress": { type: "string" },
+      "scheduler-config": { type: "string" },
       "log-level": { type: "string", default: "warn" },
       "exit-with-parent": { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
@@ -53,12 +56,14 @@ export function readArguments(
   const data = resolve(values.data ?? ".");
   const nodes = values["simulated-nodes"];
   const egress = values["kubelet-egress"];
+  const schedulerConfig = values["scheduler-config"];
   return {
     data,
     port,
     kubeconfig: resolve(values.kubeconfig ?? `${data}/admin.kubeconfig`),
     ...(nodes === undefined ? {} : { simulatedNodes: readNodes(nodes) }),
     ...(values["advertise-address"] ? { advertiseAddress: values["advertise-address"] } : {}),
+    ...(schedulerConfig === undefined ? {} : { schedulerConfiguration: readFileSync(schedulerConfig, "utf8") }),
     ...(egress ? { kubeletEgress: egress.replace(/^unix:(\/\/(?=\/))?/, "") } : {}),
     log: values["log-level"] as Level,
     exitWithParent: values["exit-with-parent"],

@@ -4,42 +4,60 @@
  */
 import type { Namespace, Node, Pod } from "../../../common/kube/types.ts";
 import { isTerminated } from "../controllers/kernel/pods.ts";
+import { Counters } from "./counters.ts";
+import type { Wish, WishKind } from "./counters.ts";
 import { NodeInfo, PodInfo } from "./model.ts";
+import { Volumes } from "./volumes.ts";
 
-/** Counts, per node, the Pods that somebody is interested in; kept as Pods come and go. */
-interface Counter {
-  matches(pod: PodInfo): boolean;
-  perNode: Map<string, number>;
-  used: number;
+type Matches = (pod: PodInfo) => boolean;
+
+/** Values of topology labels, over the nodes that have all of the keys. */
+export interface Domains {
+  values: ReadonlyMap<string, ReadonlySet<string>>;
+  /** No node has one of the keys without the others. */
+  uniform: boolean;
 }
-
-/** Interests that nobody asked for in so many scheduled Pods are forgotten. */
-const FORGET_AFTER = 2000;
 
 export interface ClusterView {
   /** In a stable order. */
   readonly nodes: readonly NodeInfo[];
+  readonly volumes: Volumes;
   node(name: string): NodeInfo | undefined;
-  /** Nodes with Pods that have affinity terms of their own. */
-  readonly nodesWithAffinity: ReadonlySet<NodeInfo>;
   namespaceLabels(namespace: string): Record<string, string> | undefined;
   /** Pods per node that match; `id` names the interest: same id, same matches. */
-  count(id: string, matches: (pod: PodInfo) => boolean): ReadonlyMap<string, number>;
+  count(id: string, matches: Matches): ReadonlyMap<string, number>;
+  /** The same per value of a node label. */
+  countBy(id: string, topologyKey: string, matches: Matches): ReadonlyMap<string, number>;
+  /** Pods per node that one controller made. */
+  siblings(owner: string): ReadonlyMap<string, number> | undefined;
+  /** Affinity terms of Pods on nodes. */
+  wishes(kind: WishKind): Iterable<Wish>;
+  readonly hasWishes: boolean;
+  domainsOf(topologyKeys: readonly string[]): Domains;
 }
 
 export class ClusterCache implements ClusterView {
+  readonly volumes = new Volumes();
   readonly #nodes = new Map<string, NodeInfo>();
   #list: NodeInfo[] | undefined;
   /** Where each Pod that counts is: uid → node name. Its node may not be known (yet). */
   readonly #places = new Map<string, { node: string; pod: PodInfo; assumed: boolean }>();
+  /** Pods of nodes that are not known. */
+  readonly #strays = new Map<string, Map<string, PodInfo>>();
   readonly #namespaces = new Map<string, Record<string, string>>();
-  readonly #counters = new Map<string, Counter>();
-  readonly nodesWithAffinity = new Set<NodeInfo>();
-  #clock = 0;
+  readonly #counters = new Counters();
+  /** Pods for which room was made on a node, and that wait until it is free. */
+  readonly #nominated = new Map<string, { node: string; pod: PodInfo }>();
+  readonly #nominatedOn = new Map<string, Set<string>>();
+  readonly #domains = new Map<string, Domains>();
 
   get nodes(): readonly NodeInfo[] {
     this.#list ??= [...this.#nodes.values()];
     return this.#list;
+  }
+
+  get hasWishes(): boolean {
+    return this.#counters.hasWishes;
   }
 
   node(name: string): NodeInfo | undefined {
@@ -50,28 +68,83 @@ export class ClusterCache implements ClusterView {
     return this.#namespaces.get(namespace);
   }
 
+  wishes(kind: WishKind): Iterable<Wish> {
+    return this.#counters.wishes(kind);
+  }
+
+  siblings(owner: string): ReadonlyMap<string, number> | undefined {
+    return this.#counters.siblings(owner);
+  }
+
+  count(id: string, matches: Matches): ReadonlyMap<string, number> {
+    return this.#counters.count(id, matches, () => this.#places.values());
+  }
+
+  countBy(id: string, topologyKey: string, matches: Matches): ReadonlyMap<string, number> {
+    return this.#counters.countBy(
+      id,
+      topologyKey,
+      matches,
+      () => this.#places.values(),
+      (node) => this.#nodes.get(node)?.labels,
+    );
+  }
+
+  domainsOf(topologyKeys: readonly string[]): Domains {
+    const id = topologyKeys.join(" ");
+    let known = this.#domains.get(id);
+    if (!known) {
+      const values = new Map(topologyKeys.map((key) => [key, new Set<string>()]));
+      let uniform = true;
+      for (const { labels } of this.nodes) {
+        const having = topologyKeys.filter((key) => labels[key] !== undefined).length;
+        if (having > 0 && having < topologyKeys.length) uniform = false;
+        if (having < topologyKeys.length) continue;
+        for (const [key, set] of values) set.add(labels[key] as string);
+      }
+      this.#domains.set(id, (known = { values, uniform }));
+    }
+    return known;
+  }
+
   setNamespace({ metadata }: Namespace): void {
-    this.#namespaces.set(metadata.name ?? "", metadata.labels ?? {});
+    const { name = "", labels = {} } = metadata;
+    const known = this.#namespaces.get(name);
+    this.#namespaces.set(name, labels);
     // Interests may choose namespaces by label.
-    this.#counters.clear();
+    if (JSON.stringify(known ?? {}) !== JSON.stringify(labels)) this.#counters.forget();
   }
 
   setNode(node: Node): void {
     const name = node.metadata.name ?? "";
     const known = this.#nodes.get(name);
-    if (known) return known.setNode(node);
+    if (known) {
+      const same = JSON.stringify(known.labels) === JSON.stringify(node.metadata.labels ?? {});
+      if (same) return known.setNode(node);
+      this.#counters.changeNode(known.pods.values(), known, -1);
+      known.setNode(node);
+      this.#counters.changeNode(known.pods.values(), known, 1);
+      this.#domains.clear();
+      return undefined;
+    }
     const info = new NodeInfo(node);
     this.#nodes.set(name, info);
     this.#list = undefined;
-    for (const place of this.#places.values()) if (place.node === name) info.add(place.pod);
-    this.#noteAffinity(info);
+    this.#domains.clear();
+    for (const pod of this.#strays.get(name)?.values() ?? []) info.add(pod);
+    this.#strays.delete(name);
+    this.#counters.changeNode(info.pods.values(), info, 1);
+    return undefined;
   }
 
   removeNode(name: string): void {
     const info = this.#nodes.get(name);
-    if (info) this.nodesWithAffinity.delete(info);
+    if (!info) return;
+    this.#counters.changeNode(info.pods.values(), info, -1);
+    if (info.pods.size > 0) this.#strays.set(name, new Map(info.pods));
     this.#nodes.delete(name);
     this.#list = undefined;
+    this.#domains.clear();
   }
 
   /** A Pod as the API shows it: bound ones count until they end. */
@@ -82,9 +155,14 @@ export class ClusterCache implements ClusterView {
     if (isTerminated(pod)) return this.removePod(uid);
     // Bound by us a moment ago, and the API has not told yet.
     if (!nodeName) return undefined;
-    if (place && !place.assumed && place.node === nodeName && sameForScheduling(place.pod.pod, pod)) return undefined;
+    if (place && place.node === nodeName && sameForScheduling(place.pod.pod, pod)) {
+      place.assumed = false;
+      place.pod.pod = pod;
+      return undefined;
+    }
     if (place) this.#take(uid);
     this.#place(new PodInfo(pod), nodeName, false);
+    return undefined;
   }
 
   removePod(uid: string): void {
@@ -113,25 +191,46 @@ export class ClusterCache implements ClusterView {
     return () => this.#place(place.pod, place.node, place.assumed);
   }
 
-  count(id: string, matches: (pod: PodInfo) => boolean): ReadonlyMap<string, number> {
-    this.#clock += 1;
-    let counter = this.#counters.get(id);
-    if (!counter) {
-      counter = { matches, perNode: new Map(), used: this.#clock };
-      for (const { node, pod } of this.#places.values()) countIn(counter, pod, node, 1);
-      this.#counters.set(id, counter);
-      for (const [old, { used }] of this.#counters) if (this.#clock - used > FORGET_AFTER) this.#counters.delete(old);
+  /** Runs with these Pods on the node, as if they were bound there. */
+  withPods<T>(pods: readonly PodInfo[], node: string, run: () => T): T {
+    for (const pod of pods) this.#place(pod, node, true);
+    try {
+      return run();
+    } finally {
+      for (const { uid } of pods) this.#take(uid);
     }
-    counter.used = this.#clock;
-    return counter.perNode;
+  }
+
+  /** Room on the node is kept for the Pod; undefined: no longer. */
+  nominate(pod: PodInfo, node: string | undefined): void {
+    const old = this.#nominated.get(pod.uid);
+    if (old) {
+      const on = this.#nominatedOn.get(old.node);
+      on?.delete(pod.uid);
+      if (on?.size === 0) this.#nominatedOn.delete(old.node);
+      this.#nominated.delete(pod.uid);
+    }
+    if (node === undefined) return;
+    this.#nominated.set(pod.uid, { node, pod });
+    const on = this.#nominatedOn.get(node) ?? new Set();
+    this.#nominatedOn.set(node, on.add(pod.uid));
+  }
+
+  nomination(uid: string): string | undefined {
+    return this.#nominated.get(uid)?.node;
+  }
+
+  nominatedOn(node: string): PodInfo[] {
+    const uids = this.#nominatedOn.get(node);
+    return uids ? [...uids].map((uid) => (this.#nominated.get(uid) as { pod: PodInfo }).pod) : [];
   }
 
   #place(pod: PodInfo, node: string, assumed: boolean): void {
     this.#places.set(pod.uid, { node, pod, assumed });
     const info = this.#nodes.get(node);
-    info?.add(pod);
-    if (info) this.#noteAffinity(info);
-    for (const counter of this.#counters.values()) countIn(counter, pod, node, 1);
+    if (info) info.add(pod);
+    else this.#strays.set(node, (this.#strays.get(node) ?? new Map<string, PodInfo>()).set(pod.uid, pod));
+    this.#counters.change(pod, node, info, 1);
   }
 
   #take(uid: string): void {
@@ -140,30 +239,21 @@ export class ClusterCache implements ClusterView {
     this.#places.delete(uid);
     const info = this.#nodes.get(place.node);
     info?.remove(uid);
-    if (info) this.#noteAffinity(info);
-    for (const counter of this.#counters.values()) countIn(counter, place.pod, place.node, -1);
-  }
-
-  #noteAffinity(info: NodeInfo): void {
-    if (info.withAffinity.size > 0) this.nodesWithAffinity.add(info);
-    else this.nodesWithAffinity.delete(info);
+    const strays = this.#strays.get(place.node);
+    strays?.delete(uid);
+    if (strays?.size === 0) this.#strays.delete(place.node);
+    this.#counters.change(place.pod, place.node, info, -1);
   }
 }
 
-function countIn(counter: Counter, pod: PodInfo, node: string, by: number): void {
-  if (!counter.matches(pod)) return;
-  const count = (counter.perNode.get(node) ?? 0) + by;
-  if (count > 0) counter.perNode.set(node, count);
-  else counter.perNode.delete(node);
-}
-
-/** Most updates of a running Pod are of its status, which changes nothing here. */
+/** Most updates of a running Pod are of its status, which changes nothing here; nor does our own binding. */
 function sameForScheduling(a: Pod, b: Pod): boolean {
+  const { generation } = a.metadata;
+  const expected = generation === undefined ? undefined : generation + (a.spec?.nodeName ? 0 : 1);
   return (
-    a.metadata.generation === b.metadata.generation &&
-    a.spec?.nodeName === b.spec?.nodeName &&
+    b.metadata.generation === expected &&
     (a.metadata.deletionTimestamp === undefined) === (b.metadata.deletionTimestamp === undefined) &&
     JSON.stringify(a.metadata.labels) === JSON.stringify(b.metadata.labels) &&
-    (a.metadata.generation !== undefined || JSON.stringify(a.spec) === JSON.stringify(b.spec))
+    (expected !== undefined || JSON.stringify(a.spec) === JSON.stringify(b.spec))
   );
 }

@@ -2,6 +2,7 @@
  * What a scheduling plug-in is. For each Pod it prepares once (or says that it has nothing to do with it),
  * and then refuses or scores one node at a time. Names and meanings: Kubernetes' scheduling framework.
  */
+import type { Client } from "../../../common/kube/client.ts";
 import type { Node, Pod } from "../../../common/kube/types.ts";
 import type { ClusterView } from "./cache.ts";
 import type { NodeInfo, PodInfo } from "./model.ts";
@@ -46,6 +47,20 @@ export type ClusterEvent =
   | { type: "pod gone"; pod: Pod }
   | { type: "other"; resource: string };
 
+/** What a plug-in may do between the choice of a node and the binding. */
+export interface BindContext {
+  client: Client;
+  /** Resolves when `done` says so, looked at after every change of storage; rejects with what it throws or too late. */
+  waitUntil(done: () => boolean, milliseconds: number): Promise<void>;
+}
+
+export interface Reservation {
+  /** The Pod is bound, or will not be: what was kept for it is free. */
+  release?(): void;
+  /** Before the Pod is bound; when it rejects the Pod is tried again. */
+  preBind?(context: BindContext): Promise<void>;
+}
+
 export interface Plugin {
   readonly name: string;
   /** Weight of its score among the others. */
@@ -53,6 +68,8 @@ export interface Plugin {
   /** Keeps a Pod out of the queue altogether; the reason is for its condition. */
   preEnqueue?(pod: Pod): string | undefined;
   prepare(pod: PodInfo, cluster: ClusterView): Prepared | undefined;
+  /** The node was chosen: keeps for the Pod what others could take. */
+  reserve?(pod: PodInfo, cluster: ClusterView, node: NodeInfo): Reservation | undefined;
   /** Whether the event may make a node do for a Pod that this plug-in refused. Absent: any event may. */
   mayHelp?(event: ClusterEvent, pod: PodInfo): boolean;
 }

@@ -3,40 +3,60 @@ import type { Client } from "../../../common/kube/client.ts";
 import { systemClock } from "../../../common/kube/clock.ts";
 import type { Clock } from "../../../common/kube/clock.ts";
 import { EventRecorder } from "../../../common/kube/events.ts";
+import type { Informer } from "../../../common/kube/informer.ts";
 import { InformerFactory } from "../../../common/kube/informer.ts";
-import { selectorFromObject } from "../../../common/kube/selector.ts";
+import type { GroupVersionResource, KubeObject } from "../../../common/kube/object.ts";
 import { isStatus } from "../../../common/kube/status.ts";
 import type { Namespace, Node, Pod } from "../../../common/kube/types.ts";
 import { text } from "../controllers/kernel/controller.ts";
 import { kinds } from "../controllers/kernel/kinds.ts";
 import { conditionOf, isTerminated, podRef } from "../controllers/kernel/pods.ts";
+import { becauseOf } from "../explain/cause.ts";
 import { ClusterCache } from "./cache.ts";
 import { Cycle, explain } from "./cycle.ts";
-import type { Refused } from "./cycle.ts";
+import type { NoNode } from "./cycle.ts";
+import { budgetsOf, evict } from "./evict.ts";
 import type { Plugin } from "./framework.ts";
 import { PodInfo } from "./model.ts";
-import { defaultPlugins } from "./plugins/index.ts";
+import { setPodCondition } from "./pod-condition.ts";
 import { decidePreemption } from "./preemption.ts";
-import type { Preemption } from "./preemption.ts";
+import { DEFAULT_SCHEDULER, profileOf } from "./profiles.ts";
+import type { Profile, SchedulerConfiguration } from "./profiles.ts";
 import { SchedulingQueue } from "./queue.ts";
 import type { QueuedPod } from "./queue.ts";
-import { setPodCondition } from "./pod-condition.ts";
+import { reserveAll } from "./reservations.ts";
+import type { Reservations } from "./reservations.ts";
+import { feedStorage } from "./storage-feed.ts";
+import type { StorageFeed } from "./storage-feed.ts";
+import { Waiters } from "./waiters.ts";
 
 export interface SchedulerOptions {
   client: Client;
   /** Shared with the controllers, where they run together; else the scheduler has its own. */
   informers?: InformerFactory;
-  /** Pods whose spec.schedulerName is this are ours. Default "default-scheduler". */
-  name?: string;
+  /** Default: one profile, "default-scheduler", with all plug-ins. */
+  configuration?: SchedulerConfiguration;
+  /** Instead of a configuration's: these for the default scheduler. */
   plugins?: readonly Plugin[];
+  /** Whether the server knows a kind. Default: it does. */
+  served?(gvr: GroupVersionResource): boolean;
   clock?: Clock;
   random?(): number;
   log?(line: string): void;
 }
 
+/** What the scheduler knows at this moment, for whoever explains it. */
+export interface SchedulerView {
+  cluster: ClusterCache;
+  /** undefined: no profile of this scheduler takes the Pod. */
+  profileFor(pod: Pod): Profile | undefined;
+  queued(uid: string): Readonly<QueuedPod> | undefined;
+}
+
 export interface RunningScheduler {
   /** Resolves when it has seen the cluster once and works. */
   ready: Promise<void>;
+  view: SchedulerView;
   stop(): Promise<void>;
 }
 
@@ -47,26 +67,23 @@ const SLICE_MILLIS = 8;
 
 export function startScheduler(options: SchedulerOptions): RunningScheduler {
   const scheduler = new Scheduler(options);
-  return { ready: scheduler.start(), stop: () => scheduler.stop() };
-}
-
-interface Budget {
-  namespace: string;
-  matches(labels: Record<string, string>): boolean;
-  allowed: number;
+  return { ready: scheduler.start(), view: scheduler.view, stop: () => scheduler.stop() };
 }
 
 class Scheduler {
   readonly #options: SchedulerOptions;
-  readonly #name: string;
   readonly #clock: Clock;
-  readonly #plugins: readonly Plugin[];
+  readonly #profiles: ReadonlyMap<string, Profile>;
   readonly #informers: InformerFactory;
   readonly #cache = new ClusterCache();
   readonly #queue: SchedulingQueue;
   readonly #cycle: Cycle;
-  readonly #events: EventRecorder;
+  readonly #recorders = new Map<string, EventRecorder>();
   readonly #removeHandlers: (() => void)[] = [];
+  readonly #waiters: Waiters;
+  readonly view: SchedulerView;
+  #storage: StorageFeed | undefined;
+  #budgets: Informer | undefined;
   #bindings = 0;
   #working = false;
   #ready = false;
@@ -74,29 +91,47 @@ class Scheduler {
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
-    this.#name = options.name ?? "default-scheduler";
     this.#clock = options.clock ?? systemClock;
-    this.#plugins = options.plugins ?? defaultPlugins;
+    const { configuration } = options;
+    const profiles = configuration?.profiles ?? [profileOf(DEFAULT_SCHEDULER, options.plugins)];
+    this.#profiles = new Map(profiles.map((profile) => [profile.schedulerName, profile]));
     this.#informers =
       options.informers ??
       new InformerFactory(options.client, {
         clock: this.#clock,
         failed: (gvr, error) => this.#log(`informer of ${gvr.resource}: ${text(error)}`),
       });
-    this.#queue = new SchedulingQueue(this.#plugins, this.#clock, () => this.#wake());
-    this.#cycle = new Cycle(this.#plugins, options.random ?? Math.random);
-    this.#events = new EventRecorder(options.client, {
-      source: { component: this.#name },
-      clock: this.#clock,
-      failed: (error) => this.#log(`an event was not written: ${text(error)}`),
+    const pluginOf = (pod: PodInfo, name: string): Plugin | undefined =>
+      this.#profileFor(pod.pod)?.plugins.find((plugin) => plugin.name === name);
+    this.#queue = new SchedulingQueue(pluginOf, this.#clock, () => this.#wake(), {
+      firstMillis: (configuration?.podInitialBackoffSeconds ?? 1) * 1000,
+      maxMillis: (configuration?.podMaxBackoffSeconds ?? 10) * 1000,
     });
+    this.#cycle = new Cycle(options.random ?? Math.random);
+    this.#waiters = new Waiters(this.#clock);
+    this.view = {
+      cluster: this.#cache,
+      profileFor: (pod) => this.#profileFor(pod),
+      queued: (uid) => this.#queue.get(uid),
+    };
   }
 
   async start(): Promise<void> {
     const nodes = this.#informers.for<Node>(kinds.nodes);
     const pods = this.#informers.for<Pod>(kinds.pods);
     const namespaces = this.#informers.for<Namespace>(kinds.namespaces);
+    this.#budgets = this.#informers.for<KubeObject>(kinds.podDisruptionBudgets);
+    this.#storage = feedStorage({
+      informers: this.#informers,
+      volumes: this.#cache.volumes,
+      served: this.#options.served ?? (() => true),
+      changed: (resource) => {
+        this.#queue.happened({ type: "other", resource });
+        this.#waiters.look();
+      },
+    });
     this.#removeHandlers.push(
+      () => this.#storage?.stop(),
       namespaces.addHandler({
         add: (one) => this.#cache.setNamespace(one),
         update: (one) => this.#cache.setNamespace(one),
@@ -120,7 +155,8 @@ class Scheduler {
       }),
     );
     this.#informers.start();
-    await Promise.all([nodes.synced, pods.synced, namespaces.synced]);
+    const all = [nodes.synced, pods.synced, namespaces.synced, this.#budgets.synced, this.#storage.synced];
+    await Promise.all(all);
     this.#ready = true;
     this.#wake();
   }
@@ -128,6 +164,7 @@ class Scheduler {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#queue.stop();
+    this.#waiters.stop();
     for (const remove of this.#removeHandlers) remove();
     if (!this.#options.informers) await this.#informers.stop();
   }
@@ -136,9 +173,30 @@ class Scheduler {
     this.#options.log?.(`scheduler: ${line}`);
   }
 
+  #profileFor({ spec }: Pod): Profile | undefined {
+    return this.#profiles.get(spec?.schedulerName || DEFAULT_SCHEDULER);
+  }
+
+  /** Events come from the profile that speaks. */
+  #eventsOf({ spec }: Pod): EventRecorder {
+    const component = spec?.schedulerName || DEFAULT_SCHEDULER;
+    let recorder = this.#recorders.get(component);
+    if (!recorder) {
+      recorder = new EventRecorder(this.#options.client, {
+        source: { component },
+        clock: this.#clock,
+        failed: (error) => this.#log(`an event was not written: ${text(error)}`),
+      });
+      this.#recorders.set(component, recorder);
+    }
+    return recorder;
+  }
+
   #podChanged(pod: Pod, old: Pod | undefined): void {
     const uid = pod.metadata.uid ?? "";
     if (pod.spec?.nodeName || isTerminated(pod)) {
+      const waiting = this.#queue.get(uid);
+      if (waiting) this.#cache.nominate(waiting.info, undefined);
       this.#queue.remove(uid);
       const wasThere = old !== undefined && Boolean(old.spec?.nodeName) && !isTerminated(old);
       if (isTerminated(pod)) {
@@ -150,13 +208,20 @@ class Scheduler {
       if (!wasThere || old?.metadata.labels !== pod.metadata.labels) this.#queue.happened({ type: "pod placed", pod });
       return;
     }
-    if (pod.spec?.schedulerName !== undefined && pod.spec.schedulerName !== this.#name) return;
+    if (!this.#profileFor(pod)) return;
     // Bound already: the API's own word of it is on its way.
     if (this.#cache.isPlaced(uid)) return;
-    if (pod.metadata.deletionTimestamp !== undefined) return this.#queue.remove(uid);
-    const gate = this.#gateOf(pod);
     const known = this.#queue.get(uid);
-    this.#queue.put(new PodInfo(pod), gate);
+    if (pod.metadata.deletionTimestamp !== undefined) {
+      if (known) this.#cache.nominate(known.info, undefined);
+      return this.#queue.remove(uid);
+    }
+    const gate = this.#gateOf(pod);
+    const info = new PodInfo(pod);
+    const nominated = pod.status?.nominatedNodeName;
+    // After a restart only the API remembers for whom room was made.
+    if (nominated && !known) this.#cache.nominate(info, nominated);
+    this.#queue.put(info, gate);
     if (gate !== undefined && conditionOf(pod, "PodScheduled")?.reason !== "SchedulingGated")
       void this.#setCondition(pod, "SchedulingGated", gate);
     if (
@@ -169,7 +234,7 @@ class Scheduler {
   }
 
   #gateOf(pod: Pod): string | undefined {
-    for (const plugin of this.#plugins) {
+    for (const plugin of this.#profileFor(pod)?.plugins ?? []) {
       const gate = plugin.preEnqueue?.(pod);
       if (gate !== undefined) return gate;
     }
@@ -178,6 +243,8 @@ class Scheduler {
 
   #podGone(pod: Pod): void {
     const uid = pod.metadata.uid ?? "";
+    const waiting = this.#queue.get(uid);
+    if (waiting) this.#cache.nominate(waiting.info, undefined);
     this.#queue.remove(uid);
     this.#cache.removePod(uid);
     if (pod.spec?.nodeName && !isTerminated(pod)) this.#queue.happened({ type: "pod gone", pod });
@@ -206,14 +273,18 @@ class Scheduler {
 
   #schedule(queued: QueuedPod): void {
     const { info } = queued;
+    const profile = this.#profileFor(info.pod);
+    if (!profile) return this.#queue.done(queued);
     try {
-      const verdict = this.#cycle.decide(info, this.#cache);
+      const verdict = this.#cycle.decide(info, this.#cache, profile);
       if ("node" in verdict) {
+        const reservations = reserveAll(profile.plugins, info, this.#cache, verdict.node);
         this.#cache.assume(info, verdict.node);
-        void this.#bind(queued, verdict.node);
+        this.#cache.nominate(info, undefined);
+        void becauseOf(info.pod, () => this.#bind(queued, verdict.node, reservations));
         return;
       }
-      const outcome = this.#refused(queued, verdict);
+      const outcome = becauseOf(info.pod, () => this.#refused(queued, verdict, profile));
       this.#queue.failed(queued, outcome.refusedBy);
     } catch (error) {
       this.#log(`${info.key}: ${text(error)}`);
@@ -222,77 +293,65 @@ class Scheduler {
   }
 
   /** Tells why, and makes room if that is possible. */
-  #refused(
-    { info }: QueuedPod,
-    verdict: { why: Map<string, Refused>; all?: Refused },
-  ): { refusedBy: ReadonlySet<string> } {
+  #refused({ info }: QueuedPod, verdict: NoNode, profile: Profile): { refusedBy: ReadonlySet<string> } {
     const { nodes } = this.#cache;
     const refusedBy = new Set(
       [...(verdict.all ? [verdict.all] : []), ...verdict.why.values()].map(({ plugin }) => plugin),
     );
     let preemption: string | undefined;
-    let nominated: string | undefined;
-    if (nodes.length > 0) {
+    // What was nominated stays so while its victims are on their way out.
+    let nominated = this.#cache.nomination(info.uid);
+    if (nodes.length > 0 && profile.preemption) {
       const decided = decidePreemption({
         pod: info,
         cluster: this.#cache,
-        plugins: this.#plugins,
-        why: verdict.why,
-        violates: (victims) => this.#violations(victims),
+        plugins: profile.plugins,
+        verdict,
+        budgets: budgetsOf(this.#budgets?.values() ?? []),
       });
       if ("preemption" in decided) {
         nominated = decided.preemption.node;
-        void this.#preempt(info, decided.preemption);
-      } else preemption = decided.message;
+        this.#giveWay(info, nominated);
+        void evict(info, decided.preemption, {
+          client: this.#options.client,
+          clock: this.#clock,
+          events: this.#eventsOf(info.pod),
+          schedulerName: profile.schedulerName,
+          failed: (victim, error) => this.#log(`preempting ${victim.key}: ${text(error)}`),
+        });
+      } else {
+        preemption = decided.message;
+        if (!preemption.includes("terminating pod")) nominated = undefined;
+      }
     }
+    this.#cache.nominate(info, nominated);
     const message = explain(verdict, nodes.length, preemption);
-    this.#events.record(info.pod, "Warning", "FailedScheduling", message);
-    void this.#setCondition(info.pod, "Unschedulable", message, nominated);
+    this.#eventsOf(info.pod).record(info.pod, "Warning", "FailedScheduling", message);
+    void this.#setCondition(info.pod, "Unschedulable", message, nominated ?? null);
     return { refusedBy };
   }
 
-  async #preempt(pod: PodInfo, { node, victims }: Preemption): Promise<void> {
-    for (const victim of victims) {
-      if (victim.pod.metadata.deletionTimestamp !== undefined) continue;
-      try {
-        await setPodCondition(this.#options.client, this.#clock, victim.pod, {
-          type: "DisruptionTarget",
-          status: "True",
-          reason: "PreemptionByScheduler",
-          message: `${this.#name}: preempting to accommodate a higher priority pod`,
-        });
-        await this.#options.client.delete(podRef(victim.pod), { preconditions: { uid: victim.uid } });
-        this.#events.record(victim.pod, "Normal", "Preempted", `Preempted by pod ${pod.uid} on node ${node}`);
-      } catch (error) {
-        if (!isStatus(error, "NotFound", "Conflict")) this.#log(`preempting ${victim.key}: ${text(error)}`);
-      }
+  /** Lower ones for which the same room was kept look for another place. */
+  #giveWay(pod: PodInfo, node: string): void {
+    for (const other of this.#cache.nominatedOn(node)) {
+      if (other.uid === pod.uid || other.priority >= pod.priority) continue;
+      this.#cache.nominate(other, undefined);
+      this.#queue.retry(other.uid);
     }
   }
 
-  #violations(victims: readonly PodInfo[]): number {
-    const informer = this.#informers.existing(kinds.podDisruptionBudgets);
-    if (!informer) return 0;
-    const budgets: Budget[] = informer.list().map((budget) => {
-      const selector = selectorFromObject((budget.spec as { selector?: object } | undefined)?.selector);
-      const allowed = (budget.status as { disruptionsAllowed?: number } | undefined)?.disruptionsAllowed ?? 0;
-      return {
-        namespace: budget.metadata.namespace ?? "",
-        matches: (labels) => !selector.empty && selector.matches(labels),
-        allowed,
-      };
-    });
-    let violations = 0;
-    for (const victim of victims) {
-      const mine = budgets.filter(({ namespace, matches }) => namespace === victim.namespace && matches(victim.labels));
-      if (mine.some((budget) => (budget.allowed -= 1) < 0)) violations += 1;
-    }
-    return violations;
-  }
-
-  async #bind(queued: QueuedPod, node: string): Promise<void> {
+  async #bind(queued: QueuedPod, node: string, reservations: Reservations): Promise<void> {
     const { info } = queued;
-    this.#bindings += 1;
+    let counted = false;
     try {
+      if (reservations.preBind) {
+        await reservations.preBind({
+          client: this.#options.client,
+          waitUntil: (done, milliseconds) => this.#waiters.until(done, milliseconds),
+        });
+      }
+      this.#bindings += 1;
+      counted = true;
       const { namespace = "", name = "", uid = "" } = info.pod.metadata;
       await this.#options.client.create(
         { ...podRef(info.pod), subresource: "binding" },
@@ -304,20 +363,26 @@ class Scheduler {
         },
       );
       this.#queue.done(queued);
-      this.#events.record(info.pod, "Normal", "Scheduled", `Successfully assigned ${info.key} to ${node}`);
+      this.#eventsOf(info.pod).record(info.pod, "Normal", "Scheduled", `Successfully assigned ${info.key} to ${node}`);
     } catch (error) {
       this.#cache.forget(info.uid);
       if (isStatus(error, "NotFound")) this.#queue.remove(info.uid);
-      else this.#log(`binding ${info.key} to ${node}: ${text(error)}`);
+      else if (!this.#stopped) this.#log(`binding ${info.key} to ${node}: ${text(error)}`);
       this.#queue.errored(queued);
       this.#queue.happened({ type: "pod gone", pod: info.pod });
     } finally {
-      this.#bindings -= 1;
+      reservations.release();
+      if (counted) this.#bindings -= 1;
       this.#wake();
     }
   }
 
-  async #setCondition(pod: Pod, reason: string, message: string, nominatedNodeName?: string): Promise<void> {
+  async #setCondition(
+    pod: Pod,
+    reason: string,
+    message: string,
+    nominatedNodeName: string | null = null,
+  ): Promise<void> {
     try {
       await setPodCondition(
         this.#options.client,

@@ -26,7 +26,8 @@ export interface HostPort {
 }
 
 export class PodInfo {
-  readonly pod: Pod;
+  /** As it was seen last; the rest is the same for all of its states that count as the same. */
+  pod: Pod;
   readonly key: string;
   readonly uid: string;
   readonly namespace: string;
@@ -39,6 +40,9 @@ export class PodInfo {
   readonly antiAffinity: readonly AffinityTerm[];
   readonly preferredAffinity: readonly AffinityTerm[];
   readonly preferredAntiAffinity: readonly AffinityTerm[];
+  readonly hasAffinity: boolean;
+  /** Names of the PersistentVolumeClaims it uses, those of its ephemeral volumes included. */
+  readonly claims: readonly string[];
   /** uid of the controller that made it, for spreading siblings. */
   readonly owner: string | undefined;
 
@@ -59,17 +63,14 @@ export class PodInfo {
     this.antiAffinity = terms(podAntiAffinity?.requiredDuringSchedulingIgnoredDuringExecution, this);
     this.preferredAffinity = weighted(podAffinity?.preferredDuringSchedulingIgnoredDuringExecution, this);
     this.preferredAntiAffinity = weighted(podAntiAffinity?.preferredDuringSchedulingIgnoredDuringExecution, this);
-    this.owner = metadata.ownerReferences?.find(({ controller }) => controller)?.uid;
-  }
-
-  get hasAffinity(): boolean {
-    return (
+    this.hasAffinity =
       this.affinity.length +
         this.antiAffinity.length +
         this.preferredAffinity.length +
         this.preferredAntiAffinity.length >
-      0
-    );
+      0;
+    this.claims = claimsOf(pod);
+    this.owner = metadata.ownerReferences?.find(({ controller }) => controller)?.uid;
   }
 }
 
@@ -135,6 +136,12 @@ export function matchesTerm(
   return inNamespace && of.selector.matches(pod.labels);
 }
 
+function claimsOf(pod: Pod): string[] {
+  return (pod.spec?.volumes ?? []).flatMap(({ name, persistentVolumeClaim, ephemeral }) =>
+    persistentVolumeClaim ? [persistentVolumeClaim.claimName] : ephemeral ? [`${pod.metadata.name}-${name}`] : [],
+  );
+}
+
 function hostPortsOf(pod: Pod): HostPort[] {
   const ports: HostPort[] = [];
   const sidecars = (pod.spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always");
@@ -164,10 +171,6 @@ export class NodeInfo {
   readonly pods = new Map<string, PodInfo>();
   readonly requested: Amounts = {};
   readonly scoringRequested: Amounts = {};
-  /** Pods by the uid of their controller. */
-  readonly siblings = new Map<string, number>();
-  /** Those with any term of Pod affinity or anti-affinity. */
-  readonly withAffinity = new Map<string, PodInfo>();
 
   constructor(node: Node) {
     this.name = node.metadata.name ?? "";
@@ -215,13 +218,5 @@ export class NodeInfo {
   #count(pod: PodInfo, sign: 1 | -1): void {
     addTo(this.requested, pod.requests, sign);
     addTo(this.scoringRequested, pod.scoringRequests, sign);
-    if (pod.owner !== undefined) {
-      const count = (this.siblings.get(pod.owner) ?? 0) + sign;
-      if (count > 0) this.siblings.set(pod.owner, count);
-      else this.siblings.delete(pod.owner);
-    }
-    if (!pod.hasAffinity) return;
-    if (sign > 0) this.withAffinity.set(pod.uid, pod);
-    else this.withAffinity.delete(pod.uid);
   }
 }

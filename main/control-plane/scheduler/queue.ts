@@ -26,13 +26,21 @@ export interface QueuedPod {
   tried: number;
 }
 
-const BACKOFF = { firstMillis: 1000, maxMillis: 10_000 };
+export interface QueueBackoff {
+  firstMillis: number;
+  maxMillis: number;
+}
+
+const BACKOFF: QueueBackoff = { firstMillis: 1000, maxMillis: 10_000 };
 const STALE_MILLIS = 300_000;
 const STALE_CHECK_MILLIS = 30_000;
+/** More events than these during one cycle are not looked at one by one: any of them may help. */
+const MOST_EVENTS = 1000;
 
 export class SchedulingQueue {
   readonly #clock: Clock;
-  readonly #plugins: ReadonlyMap<string, Plugin>;
+  readonly #pluginOf: (pod: PodInfo, name: string) => Plugin | undefined;
+  readonly #backoff: QueueBackoff;
   readonly #pods = new Map<string, QueuedPod>();
   readonly #active = new Heap<QueuedPod>(
     (a, b) =>
@@ -44,15 +52,22 @@ export class SchedulingQueue {
   readonly #wake: () => void;
   #order = 0;
   #stale: Timer | undefined;
-  /** Events since the Pod in the cycle was taken: it may have missed them. */
+  /** Events since the first of the Pods in a cycle was taken: they may have missed them. */
   #events: ClusterEvent[] = [];
+  #missedMany = false;
   #inCycle = 0;
 
-  /** `wake` is called when there may be something to take. */
-  constructor(plugins: readonly Plugin[], clock: Clock, wake: () => void) {
-    this.#plugins = new Map(plugins.map((plugin) => [plugin.name, plugin]));
+  /** `wake` is called when there may be something to take; `pluginOf` finds a Pod's plug-in by name. */
+  constructor(
+    pluginOf: (pod: PodInfo, name: string) => Plugin | undefined,
+    clock: Clock,
+    wake: () => void,
+    backoff: QueueBackoff = BACKOFF,
+  ) {
+    this.#pluginOf = pluginOf;
     this.#clock = clock;
     this.#wake = wake;
+    this.#backoff = backoff;
   }
 
   get size(): number {
@@ -120,6 +135,7 @@ export class SchedulingQueue {
   /** No node was found; what happened meanwhile may already help. */
   failed(pod: QueuedPod, refusedBy: ReadonlySet<string>): void {
     const missed = this.#events;
+    const missedMany = this.#missedMany;
     this.#endCycle();
     if (this.#pods.get(pod.info.uid) !== pod) return;
     pod.attempts += 1;
@@ -128,7 +144,7 @@ export class SchedulingQueue {
     pod.state = "unschedulable";
     this.#waiting.add(pod);
     this.#watchStale();
-    if (missed.some((event) => this.#mayHelp(pod, event))) this.#wakeUp(pod);
+    if (missedMany || missed.some((event) => this.#mayHelp(pod, event))) this.#wakeUp(pod);
   }
 
   /** An error, not a refusal: tried again after the usual wait. */
@@ -141,7 +157,13 @@ export class SchedulingQueue {
   }
 
   happened(event: ClusterEvent): void {
-    if (this.#inCycle > 0) this.#events.push(event);
+    if (this.#inCycle > 0 && !this.#missedMany) {
+      this.#events.push(event);
+      if (this.#events.length > MOST_EVENTS) {
+        this.#missedMany = true;
+        this.#events = [];
+      }
+    }
     if (this.#waiting.size === 0) return;
     for (const pod of this.#waiting) if (this.#mayHelp(pod, event)) this.#wakeUp(pod);
   }
@@ -154,13 +176,15 @@ export class SchedulingQueue {
 
   #endCycle(): void {
     this.#inCycle -= 1;
-    if (this.#inCycle === 0) this.#events = [];
+    if (this.#inCycle > 0) return;
+    this.#events = [];
+    this.#missedMany = false;
   }
 
   #mayHelp(pod: QueuedPod, event: ClusterEvent): boolean {
     if (pod.refusedBy.size === 0) return true;
     for (const name of pod.refusedBy) {
-      const hint = this.#plugins.get(name)?.mayHelp;
+      const hint = this.#pluginOf(pod.info, name)?.mayHelp;
       if (!hint || hint(event, pod.info)) return true;
     }
     return false;
@@ -169,7 +193,7 @@ export class SchedulingQueue {
   /** Active when its wait is over, else when it will be. */
   #wakeUp(pod: QueuedPod): void {
     this.#waiting.delete(pod);
-    const left = pod.tried + backoffMillis(BACKOFF, pod.attempts) - this.#clock.monotonic();
+    const left = pod.tried + backoffMillis(this.#backoff, pod.attempts) - this.#clock.monotonic();
     if (left <= 0) return this.#activate(pod);
     pod.state = "backing off";
     const timer = this.#clock.after(left, () => {

@@ -1,45 +1,9 @@
 /** nodeSelector and node affinity: which nodes a Pod needs, and which it likes. */
-import { selectorOf } from "../../../../common/kube/selector.ts";
-import type { Requirement, Selector } from "../../../../common/kube/selector.ts";
 import type { Pod } from "../../../../common/kube/types.ts";
 import { refuseForGood, scaleScores } from "../framework.ts";
 import type { Plugin } from "../framework.ts";
-
-interface RawRequirement {
-  key: string;
-  operator: string;
-  values?: string[];
-}
-
-export interface NodeSelectorTerm {
-  matchExpressions?: RawRequirement[];
-  matchFields?: RawRequirement[];
-}
-
-interface Labelled {
-  name: string;
-  labels: Record<string, string>;
-}
-
-type Match = (node: Labelled) => boolean;
-
-function expressions(raw: RawRequirement[] | undefined): Selector {
-  return selectorOf(
-    (raw ?? []).map(({ key, operator, values = [] }) => ({
-      key,
-      operator: operator as Requirement["operator"],
-      values,
-    })),
-  );
-}
-
-/** A term without any requirement matches no node. */
-export function termMatcher(term: NodeSelectorTerm): Match {
-  const byLabel = expressions(term.matchExpressions);
-  const byField = expressions(term.matchFields);
-  if (byLabel.empty && byField.empty) return () => false;
-  return ({ name, labels }) => byLabel.matches(labels) && byField.matches({ "metadata.name": name });
-}
+import { termMatcher } from "../node-terms.ts";
+import type { NodeMatch, NodeSelectorTerm } from "../node-terms.ts";
 
 interface RawNodeAffinity {
   requiredDuringSchedulingIgnoredDuringExecution?: { nodeSelectorTerms: NodeSelectorTerm[] };
@@ -50,7 +14,7 @@ const affinityOf = (pod: Pod): RawNodeAffinity | undefined =>
   (pod.spec?.affinity as { nodeAffinity?: RawNodeAffinity } | undefined)?.nodeAffinity;
 
 /** Whether a node has what nodeSelector and required node affinity ask for; undefined when they ask for nothing. */
-export function requiredMatcher(pod: Pod): Match | undefined {
+export function requiredMatcher(pod: Pod): NodeMatch | undefined {
   const labels = Object.entries(pod.spec?.nodeSelector ?? {});
   const required = affinityOf(pod)?.requiredDuringSchedulingIgnoredDuringExecution;
   if (labels.length === 0 && !required) return undefined;
@@ -70,35 +34,55 @@ function namedNodes(pod: Pod): ReadonlySet<string> | undefined {
   return names.every((one) => one !== undefined) ? new Set(names.flat()) : undefined;
 }
 
-export const nodeAffinity: Plugin = {
-  name: "NodeAffinity",
-  weight: 2,
-  prepare({ pod }) {
-    const required = requiredMatcher(pod);
-    const preferred = (affinityOf(pod)?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map(
-      ({ weight, preference }) => ({ weight, matches: termMatcher(preference) }),
-    );
-    if (!required && preferred.length === 0) return undefined;
-    const onlyNodes = namedNodes(pod);
-    return {
-      ...(onlyNodes ? { onlyNodes } : {}),
-      ...(required
-        ? {
-            filter: (node) =>
-              required(node) ? undefined : refuseForGood("node(s) didn't match Pod's node affinity/selector"),
-          }
-        : {}),
-      ...(preferred.length > 0
-        ? {
-            score: (node) => preferred.reduce((sum, { weight, matches }) => sum + (matches(node) ? weight : 0), 0),
-            normalize: (scores) => scaleScores(scores),
-          }
-        : {}),
-    };
-  },
-  mayHelp: (event, { pod }) => {
-    if (event.type !== "node added" && event.type !== "node updated") return false;
-    const required = requiredMatcher(pod);
-    return !required || required({ name: event.node.metadata.name ?? "", labels: event.node.metadata.labels ?? {} });
-  },
-};
+export interface NodeAffinityArgs {
+  /** What every Pod of the profile needs besides its own. */
+  addedAffinity?: RawNodeAffinity;
+}
+
+const preferences = (affinity: RawNodeAffinity | undefined) =>
+  (affinity?.preferredDuringSchedulingIgnoredDuringExecution ?? []).map(({ weight, preference }) => ({
+    weight,
+    matches: termMatcher(preference),
+  }));
+
+export function nodeAffinityWith({ addedAffinity }: NodeAffinityArgs): Plugin {
+  const addedTerms = addedAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms.map(termMatcher);
+  const addedPreferences = preferences(addedAffinity);
+  return {
+    name: "NodeAffinity",
+    weight: 2,
+    prepare({ pod }) {
+      const required = requiredMatcher(pod);
+      const preferred = [...preferences(affinityOf(pod)), ...addedPreferences];
+      if (!required && !addedTerms && preferred.length === 0) return undefined;
+      const onlyNodes = namedNodes(pod);
+      return {
+        ...(onlyNodes ? { onlyNodes } : {}),
+        ...(required || addedTerms
+          ? {
+              filter: (node) => {
+                if (addedTerms && !addedTerms.some((matches) => matches(node)))
+                  return refuseForGood("node(s) didn't match scheduler-enforced node affinity");
+                return !required || required(node)
+                  ? undefined
+                  : refuseForGood("node(s) didn't match Pod's node affinity/selector");
+              },
+            }
+          : {}),
+        ...(preferred.length > 0
+          ? {
+              score: (node) => preferred.reduce((sum, { weight, matches }) => sum + (matches(node) ? weight : 0), 0),
+              normalize: (scores) => scaleScores(scores),
+            }
+          : {}),
+      };
+    },
+    mayHelp: (event, { pod }) => {
+      if (event.type !== "node added" && event.type !== "node updated") return false;
+      const required = requiredMatcher(pod);
+      return !required || required({ name: event.node.metadata.name ?? "", labels: event.node.metadata.labels ?? {} });
+    },
+  };
+}
+
+export const nodeAffinity = nodeAffinityWith({});
