@@ -22,7 +22,13 @@ beforeEach(() => {
   reader = new MemoryReader();
   for (const object of bootstrapObjects()) add(object);
   add({ apiVersion: "v1", kind: "ServiceAccount", metadata: { name: "default", namespace: "default" } });
-  chain = builtinChain({ reader, rbac: new RbacAuthorizer(reader) });
+  chain = builtinChain({
+    reader,
+    rbac: new RbacAuthorizer(reader),
+    client: () => {
+      throw new Error("no quota is in these tests");
+    },
+  });
 });
 
 const admin: User = { name: "admin", groups: ["system:masters"] };

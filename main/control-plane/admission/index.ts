@@ -1,4 +1,5 @@
 /** Admission: what is changed or refused on the way in, by plug-ins in the documented order. */
+import type { Client } from "../../../common/kube/client.ts";
 import type { RbacAuthorizer } from "../auth/rbac/authorizer.ts";
 import type { Reader } from "../resources/reader.ts";
 import { defaultIngressClass, defaultStorageClass } from "./defaults.ts";
@@ -7,6 +8,7 @@ import { limitRanger } from "./limit-ranger.ts";
 import { namespaceLifecycle } from "./namespaces.ts";
 import { nodeRestriction, taintNodesByCondition } from "./nodes.ts";
 import { defaultTolerationSeconds, priority } from "./pods.ts";
+import { resourceQuota } from "./resource-quota.ts";
 import { serviceAccounts } from "./service-accounts.ts";
 import type { AdmissionPlugin, AdmissionRequest } from "./types.ts";
 
@@ -16,10 +18,12 @@ export interface ChainOptions {
   reader: Reader;
   /** For the escalation check of roles and bindings. */
   rbac: RbacAuthorizer;
+  /** Writes the status of quotas. Asked for when a request is there, not before. */
+  client(): Client;
 }
 
 /** The built-in plug-ins. The order is the API server's own. */
-export function builtinChain({ reader, rbac }: ChainOptions): AdmissionPlugin[] {
+export function builtinChain({ reader, rbac, client }: ChainOptions): AdmissionPlugin[] {
   return [
     namespaceLifecycle(reader),
     rbacEscalation(reader, rbac),
@@ -31,6 +35,8 @@ export function builtinChain({ reader, rbac }: ChainOptions): AdmissionPlugin[] 
     defaultTolerationSeconds,
     defaultStorageClass(reader),
     defaultIngressClass(reader),
+    // Last: what it charges for should not be refused by another.
+    resourceQuota(reader, client),
   ];
 }
 

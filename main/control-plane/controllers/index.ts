@@ -23,6 +23,7 @@ import { persistentVolumeBinder } from "./persistent-volume/index.ts";
 import { claimProtection, volumeProtection } from "./persistent-volume/protection.ts";
 import { podGarbageController } from "./pod-gc.ts";
 import { replicaSetController, replicationController } from "./replicaset/index.ts";
+import { resourceQuotaController } from "./resource-quota/index.ts";
 import { rootCaController } from "./root-ca.ts";
 import { serviceAccountController } from "./service-account.ts";
 import { statefulSetController } from "./statefulset/index.ts";
@@ -69,6 +70,7 @@ function definitions(options: ControllersOptions): ControllerDefinition[] {
     nodeLifecycleController,
     taintEvictionController,
     podGarbageController,
+    resourceQuotaController,
     persistentVolumeBinder,
     claimProtection,
     volumeProtection,

@@ -27,6 +27,7 @@ export const warmResources: readonly GroupResource[] = [
   "secrets",
   "serviceaccounts",
   "limitranges",
+  "resourcequotas",
   "roles.rbac.authorization.k8s.io",
   "rolebindings.rbac.authorization.k8s.io",
   "clusterroles.rbac.authorization.k8s.io",
