@@ -106,7 +106,9 @@ report("bare HTTPS server", bareRate, "gets/s", `${size} bytes each`);
 
 await load.rate(WARM_UP, (index) => load.send("POST", `${base}/configmaps`, configMap(`warm-${index}`)));
 await load.send("DELETE", `${base}/configmaps`);
+const spent = cpuMillis(child);
 const creates = await load.rate(REQUESTS, (index) => load.send("POST", `${base}/configmaps`, configMap(`cm-${index}`)));
+report("create, processor time", ((cpuMillis(child) - spent) * 1000) / REQUESTS, "µs/req", "all threads of the server");
 const limit = Math.min(bareRate, raw.grouped);
 report(
   "create (durable)",
