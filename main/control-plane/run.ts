@@ -100,7 +100,12 @@ export async function runControlPlane(argv: readonly string[]): Promise<number> 
   try {
     running = await startControlPlane(options);
   } catch (error) {
-    process.stderr.write(`the control plane cannot start: ${(error as Error).message}\n`);
+    const { code, message } = error as NodeJS.ErrnoException;
+    const advice =
+      code === "EADDRINUSE"
+        ? `: something else listens on port ${options.port}; choose another with --port, or 0 for any that is free`
+        : "";
+    process.stderr.write(`the control plane cannot start: ${message}${advice}\n`);
     return 1;
   }
   process.stdout.write("ready\n");
