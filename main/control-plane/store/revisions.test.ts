@@ -198,3 +198,19 @@ test("an index over many values tells nothing before it is whole, and everything
   expect(found.map(({ value }) => new TextDecoder().decode(value)).every((text) => text === "odd")).toBe(true);
   expect(found).toHaveLength(225);
 });
+
+test("a watcher that fails at what it is told ends, and neither the write nor the other watchers notice", async () => {
+  const store = restarted(new SlowJournal());
+  const ended = Promise.withResolvers<Error | undefined>();
+  const seen: StoreEvent[] = [];
+  const fail = (): never => {
+    throw new Error("cannot show this");
+  };
+  store.watch("/", 3, { events: fail, end: ended.resolve });
+  store.watch("/", 3, { events: (batch) => seen.push(...batch), end: () => undefined });
+  await turn();
+  expect(await store.put("/a", bytes("1"), 1)).toMatchObject({ ok: true, revision: 4 });
+  expect((await ended.promise)?.message).toBe("cannot show this");
+  expect(await store.put("/a", bytes("2"), 4)).toMatchObject({ ok: true, revision: 5 });
+  expect(seen.map(({ revision }) => revision)).toEqual([4, 5]);
+});

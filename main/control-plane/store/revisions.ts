@@ -31,7 +31,7 @@ import type {
   WatchSubscription,
   WriteResult,
 } from "./store.ts";
-import { Watchers, tell, wantedBy } from "./watchers.ts";
+import { Watchers, wantedBy } from "./watchers.ts";
 import type { Watcher } from "./watchers.ts";
 import { Window } from "./window.ts";
 
@@ -273,14 +273,14 @@ export class RevisionStore implements Store {
       if (watcher.closed) return;
       // Something of it may have been forgotten before it was read.
       if (watcher.position < this.#compacted) throw new CompactedError(this.#compacted);
-      tell(watcher, wantedBy(watcher, log.map(eventOf)));
+      this.#watchers.tell(watcher, wantedBy(watcher, log.map(eventOf)));
       if (watcher.closed) return;
       watcher.position = log.length < CATCH_UP ? to : (log.at(-1)?.revision ?? to);
     }
     // From here on no other code runs: what is not in the window now will be delivered as it happens.
     const missed = wantedBy(watcher, this.#window.after(watcher.position));
     this.#watchers.makeLive(watcher);
-    tell(watcher, missed);
+    this.#watchers.tell(watcher, missed);
   }
 
   /** What the keys under a prefix that have changed since a past revision held then. */

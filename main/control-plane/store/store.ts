@@ -66,7 +66,8 @@ export class FutureRevisionError extends Error {
 
 /**
  * What a reader wants of a collection, by something its values say: `name` is the question ("spec.nodeName"),
- * `value` the answer wanted, `of` finds the answer in a value. Whoever asks alike must give the same `of`.
+ * `value` the answer wanted, `of` finds the answer in a value. Whoever asks alike must give the same `of`; it
+ * must not throw.
  */
 export interface Topic {
   name: string;
@@ -92,7 +93,7 @@ export interface WatchSubscription {
 }
 
 export interface WatchHandlers {
-  /** Events in revision order; a batch holds one or more whole revisions. Must not throw. */
+  /** Events in revision order; a batch holds one or more whole revisions. What it throws ends the watch. */
   events(batch: StoreEvent[]): void;
   /** Terminal: CompactedError, FutureRevisionError, or the store closed. */
   end(error?: Error): void;

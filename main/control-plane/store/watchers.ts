@@ -88,10 +88,20 @@ export class Watchers {
       }
     }
     for (const [group, wanted] of concerned) {
-      for (const watcher of group.all) tell(watcher, wanted);
+      for (const watcher of group.all) this.tell(watcher, wanted);
       for (const { of, byAnswer } of group.topics.values()) {
-        for (const [watcher, some] of sorted(wanted, of, byAnswer)) tell(watcher, some);
+        for (const [watcher, some] of sorted(wanted, of, byAnswer)) this.tell(watcher, some);
       }
+    }
+  }
+
+  /** One that fails at what it is told ends with it: neither the store nor the others may suffer. */
+  tell(watcher: Watcher, events: StoreEvent[]): void {
+    if (events.length === 0 || watcher.closed) return;
+    try {
+      watcher.handlers.events(events);
+    } catch (error) {
+      this.end(watcher, error instanceof Error ? error : new Error(String(error)));
     }
   }
 }
@@ -127,8 +137,4 @@ export function wantedBy({ prefix, topic }: Watcher, events: readonly StoreEvent
         (current !== undefined && topic.of(current) === topic.value) ||
         (previous !== undefined && topic.of(previous) === topic.value)),
   );
-}
-
-export function tell(watcher: Watcher, events: StoreEvent[]): void {
-  if (events.length > 0 && !watcher.closed) watcher.handlers.events(events);
 }

@@ -3,6 +3,8 @@ import type { KubeObject } from "../../../../common/kube/object.ts";
 import type { FieldProblem } from "../../../../common/kube/codec/json.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
 import type { AdmissionRequest } from "../../admission/types.ts";
+import { currentCause } from "../../explain/cause.ts";
+import type { Observed, Operation } from "../../explain/recorder.ts";
 import type { RequestContext, ResourceDefinition, SubresourceDefinition, User } from "../../resources/definition.ts";
 import type { KeyValue, Store } from "../../store/store.ts";
 import { decodeShared, decodeSlim, servedParts } from "../stored.ts";
@@ -17,6 +19,8 @@ export interface RegistryContext {
   store: Store;
   admission: Admission;
   now(): Date;
+  /** Told of every write once it is durable. */
+  observe?(write: Observed): void;
 }
 
 export interface Target {
@@ -103,6 +107,29 @@ export function admissionRequest(
     ...objects,
     warn,
   };
+}
+
+/** Tells the observer, where there is one, who wrote what and why. */
+export function tellObserver(
+  { observe }: RegistryContext,
+  { definition, subresource, user, fieldManager }: WriteRequest,
+  operation: Operation,
+  { object, old }: { object: KubeObject; old?: KubeObject },
+  revision: number,
+): void {
+  if (!observe) return;
+  const cause = currentCause();
+  observe({
+    operation,
+    resource: definition,
+    ...(subresource ? { subresource: subresource.name } : {}),
+    user: user.name,
+    manager: fieldManager,
+    object,
+    ...(old ? { old } : {}),
+    revision,
+    ...(cause ? { cause } : {}),
+  });
 }
 
 type Named = Pick<ResourceDefinition, "group" | "resource">;

@@ -7,7 +7,7 @@ import { invalidError } from "../../resources/invalid.ts";
 import { validateMetadata } from "../../resources/validation/metadata.ts";
 import { keyOf } from "../catalog.ts";
 import { decodeShared, encodeStored } from "../stored.ts";
-import { admissionRequest, alreadyExists, strategyContext, timestamp } from "./context.ts";
+import { admissionRequest, alreadyExists, strategyContext, tellObserver, timestamp } from "./context.ts";
 import type { Answer, RegistryContext, WriteRequest } from "./context.ts";
 import { trackWrite } from "./managed-fields.ts";
 
@@ -92,6 +92,7 @@ async function createNamed(context: RegistryContext, given: WriteRequest, object
     }
     claim?.commit();
     object.metadata.resourceVersion = String(result.revision);
+    tellObserver(context, request, "created", { object }, result.revision);
     const { item } = result;
     return { ...(item ? { item } : {}), object, created: true };
   } catch (error) {

@@ -3,7 +3,7 @@ import type { KubeObject } from "../../../../common/kube/object.ts";
 import { keyOf, placeOf } from "../catalog.ts";
 import { decodeFresh, encodeStored } from "../stored.ts";
 import { StatusError, isStatus } from "../../../../common/kube/status.ts";
-import { STALE, admissionRequest, conflict, notFound, timestamp, viewOf } from "./context.ts";
+import { STALE, admissionRequest, conflict, notFound, tellObserver, timestamp, viewOf } from "./context.ts";
 import type { RegistryContext, WriteRequest } from "./context.ts";
 import { listObjects } from "./read.ts";
 import type { ListQuery, Page } from "./read.ts";
@@ -59,7 +59,9 @@ export async function deleteObject(
     if (!item) throw notFound(definition, name);
     const old = viewOf(definition, item);
     checkPreconditions(request, body, old);
-    await context.admission.validate(admissionRequest(request, "DELETE", { old }));
+    const asked = admissionRequest(request, "DELETE", { old });
+    await context.admission.mutate(asked);
+    await context.admission.validate(asked);
     const object = decodeFresh(item);
     const change = prepareDelete(request, object, body, context.now());
     const done = await commit(context, request, item, object, change);
@@ -113,6 +115,7 @@ async function commit(
       : await context.store.put(item.key, encodeStored(object), item.modRevision);
   if (!result.ok) return undefined;
   object.metadata.resourceVersion = String(result.revision);
+  tellObserver(context, request, change === "remove" ? "deleted" : "marked for deletion", { object }, result.revision);
   if (change === "remove") definition.strategy.released?.(object);
   return { object: shown(), gone: change === "remove" };
 }

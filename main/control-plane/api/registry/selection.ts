@@ -87,5 +87,13 @@ export function fieldTopic(definition: ResourceDefinition, field: string): Omit<
   if (field === "metadata.name") return { name: field, of: lastPart };
   if (!serials.has(definition)) serials.set(definition, (serial += 1));
   const getter = getterOf(definition, { field, equal: true, value: "" });
-  return { name: `field ${serials.get(definition)} ${field}`, of: (item) => getter(slimViewOf(definition, item)) };
+  const of = (item: KeyValue): string | undefined => {
+    try {
+      return getter(slimViewOf(definition, item));
+    } catch {
+      // An object of a shape that its kind's getter did not expect answers nothing: no write may fail for it.
+      return undefined;
+    }
+  };
+  return { name: `field ${serials.get(definition)} ${field}`, of };
 }

@@ -9,7 +9,7 @@ import { same } from "../../resources/validation/problems.ts";
 import type { KeyValue } from "../../store/store.ts";
 import { keyOf } from "../catalog.ts";
 import { encodeStored } from "../stored.ts";
-import { STALE, admissionRequest, conflict, notFound, strategyContext, viewOf } from "./context.ts";
+import { STALE, admissionRequest, conflict, notFound, strategyContext, tellObserver, viewOf } from "./context.ts";
 import type { Answer, RegistryContext, WriteRequest } from "./context.ts";
 import { createObject, defaults, placeInNamespace } from "./create.ts";
 import { trackWrite } from "./managed-fields.ts";
@@ -123,6 +123,7 @@ async function write(
     }
     claim?.commit();
     object.metadata.resourceVersion = String(result.revision);
+    tellObserver(context, request, "changed", { object, old }, result.revision);
     return { ...(result.item ? { item: result.item } : {}), object, created: false };
   } catch (error) {
     claim?.rollback();
@@ -141,6 +142,7 @@ async function removeInstead(
   if (!result.ok) return undefined;
   request.definition.strategy.released?.(object);
   object.metadata.resourceVersion = String(result.revision);
+  tellObserver(context, request, "deleted", { object }, result.revision);
   return { object, created: false };
 }
 
