@@ -43,6 +43,9 @@ export function createObjectReader(client: Client): ObjectReader {
   }
 
   return {
+    forget(namespace) {
+      for (const key of reads.keys()) if (key.split("/")[1] === namespace) reads.delete(key);
+    },
     configMap: (namespace, name) => read<ConfigMap>("configmaps", namespace, name),
     secret: (namespace, name) => read<Secret>("secrets", namespace, name),
     claim: (namespace, name) => read<PersistentVolumeClaim>("persistentvolumeclaims", namespace, name),

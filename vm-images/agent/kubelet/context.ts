@@ -30,6 +30,8 @@ export interface NodeInfo {
 
 /** Reads of the API that Pods need, each fresh within a few seconds. undefined: there is none. */
 export interface ObjectReader {
+  /** What is read next of this namespace is fresh. */
+  forget(namespace: string): void;
   configMap(namespace: string, name: string): Promise<ConfigMap | undefined>;
   secret(namespace: string, name: string): Promise<Secret | undefined>;
   claim(namespace: string, name: string): Promise<PersistentVolumeClaim | undefined>;

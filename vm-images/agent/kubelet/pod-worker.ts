@@ -60,6 +60,11 @@ export class PodWorker {
   }
 
   update(pod: Pod): void {
+    // Annotating a Pod is the known way to have its volumes brought up to date at once.
+    if (JSON.stringify(pod.metadata.annotations) !== JSON.stringify(this.#pod.metadata.annotations)) {
+      this.#refreshedAt = 0;
+      this.#context.objects.forget(pod.metadata.namespace ?? "");
+    }
     this.#pod = pod;
     this.wake();
   }
