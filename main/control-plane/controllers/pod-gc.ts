@@ -59,7 +59,14 @@ export const podGarbageController: ControllerDefinition = {
   concurrency: 1,
   setup({ client, informers, clock, log }, keys) {
     const nodes = informers.for<Node>(kinds.nodes);
-    const pods = informers.for<Pod>(kinds.pods);
+    // By what makes one a candidate: a large cluster's many others are never looked at.
+    const pods = informers
+      .for<Pod>(kinds.pods)
+      .addIndex("node", ({ spec }) => (spec?.nodeName ? [spec.nodeName] : []))
+      .addIndex("ending", (pod) => [
+        ...(isTerminated(pod) ? ["terminated"] : []),
+        ...(pod.metadata.deletionTimestamp === undefined ? [] : ["terminating"]),
+      ]);
     const missing = new Map<string, number>();
     let timer: Timer | undefined;
 
@@ -88,12 +95,16 @@ export const podGarbageController: ControllerDefinition = {
       stop: () => timer?.cancel(),
       async reconcile() {
         const now = clock.monotonic();
-        const named = new Set<string>();
-        for (const { spec } of pods.values()) if (spec?.nodeName && !nodes.get(spec.nodeName)) named.add(spec.nodeName);
+        const named = new Set(pods.indexValues("node").filter((name) => !nodes.get(name)));
         for (const name of missing.keys()) if (!named.has(name)) missing.delete(name);
         for (const name of named) if (!missing.has(name)) missing.set(name, now);
+        const candidates = new Set([
+          ...[...named].flatMap((name) => pods.byIndex("node", name)),
+          ...pods.byIndex("ending", "terminated"),
+          ...pods.byIndex("ending", "terminating"),
+        ]);
         const garbage = decideGarbage(
-          pods.list(),
+          [...candidates],
           (name) => nodes.get(name),
           (name) => now - (missing.get(name) ?? now),
         );
