@@ -12,6 +12,8 @@ import { deploymentController } from "./deployment/index.ts";
 import { disruptionController } from "./disruption/index.ts";
 import { endpointSliceController, endpointsController } from "./endpoints/index.ts";
 import { garbageCollector } from "./garbage-collector/index.ts";
+import { ingressController } from "./ingress/index.ts";
+import { horizontalPodAutoscaler } from "./horizontal-pod-autoscaler/index.ts";
 import { jobController } from "./job/index.ts";
 import { runController, text } from "./kernel/controller.ts";
 import type { ControllerContext, ControllerDefinition, ResourceInfo } from "./kernel/controller.ts";
@@ -71,10 +73,12 @@ function definitions(options: ControllersOptions): ControllerDefinition[] {
     taintEvictionController,
     podGarbageController,
     resourceQuotaController,
+    horizontalPodAutoscaler,
     persistentVolumeBinder,
     claimProtection,
     volumeProtection,
     volumeProvisioner,
+    ingressController,
     // Last: what the others follow in full it shares with them.
     garbageCollector,
   ];

@@ -34,6 +34,12 @@ export const kinds = {
   leases: v1("coordination.k8s.io", "leases", "Lease"),
   certificateSigningRequests: v1("certificates.k8s.io", "certificatesigningrequests", "CertificateSigningRequest"),
   podDisruptionBudgets: v1("policy", "poddisruptionbudgets", "PodDisruptionBudget"),
+  horizontalPodAutoscalers: {
+    group: "autoscaling",
+    version: "v2",
+    resource: "horizontalpodautoscalers",
+    kind: "HorizontalPodAutoscaler",
+  },
   storageClasses: v1("storage.k8s.io", "storageclasses", "StorageClass"),
   clusterRoles: v1("rbac.authorization.k8s.io", "clusterroles", "ClusterRole"),
 } as const satisfies Record<string, Kind>;
