@@ -5,6 +5,7 @@
 import { join } from "node:path";
 import { StatusError } from "../../common/kube/status.ts";
 import { InformerFactory } from "../../common/kube/informer.ts";
+import type { Pod } from "../../common/kube/types.ts";
 import { Catalog } from "./api/catalog.ts";
 import type { ApiEnvironment } from "./api/environment.ts";
 import { bootstrap } from "./api/bootstrap.ts";
@@ -22,7 +23,10 @@ import { KubeletProxy } from "./api/streaming/kubelet-proxy.ts";
 import { admit, builtinChain, validateAdmission } from "./admission/index.ts";
 import { createAuth } from "./auth/index.ts";
 import { InProcessClient } from "./client/in-process.ts";
+import { CustomResources } from "./custom-resources/controller.ts";
 import { startControllers } from "./controllers/index.ts";
+import { kinds } from "./controllers/kernel/kinds.ts";
+import { createExplain } from "./explain/index.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
 import { metricsDefinitions } from "./metrics-api/index.ts";
 import type { MetricsApi } from "./metrics-api/index.ts";
@@ -79,6 +83,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     openSqliteStore({ directory: options.data }),
   ]);
   const services = new ServiceAllocator();
+  const explain = createExplain();
   const usage: { api?: MetricsApi } = {};
   const catalog = new Catalog([
     ...builtinResources({ services }),
@@ -91,11 +96,19 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const failures: string[] = [];
   const fed = await feedReader(store, catalog, (error) => failures.push(error.message));
   const auth = await createAuth({ reader: fed.reader, serviceAccountKey: pki.serviceAccountKey });
-  const chain = builtinChain({ reader: fed.reader, rbac: auth.rbac, client: () => client });
+  const chain = builtinChain({
+    reader: fed.reader,
+    rbac: auth.rbac,
+    client: () => client,
+    served: catalog,
+    decide: auth.decide,
+    dial: (address, port, signal) => kubelets.connect({ address, port }, signal),
+  });
   const registry: RegistryContext = {
     store,
     admission: { mutate: (request) => admit(chain, request), validate: (request) => validateAdmission(chain, request) },
     now: () => new Date(),
+    observe: (write) => explain.recorder.observe(write),
   };
   const serviceDefinition = catalog.find("", "v1", "services");
   if (serviceDefinition) {
@@ -132,6 +145,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     metrics: new Metrics(),
     checks: new Map([["store", () => failures[0]]]),
   };
+  const customResources = new CustomResources({ client, catalog, log: (text) => log.warn(text) });
+  await customResources.start();
   const server = new ApiServer({ environment, certificate: pki.apiserver, clientAuthority: pki.ca.certificate });
   await indexed;
   const port = await server.listen(options.port, HOST);
@@ -158,7 +173,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     ...(configuration ? { configuration } : {}),
     log: line,
   });
+  explain.attach(scheduler.view, informers.for<Pod>(kinds.pods));
   const parts: { stop(): Promise<void> | void }[] = [
+    customResources,
     controllers,
     scheduler,
     informers,

@@ -19,6 +19,10 @@ export interface AdmissionRequest {
   /** What is stored now: UPDATE and DELETE. */
   old?: KubeObject;
   warn(message: string): void;
+  /** Notes for the audit log; the first value of a key stays. */
+  annotate?(key: string, value: string): void;
+  /** Set by plug-ins that changed the object after others had seen it: the mutating phase then runs once more. */
+  again?: boolean;
 }
 
 /** Refusals are StatusErrors (Forbidden, mostly). */

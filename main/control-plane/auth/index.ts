@@ -24,6 +24,8 @@ export interface AuthOptions {
 export interface Auth {
   authenticator: Authenticator;
   authorizer: Authorizer;
+  /** As the authorizer, without the promise. */
+  decide(user: User, attributes: Attributes): Decision;
   rbac: RbacAuthorizer;
   tokens: ServiceAccountTokens;
 }
@@ -36,14 +38,13 @@ export async function createAuth(options: AuthOptions): Promise<Auth> {
     ...(now ? { now } : {}),
   });
   const rbac = new RbacAuthorizer(reader);
-  const authorizer: Authorizer = {
-    async authorize(user: User, attributes: Attributes): Promise<Decision> {
-      const node = authorizeNode(user, attributes, reader);
-      if (node?.allowed) return node;
-      const decision = rbac.decide(user, attributes);
-      return decision.allowed || !node ? decision : { allowed: false, reason: node.reason };
-    },
+  const decide = (user: User, attributes: Attributes): Decision => {
+    const node = authorizeNode(user, attributes, reader);
+    if (node?.allowed) return node;
+    const decision = rbac.decide(user, attributes);
+    return decision.allowed || !node ? decision : { allowed: false, reason: node.reason };
   };
+  const authorizer: Authorizer = { authorize: async (user, attributes) => decide(user, attributes) };
   const authenticator = createAuthenticator({ reader, tokens, authorizer, ...(now ? { now } : {}) });
-  return { authenticator, authorizer, rbac, tokens };
+  return { authenticator, authorizer, decide, rbac, tokens };
 }

@@ -37,6 +37,15 @@ export const warmResources: readonly GroupResource[] = [
   "ingressclasses.networking.k8s.io",
   "persistentvolumes",
   "persistentvolumeclaims",
+  "runtimeclasses.node.k8s.io",
+  "mutatingwebhookconfigurations.admissionregistration.k8s.io",
+  "validatingwebhookconfigurations.admissionregistration.k8s.io",
+  "mutatingadmissionpolicies.admissionregistration.k8s.io",
+  "mutatingadmissionpolicybindings.admissionregistration.k8s.io",
+  "validatingadmissionpolicies.admissionregistration.k8s.io",
+  "validatingadmissionpolicybindings.admissionregistration.k8s.io",
+  "flowschemas.flowcontrol.apiserver.k8s.io",
+  "prioritylevelconfigurations.flowcontrol.apiserver.k8s.io",
 ];
 
 export function groupResource(gvr: { group: string; resource: string }): GroupResource {

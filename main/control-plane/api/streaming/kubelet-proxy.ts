@@ -5,6 +5,7 @@
  */
 import { request as httpRequest } from "node:http";
 import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from "node:http";
+import { connect as connectDirectly } from "node:net";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { checkServerIdentity, connect as tlsConnect } from "node:tls";
@@ -86,6 +87,17 @@ export class KubeletProxy {
     if (rest.length > 0) client.write(rest);
     if (head.length > 0) upgraded.write(head);
     join(client, upgraded);
+  }
+
+  /** A plain connection to an address of the nodes' network, by the same way. Throws ServiceUnavailable. */
+  async connect(target: KubeletAddress, signal: AbortSignal): Promise<Socket> {
+    const { egress, timeoutMillis = TIMEOUT_MILLIS } = this.options;
+    if (egress !== undefined) return viaEgress(egress, target, timeoutMillis, signal);
+    return new Promise((resolve, reject) => {
+      const socket = connectDirectly({ host: target.address, port: target.port, signal });
+      socket.once("error", reject);
+      socket.once("connect", () => resolve(socket));
+    });
   }
 
   private request(

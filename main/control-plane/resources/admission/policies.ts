@@ -1,6 +1,7 @@
 /** Validating and mutating admission policies and their bindings: checked as they are written, run by admission. */
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import type { StatusCause } from "../../../../common/kube/status.ts";
+import { AUTHORIZER, registerAuthorizer } from "../../cel/functions/authorizer.ts";
 import { CelCompileError, celEnvironment } from "../../cel/environment.ts";
 import { define, shows, showsAge, statusSubresource, table, withStatus } from "../define.ts";
 import type { ResourceDefinition } from "../definition.ts";
@@ -41,15 +42,18 @@ interface Binding extends KubeObject {
 }
 
 /** Everything a policy may speak of; what is not there when it runs is null. */
-const environment = celEnvironment({
-  object: "dyn",
-  oldObject: "dyn",
-  request: "dyn",
-  params: "dyn",
-  namespaceObject: "dyn",
-  variables: "dyn",
-  authorizer: "dyn",
-});
+const environment = celEnvironment(
+  {
+    object: "dyn",
+    oldObject: "dyn",
+    request: "dyn",
+    params: "dyn",
+    namespaceObject: "dyn",
+    variables: "dyn",
+    authorizer: AUTHORIZER,
+  },
+  { extend: registerAuthorizer },
+);
 
 /** Says what is wrong with an expression: required, or not to be compiled. */
 export function checkExpression(problems: Problems, field: string, text: string | undefined, allowed?: string[]): void {

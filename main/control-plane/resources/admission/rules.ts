@@ -2,6 +2,7 @@
 import type { LabelSelectorObject } from "../../../../common/kube/selector.ts";
 import { validateLabelSelector } from "../validation/selectors.ts";
 import type { Problems } from "../validation/problems.ts";
+import { AUTHORIZER, registerAuthorizer } from "../../cel/functions/authorizer.ts";
 import { CelCompileError, celEnvironment } from "../../cel/environment.ts";
 
 interface Rule {
@@ -52,13 +53,16 @@ export function validateMatchResources(problems: Problems, field: string, match:
     problems.add(validateLabelSelector(objectSelector as LabelSelectorObject, `${field}.objectSelector`));
 }
 
-const conditionEnvironment = celEnvironment({
-  object: "dyn",
-  oldObject: "dyn",
-  request: "dyn",
-  params: "dyn",
-  authorizer: "dyn",
-});
+const conditionEnvironment = celEnvironment(
+  {
+    object: "dyn",
+    oldObject: "dyn",
+    request: "dyn",
+    params: "dyn",
+    authorizer: AUTHORIZER,
+  },
+  { extend: registerAuthorizer },
+);
 
 const MOST_CONDITIONS = 64;
 

@@ -1,0 +1,350 @@
+/** Webhooks and policies for real: a HTTPS webhook server of our own, policies in CEL, and kubectl. */
+import { createServer } from "node:https";
+import type { Server } from "node:https";
+import type { AddressInfo } from "node:net";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { createAuthority, createLeaf } from "../../main/control-plane/pki/keys.ts";
+import { TestServer, until } from "./support.ts";
+
+interface Review {
+  request: {
+    uid: string;
+    operation: string;
+    name?: string;
+    dryRun: boolean;
+    kind: { group: string; version: string; kind: string };
+    requestKind: { group: string; version: string; kind: string };
+    object: { metadata: { labels?: Record<string, string>; name: string } } | null;
+    oldObject: object | null;
+  };
+}
+
+let server: TestServer;
+let hook: Server;
+let port = 0;
+let caBundle = "";
+const asked: Review["request"][] = [];
+let answer: (request: Review["request"]) => object = () => ({ allowed: true });
+
+beforeAll(async () => {
+  const ca = await createAuthority("webhook-ca");
+  const { certificate, key } = await createLeaf(ca, {
+    commonName: "webhook",
+    sans: ["127.0.0.1", "hook.default.svc"],
+    usages: ["server auth"],
+    lifetime: 3600,
+  });
+  caBundle = Buffer.from(ca.certificate).toString("base64");
+  hook = createServer({ cert: certificate, key }, (request, response) => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => {
+      const review = JSON.parse(Buffer.concat(chunks).toString()) as Review;
+      asked.push(review.request);
+      const body = answer(review.request);
+      if ("hang" in body) return;
+      response.writeHead(200, { "content-type": "application/json" });
+      response.end(
+        JSON.stringify({
+          apiVersion: "admission.k8s.io/v1",
+          kind: "AdmissionReview",
+          response: { uid: review.request.uid, ...body },
+        }),
+      );
+    });
+  });
+  await new Promise<void>((resolve) => hook.listen(0, "127.0.0.1", resolve));
+  port = (hook.address() as AddressInfo).port;
+  server = await TestServer.start();
+  await until(
+    () => server.kubectl(["get", "serviceaccount", "default"]),
+    ({ code }) => code === 0,
+  );
+});
+afterAll(async () => {
+  hook?.closeAllConnections();
+  hook?.close();
+  await server?.stop();
+});
+
+const apply = (...objects: object[]): Promise<string> =>
+  server.ok("apply -f -", { input: objects.map((object) => JSON.stringify(object)).join("\n---\n") });
+
+interface HookOptions {
+  clientConfig?: object;
+  rules?: object[];
+  [field: string]: unknown;
+}
+
+function webhooks(kind: string, name: string, ...hooks: HookOptions[]): object {
+  return {
+    apiVersion: "admissionregistration.k8s.io/v1",
+    kind,
+    metadata: { name },
+    webhooks: hooks.map((one, at) => ({
+      name: `w${at}.${name}.example.com`,
+      clientConfig: { url: `https://127.0.0.1:${port}/`, caBundle },
+      rules: [
+        { operations: ["CREATE", "UPDATE", "DELETE"], apiGroups: [""], apiVersions: ["v1"], resources: ["configmaps"] },
+      ],
+      admissionReviewVersions: ["v1"],
+      sideEffects: "None",
+      timeoutSeconds: 5,
+      ...one,
+    })),
+  };
+}
+
+const patch = (...operations: object[]): object => ({
+  allowed: true,
+  patchType: "JSONPatch",
+  patch: Buffer.from(JSON.stringify(operations)).toString("base64"),
+});
+
+describe("webhooks", () => {
+  it("refuse with their own words and code, warn, and are shown the whole request", async () => {
+    await apply(
+      webhooks("ValidatingWebhookConfiguration", "checks", {
+        matchConditions: [{ name: "not-calm", expression: "!(object != null && object.metadata.name == 'calm')" }],
+        namespaceSelector: { matchExpressions: [{ key: "free", operator: "DoesNotExist" }] },
+      }),
+    );
+    answer = ({ operation, object }) =>
+      operation === "CREATE" && object?.metadata.name === "bad"
+        ? { allowed: false, status: { code: 418, message: "not in my house" } }
+        : { allowed: true, warnings: ["look twice"] };
+    expect(await server.fails("create configmap bad")).toContain(
+      'admission webhook "w0.checks.example.com" denied the request: not in my house',
+    );
+    expect(await server.ok("create configmap good")).toContain("Warning: look twice");
+    expect(asked.at(-1)).toMatchObject({
+      operation: "CREATE",
+      name: "good",
+      dryRun: false,
+      kind: { group: "", version: "v1", kind: "ConfigMap" },
+      oldObject: null,
+    });
+    await server.ok("create configmap calm");
+    await server.ok("create ns free");
+    await server.ok("label ns free free=yes");
+    await server.ok("create configmap bad -n free");
+    await server.ok("delete configmap good");
+    expect(asked.at(-1)).toMatchObject({ operation: "DELETE", name: "good", object: null, oldObject: {} });
+    await server.ok("delete validatingwebhookconfiguration checks");
+  });
+
+  it("change what is written, one after the other, and again where others changed it after them", async () => {
+    await apply(webhooks("MutatingWebhookConfiguration", "changes", { reinvocationPolicy: "IfNeeded" }, {}));
+    asked.length = 0;
+    answer = ({ object }) => {
+      const labels = object?.metadata.labels;
+      if (!labels) return patch({ op: "add", path: "/metadata/labels", value: { first: "yes" } });
+      if (!labels["second"]) return patch({ op: "add", path: "/metadata/labels/second", value: "yes" });
+      return { allowed: true };
+    };
+    await server.ok("create configmap changed");
+    expect(await server.ok("get configmap changed -o jsonpath={.metadata.labels}")).toBe(
+      '{"first":"yes","second":"yes"}',
+    );
+    expect(asked).toHaveLength(3);
+    await server.ok("create configmap dry --dry-run=server");
+    expect(asked.at(-1)?.dryRun).toBe(true);
+    await server.ok("delete mutatingwebhookconfiguration changes");
+  });
+
+  it("that fail stop the request, or are passed by, as their policy says", async () => {
+    const nobody = { clientConfig: { url: "https://127.0.0.1:1/", caBundle }, failurePolicy: "Fail" };
+    await apply(webhooks("ValidatingWebhookConfiguration", "broken", nobody));
+    expect(await server.fails("create configmap stopped")).toMatch(
+      /Internal error occurred: failed calling webhook "w0.broken.example.com": failed to call webhook: Post "https:\/\/127.0.0.1:1\/\?timeout=5s": dial tcp 127.0.0.1:1: connect: connection refused/,
+    );
+    await apply(webhooks("ValidatingWebhookConfiguration", "broken", { ...nobody, failurePolicy: "Ignore" }));
+    await server.ok("create configmap passed");
+    answer = () => ({ hang: true });
+    await apply(webhooks("ValidatingWebhookConfiguration", "broken", { timeoutSeconds: 1 }));
+    expect(await server.fails("create configmap slow")).toContain("context deadline exceeded");
+    const stranger = { clientConfig: { url: `https://127.0.0.1:${port}/` } };
+    await apply(webhooks("ValidatingWebhookConfiguration", "broken", stranger));
+    expect(await server.fails("create configmap untrusted")).toContain("certificate signed by unknown authority");
+    await server.ok("delete validatingwebhookconfiguration broken");
+  });
+
+  it("are asked about equivalent kinds, and found behind Services", async () => {
+    await apply(
+      {
+        apiVersion: "v1",
+        kind: "Service",
+        metadata: { name: "hook" },
+        spec: { clusterIP: "None", ports: [{ port: 443 }] },
+      },
+      {
+        apiVersion: "discovery.k8s.io/v1",
+        kind: "EndpointSlice",
+        metadata: { name: "hook", labels: { "kubernetes.io/service-name": "hook" } },
+        addressType: "IPv4",
+        endpoints: [{ addresses: ["127.0.0.1"] }],
+        ports: [{ port }],
+      },
+    );
+    answer = () => ({ allowed: false });
+    await apply(
+      webhooks("ValidatingWebhookConfiguration", "served", {
+        clientConfig: { service: { namespace: "default", name: "hook", path: "/x" }, caBundle },
+        rules: [
+          {
+            operations: ["CREATE"],
+            apiGroups: ["autoscaling"],
+            apiVersions: ["v1"],
+            resources: ["horizontalpodautoscalers"],
+          },
+        ],
+      }),
+    );
+    const scaler = {
+      apiVersion: "autoscaling/v2",
+      kind: "HorizontalPodAutoscaler",
+      metadata: { name: "a" },
+      spec: { maxReplicas: 3, scaleTargetRef: { apiVersion: "apps/v1", kind: "Deployment", name: "a" } },
+    };
+    expect(await server.fails("create -f -", { input: JSON.stringify(scaler) })).toContain(
+      'admission webhook "w0.served.example.com" denied the request without explanation',
+    );
+    expect(asked.at(-1)).toMatchObject({
+      kind: { group: "autoscaling", version: "v1" },
+      requestKind: { group: "autoscaling", version: "v2" },
+    });
+    await server.ok("delete validatingwebhookconfiguration served");
+  });
+});
+
+function policy(kind: string, name: string, spec: object, binding: object): object[] {
+  return [
+    {
+      apiVersion: "admissionregistration.k8s.io/v1",
+      kind,
+      metadata: { name },
+      spec: {
+        matchConstraints: {
+          resourceRules: [
+            {
+              apiGroups: ["apps"],
+              apiVersions: ["v1"],
+              operations: ["CREATE", "UPDATE"],
+              resources: ["deployments"],
+            },
+          ],
+        },
+        ...spec,
+      },
+    },
+    {
+      apiVersion: "admissionregistration.k8s.io/v1",
+      kind: `${kind}Binding`,
+      metadata: { name: `${name}-binding` },
+      spec: { policyName: name, ...binding },
+    },
+  ];
+}
+
+describe("policies", () => {
+  it("refuse by expressions with parameters, variables and messages of their own", async () => {
+    await server.ok("create configmap limits --from-literal=most=3");
+    await apply(
+      ...policy(
+        "ValidatingAdmissionPolicy",
+        "replicas",
+        {
+          paramKind: { apiVersion: "v1", kind: "ConfigMap" },
+          variables: [{ name: "most", expression: "int(params.data.most)" }],
+          matchConditions: [{ name: "not-by-nodes", expression: "!('system:nodes' in request.userInfo.groups)" }],
+          validations: [
+            {
+              expression: "object.spec.replicas <= variables.most",
+              messageExpression: "'at most ' + string(variables.most) + ' replicas'",
+              reason: "Forbidden",
+            },
+            {
+              expression:
+                "authorizer.group('apps').resource('deployments').namespace('default').check('delete').allowed()",
+            },
+            { expression: "authorizer.requestResource.check('create').allowed()" },
+          ],
+        },
+        {
+          validationActions: ["Deny"],
+          paramRef: { name: "limits", namespace: "default", parameterNotFoundAction: "Deny" },
+        },
+      ),
+    );
+    expect(await server.fails("create deployment big --image=a --replicas=5")).toContain(
+      "deployments.apps \"big\" is forbidden: ValidatingAdmissionPolicy 'replicas' with binding 'replicas-binding' denied request: at most 3 replicas",
+    );
+    await server.ok("create deployment small --image=a --replicas=2");
+    // The rule names no subresource.
+    await server.ok("scale deployment small --replicas=9");
+    await server.ok("delete configmap limits");
+    expect(await server.fails("create deployment none --image=a")).toContain(
+      "failed to configure binding: no params found for policy binding with `Deny` parameterNotFoundAction",
+    );
+    await server.ok("delete validatingadmissionpolicy replicas");
+  });
+
+  it("warn where a binding says so", async () => {
+    await apply(
+      ...policy(
+        "ValidatingAdmissionPolicy",
+        "owner",
+        { validations: [{ expression: "'owner' in object.metadata.?labels.orValue({})" }] },
+        { validationActions: ["Warn", "Audit"] },
+      ),
+    );
+    expect(await server.ok("create deployment owned --image=a")).toContain(
+      "Warning: Validation failed for ValidatingAdmissionPolicy 'owner' with binding 'owner-binding': failed expression: 'owner' in object.metadata.?labels.orValue({})",
+    );
+    await server.ok("delete validatingadmissionpolicy owner");
+  });
+
+  it("change what is written by apply configurations and JSON patches", async () => {
+    await apply(
+      ...policy(
+        "MutatingAdmissionPolicy",
+        "sidecar",
+        {
+          failurePolicy: "Fail",
+          reinvocationPolicy: "Never",
+          mutations: [
+            {
+              patchType: "ApplyConfiguration",
+              applyConfiguration: {
+                expression:
+                  'Object{spec: Object.spec{template: Object.spec.template{spec: Object.spec.template.spec{containers: [Object.spec.template.spec.containers{name: "side", image: "b"}]}}}}',
+              },
+            },
+            {
+              patchType: "JSONPatch",
+              jsonPatch: {
+                expression:
+                  '[JSONPatch{op: "add", path: "/metadata/annotations/" + jsonpatch.escapeKey("example.com/by"), value: string(size(object.spec.template.spec.containers))}]',
+              },
+            },
+          ],
+        },
+        {},
+      ),
+    );
+    await apply({
+      apiVersion: "apps/v1",
+      kind: "Deployment",
+      metadata: { name: "mutated", annotations: { x: "y" } },
+      spec: {
+        selector: { matchLabels: { a: "b" } },
+        template: { metadata: { labels: { a: "b" } }, spec: { containers: [{ name: "main", image: "a" }] } },
+      },
+    });
+    expect(await server.ok("get deployment mutated -o jsonpath={.spec.template.spec.containers[*].name}")).toBe(
+      "main side",
+    );
+    expect(await server.ok("get deployment mutated -o jsonpath={.metadata.annotations.example\\.com/by}")).toBe("2");
+    await server.ok("delete mutatingadmissionpolicy sidecar");
+  });
+});
