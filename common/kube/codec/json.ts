@@ -3,7 +3,8 @@
  * fields reported for `fieldValidation`. Failures are StatusErrors (BadRequest) in the server's words.
  */
 import { parseAllDocuments, stringify } from "yaml";
-import { factsFor } from "../facts/index.ts";
+import { customKind, pruneUnknown } from "../facts/custom.ts";
+import { factsFor, typeFact } from "../facts/index.ts";
 import type { GroupVersionKind, KubeObject } from "../object.ts";
 import { apiVersionOf } from "../object.ts";
 import { StatusError } from "../status.ts";
@@ -86,6 +87,7 @@ export function shapeObject(input: { value: unknown; duplicates: string[] }, gvk
   const fact = factsFor(gvk);
   try {
     if (fact) checkShape(object, fact, problems);
+    else shapeCustom(object, gvk, problems);
   } catch (error) {
     if (!(error instanceof ShapeError)) throw error;
     throw new StatusError(
@@ -95,6 +97,15 @@ export function shapeObject(input: { value: unknown; duplicates: string[] }, gvk
   }
   if (typeof object.metadata !== "object" || object.metadata === null) object.metadata = {};
   return { object, problems };
+}
+
+/** Custom resources: their metadata is of a built-in type, the rest of their own schema. */
+function shapeCustom(object: KubeObject, gvk: GroupVersionKind, problems: FieldProblem[]): void {
+  const meta = typeFact("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta");
+  const { metadata } = object;
+  if (meta && typeof metadata === "object" && metadata !== null)
+    checkShape(metadata as Record<string, unknown>, meta, problems, "metadata");
+  pruneUnknown(object, customKind(gvk)?.schema, problems, true);
 }
 
 export function decodeJson(

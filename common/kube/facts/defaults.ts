@@ -4,6 +4,8 @@
  * more than the object itself (allocation, other objects) are their strategy's.
  */
 import type { KubeObject } from "../object.ts";
+import { parseApiVersion } from "../object.ts";
+import { applySchemaDefaults, customKind } from "./custom.ts";
 import { factsOf, typeFact } from "./index.ts";
 import type { TypeFact } from "./index.ts";
 
@@ -262,10 +264,11 @@ function hostPorts(spec: Struct): void {
   }
 }
 
-/** Fills in what was left out, in place, from the object's own type downwards. Custom resources are left alone. */
+/** Fills in what was left out, in place, from the object's own type downwards; custom resources by their schemas. */
 export function applyDefaults(object: KubeObject): void {
   const fact = factsOf(object);
   if (fact) visit(object, fact);
+  else applySchemaDefaults(object, customKind({ ...parseApiVersion(object.apiVersion), kind: object.kind })?.schema);
 }
 
 function visit(value: Struct, fact: TypeFact): void {

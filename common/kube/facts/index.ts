@@ -18,6 +18,7 @@ import coordination from "./data/coordination.json" with { type: "json" };
 import core from "./data/core.json" with { type: "json" };
 import discovery from "./data/discovery.json" with { type: "json" };
 import events from "./data/events.json" with { type: "json" };
+import explain from "./data/explain.json" with { type: "json" };
 import flowcontrol from "./data/flowcontrol.json" with { type: "json" };
 import meta from "./data/meta.json" with { type: "json" };
 import networking from "./data/networking.json" with { type: "json" };
@@ -112,6 +113,7 @@ const files = [
   coordination,
   discovery,
   events,
+  explain,
   node,
   certificates,
   admissionregistration,

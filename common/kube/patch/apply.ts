@@ -4,6 +4,7 @@
  */
 import type { GroupVersionKind, KubeObject } from "../object.ts";
 import { apiVersionOf } from "../object.ts";
+import { customKind } from "../facts/custom.ts";
 import { factsFor } from "../facts/index.ts";
 import type { FieldSet, Shape, Struct } from "./field-set.ts";
 import {
@@ -62,7 +63,9 @@ export interface TrackOptions {
 
 function shapeFor(gvk: GroupVersionKind): Shape {
   const fact = factsFor(gvk);
-  return fact && { type: fact.id };
+  if (fact) return { type: fact.id };
+  const custom = customKind(gvk);
+  return custom && { schema: custom.schema, whole: true };
 }
 
 /** An object without what the server owns: what managers can own of it. */

@@ -10,6 +10,7 @@
  * Lists are told apart by their schema: of items with keys (k:), of values (v:), or whole (atomic).
  */
 import type { FieldFact } from "../facts/index.ts";
+import type { StructuralSchema } from "../facts/custom.ts";
 import { typeFact } from "../facts/index.ts";
 
 export type Struct = Record<string, unknown>;
@@ -25,8 +26,11 @@ export interface FieldSet {
 export const emptySet = (): FieldSet => ({ member: false, children: new Map() });
 export const isEmptySet = (set: FieldSet): boolean => !set.member && set.children.size === 0;
 
-/** What is known of the value at a place: its struct type, or the field that holds it. undefined: nothing. */
-export type Shape = { type: string } | { field: FieldFact } | undefined;
+/**
+ * What is known of the value at a place: its struct type, the field that holds it, or its schema in a custom
+ * resource (`whole`: an object with metadata of its own). undefined: nothing.
+ */
+export type Shape = { type: string } | { field: FieldFact } | { schema: StructuralSchema; whole?: boolean } | undefined;
 
 /** How a value is owned: as one, by its keys, or item by item. */
 export type Ownership =
@@ -56,6 +60,7 @@ export function ownershipOf(value: unknown, shape: Shape): Ownership {
   if (!isStruct(value)) return whole;
   if (shape === undefined) return { as: "keys", shapeOf: () => undefined };
   if ("type" in shape) return structShape(shape.type);
+  if ("schema" in shape) return schemaShape(shape.schema, shape.whole === true);
   const { field } = shape;
   if (field.atomic) return whole;
   if (field.map) return { as: "keys", shapeOf: () => (typeFact(field.type) ? { type: field.type } : undefined) };
@@ -63,7 +68,42 @@ export function ownershipOf(value: unknown, shape: Shape): Ownership {
   return structShape(field.type);
 }
 
+const META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+
+function schemaShape(schema: StructuralSchema, own: boolean): Ownership {
+  if (schema["x-kubernetes-map-type"] === "atomic") return whole;
+  return {
+    as: "keys",
+    shapeOf(key) {
+      if (key === "metadata" && (own || schema["x-kubernetes-embedded-resource"])) return { type: META };
+      const property = schema.properties?.[key];
+      if (property) return { schema: property };
+      return typeof schema.additionalProperties === "object" ? { schema: schema.additionalProperties } : undefined;
+    },
+  };
+}
+
+function schemaList(schema: StructuralSchema): Ownership {
+  if (schema["x-kubernetes-list-type"] === "set")
+    return { as: "items", elementOf: (item) => `v:${JSON.stringify(item)}`, item: undefined };
+  const keys = schema["x-kubernetes-list-map-keys"] ?? [];
+  if (schema["x-kubernetes-list-type"] !== "map" || keys.length === 0) return whole;
+  return {
+    as: "items",
+    item: schema.items && { schema: schema.items },
+    elementOf(item) {
+      const values: Struct = {};
+      for (const key of keys.toSorted()) {
+        const value = (isStruct(item) ? item[key] : undefined) ?? schema.items?.properties?.[key]?.default;
+        if (value !== undefined) values[key] = value;
+      }
+      return `k:${JSON.stringify(values)}`;
+    },
+  };
+}
+
 function listOwnership(shape: Shape): Ownership {
+  if (shape && "schema" in shape) return schemaList(shape.schema);
   const field = shape && "field" in shape ? shape.field : undefined;
   if (field?.listType === "set") {
     return { as: "items", elementOf: (item) => `v:${JSON.stringify(item)}`, item: undefined };

@@ -6,6 +6,7 @@ import {
   validatingAdmissionPolicyBinding,
 } from "./admission/policies.ts";
 import { mutatingWebhookConfiguration, validatingWebhookConfiguration } from "./admission/webhooks.ts";
+import { customResourceDefinition } from "../custom-resources/crd.ts";
 import { daemonSet } from "./apps/daemonset.ts";
 import { deployment } from "./apps/deployment.ts";
 import { replicaSet, replicationController } from "./apps/replicaset.ts";
@@ -105,6 +106,7 @@ export function builtinResources(options: BuiltinOptions = {}): ResourceDefiniti
     validatingAdmissionPolicyBinding,
     mutatingAdmissionPolicy,
     mutatingAdmissionPolicyBinding,
+    customResourceDefinition,
     flowSchema,
     priorityLevelConfiguration,
     deviceClass,

@@ -3,6 +3,7 @@
  * for and kept until the catalog changes.
  */
 import { createHash } from "node:crypto";
+import { customKind } from "../../../../common/kube/facts/custom.ts";
 import type { ResourceDefinition } from "../../resources/definition.ts";
 import type { Catalog } from "../catalog.ts";
 import { serverVersion } from "../version.ts";
@@ -19,6 +20,11 @@ const patchTypes = [
   "application/merge-patch+json",
   "application/strategic-merge-patch+json",
 ];
+
+/** Custom resources have no strategic merge: kubectl reads here which patch it may send. */
+function patchTypesOf({ gvk }: Operation): string[] {
+  return gvk && customKind(gvk) ? patchTypes.filter((type) => !type.includes("strategic")) : patchTypes;
+}
 
 interface Documents {
   version: number;
@@ -62,8 +68,10 @@ export function openapiV3Index(catalog: Catalog): Buffer {
 }
 
 /** What of a definition shows in its document. */
-function facts({ resource, kind, verbs, subresources, namespaced }: ResourceDefinition): unknown {
-  return [resource, kind, verbs, namespaced, subresources?.map(({ name, verbs: allowed }) => [name, allowed])];
+function facts(definition: ResourceDefinition): unknown {
+  const { resource, kind, verbs, subresources, namespaced } = definition;
+  const schema = customKind(definition)?.schema;
+  return [resource, kind, verbs, namespaced, subresources?.map(({ name, verbs: allowed }) => [name, allowed]), schema];
 }
 
 /** The document of "api/v1" or "apis/apps/v1"; undefined where nothing is served. */
@@ -154,7 +162,9 @@ function openapi(operation: Operation): Schema {
     ...(body
       ? {
           requestBody: {
-            content: Object.fromEntries((patch ? patchTypes : ["*/*"]).map((type) => [type, reference(body)])),
+            content: Object.fromEntries(
+              (patch ? patchTypesOf(operation) : ["*/*"]).map((type) => [type, reference(body)]),
+            ),
             ...(patch || operation.method !== "delete" ? { required: true } : {}),
           },
         }
@@ -183,7 +193,7 @@ function swagger(operation: Operation): Schema {
     tags: [tag],
     description,
     operationId: id,
-    consumes: patch ? patchTypes : ["*/*"],
+    consumes: patch ? patchTypesOf(operation) : ["*/*"],
     produces: contentTypes,
     schemes: ["https"],
     parameters: [...bodyParameter, ...operation.parameters.map((one) => renderParameter(one, "v2"))],

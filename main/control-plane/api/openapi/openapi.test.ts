@@ -13,7 +13,8 @@ const parsed = (bytes: Buffer | undefined): Json => JSON.parse(String(bytes)) as
 function references(value: unknown, found = new Set<string>()): Set<string> {
   if (typeof value !== "object" || value === null) return found;
   for (const [key, inner] of Object.entries(value)) {
-    if (key === "$ref") found.add(String(inner));
+    // A schema of schemas has a property of that name.
+    if (key === "$ref" && typeof inner === "string") found.add(inner);
     else references(inner, found);
   }
   return found;

@@ -1,4 +1,5 @@
 /** Which operations each path has: the same for both dialects of OpenAPI. */
+import { customKind, customTypeId } from "../../../../common/kube/facts/custom.ts";
 import { factsFor } from "../../../../common/kube/facts/index.ts";
 import type { ResourceDefinition, SubresourceDefinition, Verb } from "../../resources/definition.ts";
 
@@ -77,7 +78,8 @@ const nameParameter = (kind: string): Parameter => ({
 const namespaceParameter: Parameter = { name: "namespace", in: "path", type: "string", description: "The namespace." };
 
 const capital = (text: string): string => text.charAt(0).toUpperCase() + text.slice(1);
-const typeOf = (kind: { group: string; version: string; kind: string }): string | undefined => factsFor(kind)?.id;
+const typeOf = (kind: { group: string; version: string; kind: string }): string | undefined =>
+  factsFor(kind)?.id ?? (customKind(kind) && customTypeId(kind, kind.kind));
 
 export const rootOf = ({ group, version }: { group: string; version: string }): string =>
   group === "" ? `/api/${version}` : `/apis/${group}/${version}`;
@@ -121,7 +123,10 @@ export function pathsOf(definition: ResourceDefinition): PathOperations[] {
     ...(type ? { answer: type } : {}),
     ...rest,
   });
-  const list = typeOf({ ...gvk, kind: definition.listKind ?? `${kind}List` });
+  const custom = customKind(gvk);
+  const list = custom
+    ? customTypeId(gvk, custom.listKind)
+    : typeOf({ ...gvk, kind: definition.listKind ?? `${kind}List` });
   const status = `${metaV1}Status`;
 
   const collection: Operation[] = [];

@@ -1,6 +1,8 @@
 /** JSON schemas of the built-in types, from the schema facts, in the two dialects of OpenAPI. */
 import type { FieldFact, TypeFact } from "../../../../common/kube/facts/index.ts";
+import { customType } from "../../../../common/kube/facts/custom.ts";
 import { allKinds, typeFact } from "../../../../common/kube/facts/index.ts";
+import { customSchema } from "./custom.ts";
 import { describe } from "./descriptions.ts";
 
 export type Schema = Record<string, unknown>;
@@ -53,6 +55,8 @@ export const root = (dialect: Dialect): string => (dialect === "v2" ? "#/definit
 export function typeSchema(id: string, dialect: Dialect, used: Set<string>): Schema {
   const special = namedSchemas[id];
   if (special) return special(dialect);
+  const custom = customType(id);
+  if (custom) return customSchema(custom.kind, custom.list, dialect, used);
   const fact = typeFact(id);
   const words = describe(id);
   const schema: Schema = { ...(words.description ? { description: words.description } : {}), type: "object" };

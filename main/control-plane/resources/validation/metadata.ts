@@ -12,7 +12,12 @@ import type { ResourceDefinition } from "../definition.ts";
 import { Problems, same } from "./problems.ts";
 
 const annotationBytes = 256 * 1024;
-const standardFinalizers = new Set(["orphan", "foregroundDeletion", "kubernetes"]);
+const standardFinalizers = new Set([
+  "orphan",
+  "foregroundDeletion",
+  "kubernetes",
+  "customresourcecleanup.apiextensions.k8s.io",
+]);
 
 /** Problems of a new object's metadata. The registry has set name and namespace before. */
 export function validateMetadata(object: KubeObject, definition: ResourceDefinition): StatusCause[] {

@@ -1,0 +1,164 @@
+/**
+ * The schemas of custom resources, beside the facts of the built-in kinds: which kinds there are just now, what
+ * is pruned of their objects and what is filled in. Semantics: Kubernetes' structural schemas.
+ */
+import type { GroupVersionKind } from "../object.ts";
+import type { FieldProblem } from "../codec/shape.ts";
+
+/** A structural schema, as a CustomResourceDefinition holds it (openAPIV3Schema). */
+export interface StructuralSchema {
+  type?: string;
+  format?: string;
+  title?: string;
+  description?: string;
+  default?: unknown;
+  nullable?: boolean;
+  properties?: Record<string, StructuralSchema>;
+  additionalProperties?: StructuralSchema | boolean;
+  items?: StructuralSchema;
+  required?: string[];
+  enum?: unknown[];
+  minimum?: number;
+  maximum?: number;
+  exclusiveMinimum?: boolean;
+  exclusiveMaximum?: boolean;
+  multipleOf?: number;
+  minLength?: number;
+  maxLength?: number;
+  pattern?: string;
+  minItems?: number;
+  maxItems?: number;
+  uniqueItems?: boolean;
+  minProperties?: number;
+  maxProperties?: number;
+  allOf?: StructuralSchema[];
+  anyOf?: StructuralSchema[];
+  oneOf?: StructuralSchema[];
+  not?: StructuralSchema;
+  "x-kubernetes-preserve-unknown-fields"?: boolean;
+  "x-kubernetes-embedded-resource"?: boolean;
+  "x-kubernetes-int-or-string"?: boolean;
+  "x-kubernetes-list-type"?: "atomic" | "set" | "map";
+  "x-kubernetes-list-map-keys"?: string[];
+  "x-kubernetes-map-type"?: "atomic" | "granular";
+  "x-kubernetes-validations"?: ValidationRule[];
+}
+
+export interface ValidationRule {
+  rule: string;
+  message?: string;
+  messageExpression?: string;
+  reason?: string;
+  fieldPath?: string;
+  optionalOldSelf?: boolean;
+}
+
+export interface CustomKind extends GroupVersionKind {
+  listKind: string;
+  schema: StructuralSchema;
+}
+
+const kinds = new Map<string, CustomKind>();
+const ids = new Map<string, { kind: CustomKind; list: boolean }>();
+const keyOf = ({ group, version, kind }: GroupVersionKind): string => `${group}/${version}/${kind}`;
+
+/** "com.example.v1.Widget", the name OpenAPI knows the kind by. */
+export function customTypeId({ group, version }: { group: string; version: string }, kind: string): string {
+  return `${group.split(".").toReversed().join(".")}.${version}.${kind}`;
+}
+
+/** From now on objects of the kind are of this schema; it replaces the one before. */
+export function registerCustomKind(kind: CustomKind): void {
+  kinds.set(keyOf(kind), kind);
+  ids.set(customTypeId(kind, kind.kind), { kind, list: false });
+  ids.set(customTypeId(kind, kind.listKind), { kind, list: true });
+}
+
+export function unregisterCustomKind(kind: GroupVersionKind): void {
+  const known = kinds.get(keyOf(kind));
+  if (!known) return;
+  kinds.delete(keyOf(kind));
+  ids.delete(customTypeId(known, known.kind));
+  ids.delete(customTypeId(known, known.listKind));
+}
+
+export function customKind(gvk: GroupVersionKind): CustomKind | undefined {
+  return kinds.get(keyOf(gvk));
+}
+
+/** By the name OpenAPI knows it by; `list` when it is the name of its list. */
+export function customType(id: string): { kind: CustomKind; list: boolean } | undefined {
+  return ids.get(id);
+}
+
+type Struct = Record<string, unknown>;
+const isStruct = (value: unknown): value is Struct =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+const objectFields = new Set(["apiVersion", "kind", "metadata"]);
+
+/** Takes away what the schema does not know, in place, and tells of it. `whole`: the value is an object of its own. */
+export function pruneUnknown(
+  value: unknown,
+  schema: StructuralSchema | undefined,
+  problems: FieldProblem[],
+  whole = false,
+  path = "",
+): void {
+  if (!schema) return;
+  if (Array.isArray(value)) {
+    value.forEach((item, at) => pruneUnknown(item, schema.items, problems, false, `${path}[${at}]`));
+    return;
+  }
+  if (!isStruct(value)) return;
+  const own = whole || schema["x-kubernetes-embedded-resource"] === true;
+  const others = schema.additionalProperties;
+  for (const name of Object.keys(value)) {
+    const at = path === "" ? name : `${path}.${name}`;
+    const property = schema.properties && Object.hasOwn(schema.properties, name) ? schema.properties[name] : undefined;
+    if (own && objectFields.has(name)) continue;
+    if (property) pruneUnknown(value[name], property, problems, false, at);
+    else if (isStruct(others)) pruneUnknown(value[name], others as StructuralSchema, problems, false, at);
+    else if (
+      others !== true &&
+      schema["x-kubernetes-preserve-unknown-fields"] !== true &&
+      !schema["x-kubernetes-int-or-string"]
+    ) {
+      problems.push({ kind: "unknown", path: at, message: `unknown field "${at}"` });
+      delete value[name];
+    }
+  }
+}
+
+/** Fills in what was left out, in place; a null that may not be one counts as left out. */
+export function applySchemaDefaults(value: unknown, schema: StructuralSchema | undefined): void {
+  if (!schema) return;
+  if (Array.isArray(value)) {
+    for (const item of value) applySchemaDefaults(item, schema.items);
+    return;
+  }
+  if (!isStruct(value)) return;
+  for (const [name, property] of Object.entries(schema.properties ?? {})) {
+    const empty = value[name] === undefined || (value[name] === null && property.nullable !== true);
+    if (empty && property.default !== undefined) value[name] = structuredClone(property.default);
+    else if (empty && value[name] === null) delete value[name];
+    applySchemaDefaults(value[name], property);
+  }
+  const others = schema.additionalProperties;
+  if (!isStruct(others)) return;
+  for (const name of Object.keys(value)) {
+    if (!schema.properties || !Object.hasOwn(schema.properties, name))
+      applySchemaDefaults(value[name], others as StructuralSchema);
+  }
+}
+
+/** Whether there is any default in it. */
+export function hasDefaults(schema: StructuralSchema | undefined): boolean {
+  if (!schema) return false;
+  if (schema.default !== undefined) return true;
+  const others = schema.additionalProperties;
+  return (
+    Object.values(schema.properties ?? {}).some(hasDefaults) ||
+    hasDefaults(schema.items) ||
+    (isStruct(others) && hasDefaults(others as StructuralSchema))
+  );
+}

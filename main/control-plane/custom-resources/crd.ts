@@ -1,0 +1,55 @@
+/** The kind CustomResourceDefinition itself. */
+import type { KubeObject } from "../../../common/kube/object.ts";
+import { define, shows, statusSubresource, table } from "../resources/define.ts";
+import type { ResourceDefinition } from "../resources/definition.ts";
+import { validateDefinition } from "./definition-validation.ts";
+import type { CustomResourceDefinition } from "./types.ts";
+import { CLEANUP, definitionsResource } from "./types.ts";
+
+/** The definition stays until its objects are gone, whatever a client says of its finalizers. */
+function keepFinalizer(object: KubeObject): void {
+  if (object.metadata.deletionTimestamp !== undefined) return;
+  const finalizers = object.metadata.finalizers ?? [];
+  if (!finalizers.includes(CLEANUP)) object.metadata.finalizers = [...finalizers, CLEANUP];
+}
+
+const storageVersion = (crd: CustomResourceDefinition): string | undefined =>
+  crd.spec.versions?.find(({ storage }) => storage)?.name;
+
+export const customResourceDefinition: ResourceDefinition = define({
+  ...definitionsResource,
+  kind: "CustomResourceDefinition",
+  singular: "customresourcedefinition",
+  shortNames: ["crd", "crds"],
+  categories: ["api-extensions"],
+  namespaced: false,
+  hasGeneration: true,
+  strategy: {
+    allowUnconditionalUpdate: false,
+    prepareForCreate(object) {
+      const version = storageVersion(object as CustomResourceDefinition);
+      object["status"] = {
+        conditions: null,
+        acceptedNames: { plural: "", kind: "" },
+        storedVersions: version === undefined ? [] : [version],
+      };
+      keepFinalizer(object);
+    },
+    prepareForUpdate(object, old) {
+      object["status"] = structuredClone(old["status"]);
+      const crd = object as CustomResourceDefinition;
+      const version = storageVersion(crd);
+      const stored = crd.status?.storedVersions ?? [];
+      if (version !== undefined && crd.status && !stored.includes(version))
+        crd.status = { ...crd.status, storedVersions: [...stored, version] };
+      keepFinalizer(object);
+    },
+    validate: (object) => validateDefinition(object as CustomResourceDefinition),
+    validateUpdate: (object, old) =>
+      validateDefinition(object as CustomResourceDefinition, old as CustomResourceDefinition),
+  },
+  subresources: [statusSubresource()],
+  table: table(
+    shows("Created At", "When it was created.", (one) => one.metadata.creationTimestamp ?? "", { type: "date" }),
+  ),
+});
