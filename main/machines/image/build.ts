@@ -95,10 +95,20 @@ export async function buildImage(
   const handle = await open(raw, "w");
   await handle.truncate(IMAGE_BYTES);
   await handle.close();
-  const stage = path.join(work, "root");
-  const makeDisk = `mkdir -p '${stage}' && tar -C '${stage}' -xf '${rootTar}' && mke2fs -q -F -t ext4 -L drydock -m 0 -O ^metadata_csum,uninit_bg -E lazy_itable_init=1,lazy_journal_init=1 -J size=32 -d '${stage}' '${raw}' && rm -rf '${stage}'`;
-  if (root) await run("sh", ["-c", makeDisk], "Check that there is room on the disk.");
-  else await run("mmdebstrap", ["--unshare-helper", "sh", "-c", makeDisk], "Check that there is room on the disk.");
+  const makeFileSystem =
+    "mke2fs -q -F -t ext4 -L drydock -m 0 -O ^metadata_csum,uninit_bg -E lazy_itable_init=1,lazy_journal_init=1 -J size=32";
+  const room = "Check that there is room on the disk.";
+  if (root) {
+    const stage = path.join(work, "root");
+    const makeDisk = `mkdir -p '${stage}' && tar -C '${stage}' -xf '${rootTar}' && ${makeFileSystem} -d '${stage}' '${raw}' && rm -rf '${stage}'`;
+    await run("sh", ["-c", makeDisk], room);
+  } else {
+    // The root of a user's namespace is a stranger in that user's home: it works in /var/tmp, and gets the files opened.
+    // It may not make devices either; the kernel puts them into /dev at boot.
+    const inside = `stage=$(mktemp -d /var/tmp/drydock-XXXXXX) && trap 'rm -rf "$stage"' EXIT && tar -C "$stage" --exclude='./dev/*' -xf - && ${makeFileSystem} -d "$stage" /proc/self/fd/3`;
+    const makeDisk = `chmod 666 "$2" && exec mmdebstrap --unshare-helper sh -c "$3" <"$1" 3<>"$2"`;
+    await run("sh", ["-c", makeDisk, "sh", rootTar, raw, inside], `${room} /var/tmp needs 1 GiB.`);
+  }
   fraction(0.9);
   await run(
     "qemu-img",
