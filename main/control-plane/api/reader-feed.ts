@@ -12,7 +12,7 @@ import { keyOf, keyPrefix, placeOf } from "./catalog.ts";
 import type { Catalog } from "./catalog.ts";
 import { fieldTopic } from "./registry/selection.ts";
 import { inSlices } from "./slices.ts";
-import { decodeShared, decodeSlim } from "./stored.ts";
+import { decodeKept, decodeShared, decodeSlim } from "./stored.ts";
 
 export interface FedReader {
   reader: Reader;
@@ -64,12 +64,12 @@ export async function feedReader(store: Store, catalog: Catalog, failed: (error:
     const { namespaced } = definitionOf(resource);
     const prefix = `${resource}/`;
     const { items, revision } = await store.list(prefix);
-    await inSlices(items, (item) => memory.put(resource, decodeSlim(item)));
+    await inSlices(items, (item) => memory.put(resource, decodeKept(item)));
     subscriptions.push(
       store.watch(prefix, revision, {
         events(batch) {
           for (const { key, current } of batch) {
-            if (current) memory.put(resource, decodeSlim(current));
+            if (current) memory.put(resource, decodeKept(current));
             else {
               const { namespace, name } = placeOf(key, namespaced);
               memory.remove(resource, namespace, name);

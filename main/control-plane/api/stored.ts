@@ -77,15 +77,21 @@ function keepParsed(value: Uint8Array, object: KubeObject): void {
 const slim = new WeakMap<Uint8Array, WeakRef<KubeObject>>();
 
 /**
- * The object without managedFields, which are as large as all the rest and which none but the registry reads:
- * for whoever keeps many objects for long. All who keep it keep the same.
+ * The object without managedFields, which are as large as all the rest and which none but the registry reads.
+ * All who have it at the same time have the same.
  */
 export function decodeSlim(item: KeyValue): KubeObject {
   const known = slim.get(item.value)?.deref();
   if (known) return known;
   const object = withoutManagers(parsed.get(item.value) ?? parseSlim(item));
-  shareParts(object);
   slim.set(item.value, new WeakRef(object));
+  return object;
+}
+
+/** The same for whoever keeps many objects for long: what they have in common they share. */
+export function decodeKept(item: KeyValue): KubeObject {
+  const object = decodeSlim(item);
+  shareParts(object);
   return object;
 }
 

@@ -13,7 +13,7 @@ import type { GroupVersionResource, KubeList, KubeObject, WatchEvent } from "../
 import { apiVersionOf } from "../../../common/kube/object.ts";
 import { StatusError } from "../../../common/kube/status.ts";
 import type { Catalog } from "../api/catalog.ts";
-import { slimViewOf, viewOf } from "../api/registry/context.ts";
+import { keptViewOf, viewOf } from "../api/registry/context.ts";
 import type { Answer, RegistryContext, Target, WriteRequest } from "../api/registry/context.ts";
 import { createObject } from "../api/registry/create.ts";
 import { deleteObject } from "../api/registry/delete.ts";
@@ -68,7 +68,7 @@ export class InProcessClient implements Client {
     const items: T[] = [];
     // Page after page in one turn would be as long as all at once.
     if (page.items.length >= MANY) await turn();
-    await inSlices(page.items, (item) => items.push(slimViewOf(definition, item) as T));
+    await inSlices(page.items, (item) => items.push(keptViewOf(definition, item) as T));
     return {
       apiVersion: apiVersionOf(definition),
       kind: definition.listKind ?? `${definition.kind}List`,
@@ -145,7 +145,7 @@ export class InProcessClient implements Client {
         object: { apiVersion: apiVersionOf(definition), kind: definition.kind, metadata } as T,
       };
     }
-    const object = slimViewOf(definition, item.item);
+    const object = keptViewOf(definition, item.item);
     if (item.revision === item.item.modRevision) return { type: item.type, object: object as T };
     const metadata = { ...object.metadata, resourceVersion: String(item.revision) };
     return { type: item.type, object: { ...object, metadata } as T };

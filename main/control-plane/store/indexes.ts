@@ -11,37 +11,40 @@ import type { KeyValue, StoreEvent, Topic } from "./store.ts";
 const SLICE = 100;
 
 interface Index {
-  prefix: string;
   name: string;
   of: Topic["of"];
   byAnswer: Map<string, Set<string>>;
-  /** While it is built: the last key it knows of. undefined once it is whole. */
+}
+
+/** The indexes of one collection: built together, as they look into the same values. */
+interface Group {
+  indexes: Index[];
+  /** While they are built: the last key they know of. undefined once they are whole. */
   upTo: string | undefined;
 }
 
 export class Indexes {
   readonly #entries: Entries;
-  readonly #indexes = new ByPrefix<Index[]>();
+  readonly #groups = new ByPrefix<Group>();
   #closed = false;
 
   constructor(entries: Entries) {
     this.#entries = entries;
   }
 
-  /** Once for a prefix and name. Resolves when it is whole. */
-  async add(prefix: string, name: string, of: Topic["of"]): Promise<void> {
-    const others = this.#indexes.get(prefix) ?? [];
-    if (others.some((index) => index.name === name)) return;
-    const index: Index = { prefix, name, of, byAnswer: new Map(), upTo: "" };
-    this.#indexes.set(prefix, [...others, index]);
-    while (this.#buildOn(index)) await new Promise((resolve) => setImmediate(resolve));
+  /** Once for a prefix. Resolves when they are whole. */
+  async add(prefix: string, topics: readonly Omit<Topic, "value">[]): Promise<void> {
+    if (this.#groups.get(prefix)) throw new Error(`${prefix} has its indexes already`);
+    const group: Group = { indexes: topics.map(({ name, of }) => ({ name, of, byAnswer: new Map() })), upTo: "" };
+    this.#groups.set(prefix, group);
+    while (this.#buildOn(prefix, group)) await new Promise((resolve) => setImmediate(resolve));
   }
 
   /** The values under a prefix whose answer is the topic's, in order; undefined where no index tells. */
   find(prefix: string, { name, value }: Topic, startAfter: string | undefined): KeyValue[] | undefined {
-    for (const indexes of this.#indexes.concerning(prefix)) {
-      const index = indexes.find((one) => one.name === name);
-      if (!index || index.upTo !== undefined) continue;
+    for (const { indexes, upTo } of this.#groups.concerning(prefix)) {
+      const index = upTo === undefined ? indexes.find((one) => one.name === name) : undefined;
+      if (!index) continue;
       const keys = [...(index.byAnswer.get(value) ?? [])].filter(
         (key) => key.startsWith(prefix) && (startAfter === undefined || key > startAfter),
       );
@@ -51,9 +54,9 @@ export class Indexes {
   }
 
   update({ key, current, previous }: StoreEvent): void {
-    for (const indexes of this.#indexes.concerning(key)) {
+    for (const { indexes, upTo } of this.#groups.concerning(key)) {
+      if (upTo !== undefined && key > upTo) continue;
       for (const index of indexes) {
-        if (index.upTo !== undefined && key > index.upTo) continue;
         const was = previous && index.of(previous);
         const is = current && index.of(current);
         if (was === is) continue;
@@ -68,15 +71,17 @@ export class Indexes {
   }
 
   /** One slice. What changes behind `upTo` meanwhile comes by `update`. False when there is nothing left to do. */
-  #buildOn(index: Index): boolean {
+  #buildOn(prefix: string, group: Group): boolean {
     if (this.#closed) return false;
-    const items = this.#entries.range(index.prefix, index.upTo, SLICE);
+    const items = this.#entries.range(prefix, group.upTo, SLICE);
     for (const item of items) {
-      const answer = index.of(item);
-      if (answer !== undefined) put(index, answer, item.key);
+      for (const index of group.indexes) {
+        const answer = index.of(item);
+        if (answer !== undefined) put(index, answer, item.key);
+      }
     }
-    index.upTo = items.length < SLICE ? undefined : items.at(-1)?.key;
-    return index.upTo !== undefined;
+    group.upTo = items.length < SLICE ? undefined : items.at(-1)?.key;
+    return group.upTo !== undefined;
   }
 }
 

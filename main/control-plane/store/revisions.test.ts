@@ -169,7 +169,7 @@ test("an index finds values by their answer while they change, and in pages of t
   const topic = { name: "content", of: ({ value }: KeyValue) => new TextDecoder().decode(value) };
   const find = async (value: string, options: ListOptions = {}): Promise<string[]> =>
     (await store.list("/", { ...options, topic: { ...topic, value } })).items.map(({ key }) => key);
-  await store.addIndex("/", topic.name, topic.of);
+  await store.addIndexes("/", [topic]);
   await store.put("/d", bytes("new"), 0);
   await store.put("/b", bytes("new"), 2);
   await store.delete("/c", 3);
@@ -189,7 +189,7 @@ test("an index over many values tells nothing before it is whole, and everything
   }));
   const store = new RevisionStore(journal, { revision: 450, compactRevision: 0, current });
   const topic = { name: "content", value: "odd", of: ({ value }: KeyValue) => new TextDecoder().decode(value) };
-  const whole = store.addIndex("/k/", topic.name, topic.of);
+  const whole = store.addIndexes("/k/", [topic]);
   expect((await store.list("/k/", { topic })).items).toHaveLength(450);
   await store.put("/k/001", bytes("even"), 2);
   await store.put("/k/400", bytes("odd"), 401);

@@ -15,10 +15,11 @@
  * *live*, when each durable batch reaches it as it happens. The step from one to the other happens
  * in one turn of the event loop, so that nothing falls between.
  */
-import { Entries, byKey } from "./entries.ts";
+import { Entries } from "./entries.ts";
 import { Indexes } from "./indexes.ts";
 import { eventOf } from "./journal.ts";
 import type { InitialState, Journal, Mutation } from "./journal.ts";
+import { asTheyWere } from "./past.ts";
 import { CompactedError, FutureRevisionError } from "./store.ts";
 import type {
   KeyValue,
@@ -137,8 +138,8 @@ export class RevisionStore implements Store {
     };
   }
 
-  addIndex(prefix: string, name: string, of: Topic["of"]): Promise<void> {
-    return this.#indexes.add(prefix, name, of);
+  addIndexes(prefix: string, topics: readonly Omit<Topic, "value">[]): Promise<void> {
+    return this.#indexes.add(prefix, topics);
   }
 
   async compact(revision: number): Promise<void> {
@@ -296,24 +297,4 @@ export class RevisionStore implements Store {
     for (const [key, value] of this.#window.valuesAt(prefix, asked)) if (!then.has(key)) then.set(key, value);
     return then;
   }
-}
-
-/** Two ordered lists into one: what has not changed of `now`, and what was there `then`. */
-function asTheyWere(
-  now: readonly KeyValue[],
-  then: ReadonlyMap<string, KeyValue | undefined>,
-  startAfter: string | undefined,
-): KeyValue[] {
-  const changed = [...then.values()]
-    .filter((item) => item !== undefined && (startAfter === undefined || item.key > startAfter))
-    .toSorted((a, b) => byKey((a as KeyValue).key, (b as KeyValue).key)) as KeyValue[];
-  const items: KeyValue[] = [];
-  let at = 0;
-  for (const item of now) {
-    for (; at < changed.length && (changed[at] as KeyValue).key < item.key; at += 1)
-      items.push(changed[at] as KeyValue);
-    if (!then.has(item.key)) items.push(item);
-  }
-  for (; at < changed.length; at += 1) items.push(changed[at] as KeyValue);
-  return items;
 }

@@ -129,8 +129,8 @@ export interface Store {
    * events alone before or after which the value answered as wanted; others cost the watcher nothing.
    */
   watch(prefix: string, fromRevision: number, handlers: WatchHandlers, topic?: Topic): WatchSubscription;
-  /** Keeps the values under a prefix findable by a topic's answers; resolves when all are. `of` as in Topic. */
-  addIndex(prefix: string, name: string, of: Topic["of"]): Promise<void>;
+  /** Keeps the values under a prefix findable by the answers to some topics; resolves when all are. */
+  addIndexes(prefix: string, topics: readonly Omit<Topic, "value">[]): Promise<void>;
   /** Forgets history up to and including `revision`; current values stay. */
   compact(revision: number): Promise<void>;
   close(): Promise<void>;

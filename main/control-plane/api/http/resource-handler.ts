@@ -1,4 +1,5 @@
 /** Requests about resources: each verb to its operation of the registry, and the answer in the form wanted. */
+import type { KubeObject } from "../../../../common/kube/object.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
 import type { ResourceDefinition, Verb } from "../../resources/definition.ts";
 import { invalidError } from "../../resources/invalid.ts";
@@ -185,23 +186,41 @@ async function removeAll({ registry }: ApiEnvironment, exchange: Exchange, targe
   return sendList(exchange, { definition, items: page.items, metadata, include: "Metadata", now }, { media: "json" });
 }
 
-/** Always JSON, and never a table: kubectl prints such kinds by itself. */
+/** Kinds without a table of their own are always JSON: kubectl prints them by itself. */
 async function answerComputed(
   { get: one, list: all }: NonNullable<ResourceDefinition["computed"]>,
   exchange: Exchange,
   { definition, namespace, name }: Target,
 ): Promise<void> {
   const { verb, query } = exchange.info;
-  const json = (object: object): Promise<void> => exchange.sendObject(object, { media: "json" });
-  if (verb === "get" && name !== undefined) return json(await one(namespace, name));
+  const { group, version, kind, listKind = `${kind}List` } = definition;
+  const { accept } = exchange.request.headers;
+  const format: Format = definition.table
+    ? negotiate(accept, verb === "list" ? listForms : objectForms)
+    : { media: "json" };
+  const send = (objects: KubeObject[], whole: object): Promise<void> => {
+    const { as, version: form = "v1" } = format;
+    const include = readInclude(query.get("includeObject"));
+    if (as === "Table") {
+      const options = { metadata: {}, version: form, include, now: new Date() };
+      return exchange.sendObject(tableOf(definition, objects, options), format);
+    }
+    if (as === "PartialObjectMetadata") return exchange.sendObject(partial(objects[0] as KubeObject, form), format);
+    if (as !== "PartialObjectMetadataList") return exchange.sendObject(whole, format);
+    const items = objects.map((object) => partial(object, form));
+    return exchange.sendObject({ kind: as, apiVersion: `meta.k8s.io/${form}`, metadata: {}, items }, format);
+  };
+  if (verb === "get" && name !== undefined) {
+    const object = await one(namespace, name);
+    return send([object], object);
+  }
   if (verb !== "list")
     throw new StatusError("MethodNotAllowed", "the server does not allow this method on the requested resource");
   const selectors = Object.fromEntries(
     ["labelSelector", "fieldSelector"].flatMap((key) => (query.get(key) ? [[key, query.get(key)]] : [])),
   ) as object;
-  const { group, version, kind } = definition;
   const items = await all(namespace, selectors);
-  return json({ apiVersion: `${group}/${version}`, kind: `${kind}List`, metadata: {}, items });
+  return send(items, { apiVersion: `${group}/${version}`, kind: listKind, metadata: {}, items });
 }
 
 async function handleVirtual(environment: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {

@@ -7,7 +7,7 @@ import { currentCause } from "../../explain/cause.ts";
 import type { Observed, Operation } from "../../explain/recorder.ts";
 import type { RequestContext, ResourceDefinition, SubresourceDefinition, User } from "../../resources/definition.ts";
 import type { KeyValue, Store } from "../../store/store.ts";
-import { decodeShared, decodeSlim, servedParts } from "../stored.ts";
+import { decodeKept, decodeShared, decodeSlim, servedParts } from "../stored.ts";
 
 export interface Admission {
   /** The first phase: may change the request's object. Throws StatusError. */
@@ -54,9 +54,15 @@ export function viewOf(definition: ResourceDefinition, item: KeyValue): KubeObje
   return definition.storedAs ? definition.storedAs.fromStored(object) : object;
 }
 
-/** The same without managedFields, for whoever keeps it. */
+/** The same without managedFields. */
 export function slimViewOf(definition: ResourceDefinition, item: KeyValue): KubeObject {
   const object = decodeSlim(item);
+  return definition.storedAs ? definition.storedAs.fromStored(object) : object;
+}
+
+/** The same for whoever keeps it for long. */
+export function keptViewOf(definition: ResourceDefinition, item: KeyValue): KubeObject {
+  const object = decodeKept(item);
   return definition.storedAs ? definition.storedAs.fromStored(object) : object;
 }
 

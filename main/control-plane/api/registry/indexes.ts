@@ -4,7 +4,14 @@ import { keyPrefix } from "../catalog.ts";
 import type { Catalog } from "../catalog.ts";
 import { fieldTopic } from "./selection.ts";
 
-const INDEXED: readonly { group: string; version: string; resource: string; fields: readonly string[] }[] = [
+interface Indexed {
+  group: string;
+  version: string;
+  resource: string;
+  fields: readonly string[];
+}
+
+const INDEXED: readonly Indexed[] = [
   { group: "", version: "v1", resource: "pods", fields: ["spec.nodeName", "status.phase"] },
   { group: "", version: "v1", resource: "events", fields: ["involvedObject.uid", "involvedObject.name"] },
   { group: "events.k8s.io", version: "v1", resource: "events", fields: ["regarding.uid", "regarding.name"] },
@@ -12,14 +19,12 @@ const INDEXED: readonly { group: string; version: string; resource: string; fiel
 
 /** Resolves when they are whole. */
 export async function addIndexes(store: Store, catalog: Catalog): Promise<void> {
-  const built: Promise<void>[] = [];
-  for (const { group, version, resource, fields } of INDEXED) {
+  const topics = INDEXED.flatMap(({ group, version, resource, fields }) => {
     const definition = catalog.find(group, version, resource);
-    if (!definition) continue;
-    for (const field of fields) {
-      const { name, of } = fieldTopic(definition, field);
-      built.push(store.addIndex(keyPrefix(definition), name, of));
-    }
-  }
-  await Promise.all(built);
+    return definition
+      ? fields.map((field) => ({ prefix: keyPrefix(definition), ...fieldTopic(definition, field) }))
+      : [];
+  });
+  const byCollection = Map.groupBy(topics, ({ prefix }) => prefix);
+  await Promise.all([...byCollection].map(([prefix, some]) => store.addIndexes(prefix, some)));
 }
