@@ -87,6 +87,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const usage: { api?: MetricsApi } = {};
   const catalog = new Catalog([
     ...builtinResources({ services }),
+    ...explain.definitions,
     ...metricsDefinitions(() => {
       if (!usage.api) throw new StatusError("ServiceUnavailable", "metrics are not there yet");
       return usage.api;

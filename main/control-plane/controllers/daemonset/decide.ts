@@ -1,7 +1,7 @@
 /** Which nodes a DaemonSet's Pod belongs on, and which Pods have to go or come. */
 import type { Node, Pod } from "../../../../common/kube/types.ts";
 import { requiredMatcher } from "../../scheduler/plugins/node-affinity.ts";
-import type { NodeSelectorTerm } from "../../scheduler/plugins/node-affinity.ts";
+import type { NodeSelectorTerm } from "../../scheduler/node-terms.ts";
 import { untolerated } from "../../scheduler/plugins/taint-toleration.ts";
 import type { Toleration } from "../../scheduler/plugins/taint-toleration.ts";
 import { resolve } from "../deployment/arithmetic.ts";

@@ -11,6 +11,8 @@ import { objectKey } from "../../../../common/kube/object.ts";
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import { isStatus } from "../../../../common/kube/status.ts";
 import { WorkQueue } from "../../../../common/kube/workqueue.ts";
+import { becauseOf, currentCause, withCause } from "../../explain/cause.ts";
+import type { Cause } from "../../explain/cause.ts";
 import type { Outcome } from "../../../../common/kube/workqueue.ts";
 import type { KeyAndCertificate } from "../../pki/keys.ts";
 
@@ -80,19 +82,31 @@ export function runController(
   });
   let setup: Setup | undefined;
   let stopped = false;
+  /** What first made each waiting key known since it was last worked on. */
+  const causes = new Map<string, Cause>();
   const queue = new WorkQueue({
     clock: context.clock,
     concurrency: definition.concurrency,
     work: async (key) => {
       await ready;
-      return stopped ? undefined : setup?.reconcile(key);
+      const cause = causes.get(key) ?? { uid: "", resourceVersion: "" };
+      causes.delete(key);
+      return stopped ? undefined : withCause({ ...cause, actor: definition.name }, () => setup?.reconcile(key));
     },
     failed: (key, error, failures) => {
       if (isStatus(error, "Conflict", "NotFound") && failures <= SILENT_CONFLICTS) return;
       context.log(`${definition.name}: ${key}: ${text(error)} (${failures} in a row)`);
     },
   });
-  setup = definition.setup({ ...context, events }, queue);
+  const keys: Keys = {
+    add: (key) => {
+      const cause = currentCause();
+      if (cause && !causes.has(key)) causes.set(key, cause);
+      queue.add(key);
+    },
+    addAfter: (key, milliseconds) => queue.addAfter(key, milliseconds),
+  };
+  setup = definition.setup({ ...context, events }, keys);
   void ready.then(() => (stopped ? undefined : setup?.started?.()));
   return {
     name: definition.name,
@@ -111,16 +125,17 @@ export function follow<T extends KubeObject>(
   keys: Keys,
   keysOf: (object: T) => Iterable<string> = own,
 ): Informer<T> {
-  const all = (object: T): void => {
-    for (const key of keysOf(object)) keys.add(key);
-  };
+  const all = (object: T, changed = object): void =>
+    becauseOf(changed, () => {
+      for (const key of keysOf(object)) keys.add(key);
+    });
   informer.addHandler({
-    add: all,
+    add: (object) => all(object),
     update: (object, old) => {
       all(object);
-      all(old);
+      all(old, object);
     },
-    delete: all,
+    delete: (object) => all(object),
   });
   return informer;
 }
