@@ -67,7 +67,6 @@ function charge(cost: number): void {
 export interface Meterable {
   op: string;
   args: unknown;
-  meta?: { alternate?: Meterable };
   evaluate?: (evaluator: unknown, node: unknown, scope: unknown) => unknown;
 }
 
@@ -117,13 +116,9 @@ export function meter(node: unknown): void {
   if (typeof node !== "object" || node === null || metered.has(node)) return;
   metered.add(node);
   const one = node as Meterable;
-  if (typeof one.evaluate !== "function") {
-    // The parts of a comprehension.
-    if (one.op === undefined) for (const part of Object.values(node)) meter(part);
-    return;
-  }
+  // What a macro was made into is made of the same nodes as the macro.
+  if (typeof one.evaluate !== "function") return;
   meter(one.args);
-  meter(one.meta?.alternate);
   if (!COUNTED.has(one.op)) return;
   // The library replaces a node's method by a quicker one when it first runs.
   let own = one.evaluate;

@@ -131,14 +131,13 @@ function checked(expression: string, environment: Environment): { parsed: ParseR
 function rename(node: unknown): void {
   if (Array.isArray(node)) node.forEach(rename);
   else if (typeof node === "object" && node !== null) {
-    const { op, args, meta } = node as Meterable;
+    const { op, args } = node as Meterable;
+    if (op === undefined) return;
     if (op === "call" || op === "rcall") {
       const list = args as unknown[];
       list[0] = renamed.get(list[0] as string) ?? list[0];
     }
-    if (op === undefined) Object.values(node).forEach(rename);
-    else rename(args);
-    if (meta?.alternate) rename(meta.alternate);
+    rename(args);
   }
 }
 

@@ -85,7 +85,7 @@ function cost(node: unknown, scope: Scope): number {
   const one = node as Meterable;
   const macro = comprehension(one, scope);
   if (macro !== undefined) return macro;
-  if (one.op === undefined) return Object.values(node).reduce((sum: number, part) => sum + cost(part, scope), 0);
+  if (one.op === undefined) return 0;
   const own = one.op === "value" ? 0 : 1;
   if (one.op === "rcall" || one.op === "call") {
     const [name, receiver] = one.args as [string, unknown];

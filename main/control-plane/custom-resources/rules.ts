@@ -41,9 +41,9 @@ export function withObjectMeta(schema: StructuralSchema): StructuralSchema {
 function mentions(node: unknown, name: string): boolean {
   if (Array.isArray(node)) return node.some((one) => mentions(one, name));
   if (typeof node !== "object" || node === null) return false;
-  const { op, args, meta } = node as { op?: string; args?: unknown; meta?: { alternate?: unknown } };
-  if (op === undefined) return Object.values(node).some((one) => mentions(one, name));
-  return (op === "id" && args === name) || mentions(args, name) || mentions(meta?.alternate, name);
+  // What a macro was made into is not looked at: it is made of the same parts.
+  const { op, args } = node as { op?: string; args?: unknown };
+  return op !== undefined && ((op === "id" && args === name) || mentions(args, name));
 }
 
 /** Throws nothing: what does not compile is told in `problems`. */
