@@ -348,3 +348,35 @@ describe("policies", () => {
     await server.ok("delete mutatingadmissionpolicy sidecar");
   });
 });
+
+describe("Pod security", () => {
+  it("refuses, warns, and tells what is there already", async () => {
+    await server.ok("create ns strict");
+    await server.ok("run loose --image=a -n strict --labels=a=b");
+    expect(await server.ok("label ns strict pod-security.kubernetes.io/enforce=restricted")).toContain(
+      'Warning: existing pods in namespace "strict" violate the new PodSecurity enforce level "restricted:latest"',
+    );
+    expect(await server.fails("run more --image=a -n strict")).toContain(
+      'pods "more" is forbidden: violates PodSecurity "restricted:latest": allowPrivilegeEscalation != false (container "more" must set',
+    );
+    await server.ok("label ns strict pod-security.kubernetes.io/warn=baseline pod-security.kubernetes.io/enforce-");
+    const daemon = {
+      apiVersion: "apps/v1",
+      kind: "DaemonSet",
+      metadata: { name: "d", namespace: "strict" },
+      spec: {
+        selector: { matchLabels: { a: "b" } },
+        template: {
+          metadata: { labels: { a: "b" } },
+          spec: { hostNetwork: true, containers: [{ name: "c", image: "a" }] },
+        },
+      },
+    };
+    expect(await apply(daemon)).toContain(
+      'Warning: would violate PodSecurity "baseline:latest": host namespaces (hostNetwork=true)',
+    );
+    expect(await server.fails("label ns strict pod-security.kubernetes.io/audit=strictest")).toContain(
+      "must be one of privileged, baseline, restricted",
+    );
+  });
+});

@@ -11,6 +11,7 @@ import type { Served } from "./matching.ts";
 import { namespaceLifecycle } from "./namespaces.ts";
 import { nodeRestriction, taintNodesByCondition } from "./nodes.ts";
 import { defaultTolerationSeconds, priority } from "./pods.ts";
+import { podSecurity } from "./pod-security/plugin.ts";
 import { mutatingPolicies } from "./policies/mutating.ts";
 import { validatingPolicies } from "./policies/validating.ts";
 import { resourceQuota } from "./resource-quota.ts";
@@ -52,6 +53,7 @@ export function builtinChain(options: ChainOptions): AdmissionPlugin[] {
     serviceAccounts(reader),
     nodeRestriction(reader),
     taintNodesByCondition,
+    podSecurity(reader),
     priority(reader),
     defaultTolerationSeconds,
     defaultStorageClass(reader),
