@@ -16,6 +16,8 @@ export interface PodCase {
   metadata?: Record<string, unknown>;
   /** Objects the Pod needs; their namespace is the case's. */
   with?: Record<string, unknown>[];
+  /** Only in a full run. */
+  extra?: boolean;
   /** When to look. Default: all containers have ended. */
   settled?(pod: Pod): boolean;
   check(facts: Facts): Promise<void> | void;

@@ -37,6 +37,7 @@ export const LIFECYCLE: PodCase[] = [
   },
   {
     name: "init-fails",
+    extra: true,
     spec: once("true", {}, { initContainers: [sh("echo no; exit 3", { name: "first" })] }),
     check({ pod }) {
       assert.equal(pod.status?.phase, "Failed");
@@ -47,6 +48,7 @@ export const LIFECYCLE: PodCase[] = [
   },
   {
     name: "init-again",
+    extra: true,
     spec: {
       ...once("true", {}, { initContainers: [sh("exit 3", { name: "first" })] }),
       restartPolicy: "OnFailure",
@@ -80,6 +82,7 @@ export const LIFECYCLE: PodCase[] = [
   },
   {
     name: "on-failure",
+    extra: true,
     spec: {
       ...once("test -f /shared/done && exit 0; touch /shared/done; exit 1", mount, shared),
       restartPolicy: "OnFailure",
@@ -132,6 +135,7 @@ export const LIFECYCLE: PodCase[] = [
   },
   {
     name: "never-ready",
+    extra: true,
     spec: {
       terminationGracePeriodSeconds: 1,
       containers: [
@@ -153,6 +157,7 @@ export const LIFECYCLE: PodCase[] = [
   },
   {
     name: "startup-fails",
+    extra: true,
     spec: {
       ...once("sleep 600", {
         startupProbe: {
@@ -186,6 +191,7 @@ export const LIFECYCLE: PodCase[] = [
   },
   {
     name: "hook-fails",
+    extra: true,
     spec: {
       terminationGracePeriodSeconds: 1,
       containers: [sh("sleep 600", { lifecycle: { postStart: { exec: { command: ["false"] } } } })],
@@ -197,6 +203,7 @@ export const LIFECYCLE: PodCase[] = [
   },
   {
     name: "message-file",
+    extra: true,
     spec: once("printf 'the end' > /tmp/why; exit 4", { terminationMessagePath: "/tmp/why" }),
     check({ pod }) {
       assert.equal(status(pod).state?.terminated?.message, "the end");
@@ -229,6 +236,7 @@ export const LIFECYCLE: PodCase[] = [
   },
   {
     name: "deadline",
+    extra: true,
     spec: { ...once("sleep 600"), activeDeadlineSeconds: 6 },
     check({ pod, events }) {
       assert.equal(pod.status?.reason, "DeadlineExceeded");
@@ -281,6 +289,7 @@ export const LIFECYCLE: PodCase[] = [
   },
   {
     name: "ignores-term",
+    extra: true,
     spec: { terminationGracePeriodSeconds: 2, containers: [sh("trap '' TERM; while :; do sleep 1; done")] },
     settled: isReady,
     async check({ kubectl }) {
@@ -308,6 +317,7 @@ export const LIFECYCLE: PodCase[] = [
   },
   {
     name: "pull-never",
+    extra: true,
     spec: once("", { image: "drydock.local/nothing:1", imagePullPolicy: "Never" }),
     settled: waitingFor("ErrImageNeverPull"),
     check({ pod }) {
@@ -319,6 +329,7 @@ export const LIFECYCLE: PodCase[] = [
   },
   {
     name: "bad-image",
+    extra: true,
     spec: once("", { image: "Not A Name" }),
     settled: waitingFor("InvalidImageName"),
     check({ pod }) {

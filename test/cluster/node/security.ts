@@ -24,6 +24,7 @@ export const SECURITY: PodCase[] = [
   },
   {
     name: "capabilities",
+    extra: true,
     spec: {
       restartPolicy: "Never",
       containers: [
@@ -52,6 +53,7 @@ export const SECURITY: PodCase[] = [
   },
   {
     name: "non-root",
+    extra: true,
     spec: once("true", { securityContext: { runAsNonRoot: true } }),
     settled: (pod) => status(pod).state?.waiting?.reason === "CreateContainerConfigError",
     check({ pod }) {
@@ -209,6 +211,7 @@ export const SECURITY: PodCase[] = [
   },
   {
     name: "missing-config",
+    extra: true,
     spec: once("true", { env: [{ name: "A", valueFrom: { configMapKeyRef: { name: "none", key: "a" } } }] }),
     settled: (pod) => status(pod).state?.waiting?.reason === "CreateContainerConfigError",
     check({ pod }) {

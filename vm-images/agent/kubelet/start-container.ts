@@ -156,7 +156,7 @@ function waitingFor(
   }
   const retryAt = Date.now() + CONFIG_RETRY;
   if (error instanceof VolumeError) {
-    mountFailed(`MountVolume.SetUp failed : ${message}`);
+    mountFailed(`MountVolume.SetUp failed ${message}`);
     return { reason: "ContainerCreating", message: "", retryAt };
   }
   if (error instanceof ContainerConfigError) {

@@ -48,7 +48,9 @@ export class Volumes {
   async setUp(pod: Pod, sources: PayloadSources): Promise<Map<string, string>> {
     const result = new Map<string, string>();
     for (const volume of pod.spec?.volumes ?? []) {
-      const path = await this.#setUpOne(pod, volume, sources);
+      const path = await this.#setUpOne(pod, volume, sources).catch((error: unknown) => {
+        throw error instanceof VolumeError ? new VolumeError(`for volume "${volume.name}" : ${error.message}`) : error;
+      });
       result.set(volume.name, path);
       this.#used.set(`${podUid(pod)}/${volume.name}`, path);
     }

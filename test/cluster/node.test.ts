@@ -1,0 +1,129 @@
+/**
+ * What Pods may expect of a node, in real machines: tables of Pods with what must become of each, then storage, network policy,
+ * ingress and metrics as a user meets them. DRYDOCK_RUNS=all adds the cases that only take longer.
+ */
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { NodeCluster } from "./node/cluster.ts";
+import { nodeCluster } from "./node/cluster.ts";
+import { LIFECYCLE } from "./node/lifecycle.ts";
+import { Cases } from "./node/run-case.ts";
+import { SECURITY } from "./node/security.ts";
+import { TOWN } from "./node/town.ts";
+import { VOLUMES } from "./node/volumes.ts";
+import { eventually } from "./support.ts";
+
+const EVERYTHING = process.env["DRYDOCK_RUNS"] === "all";
+/** Containers start slowly on an emulated machine, and all at once slower still: so a few at a time. */
+const TOGETHER = 6;
+
+let cluster: NodeCluster;
+beforeAll(async () => {
+  cluster = await nodeCluster("nodes");
+}, 900_000);
+afterAll(() => cluster?.dispose());
+
+const cases = [...LIFECYCLE, ...SECURITY, ...VOLUMES].filter(({ extra }) => EVERYTHING || !extra);
+
+describe("Pods", () => {
+  for (let from = 0; from < cases.length; from += TOGETHER) {
+    const some = cases.slice(from, from + TOGETHER);
+    it(`end as they should: ${some.map(({ name }) => name).join(", ")}`, { timeout: 300_000 }, async () => {
+      const running = new Cases(cluster.kubectl, `cases-${from}`);
+      await running.apply(some, cluster.worker);
+      const outcomes = await Promise.allSettled(some.map((each) => running.check(each)));
+      await running.remove();
+      const failures = outcomes.flatMap((outcome, index) =>
+        outcome.status === "rejected" ? [`${some[index]?.name}: ${(outcome.reason as Error).message}`] : [],
+      );
+      expect(failures).toEqual([]);
+    });
+  }
+});
+
+describe("a small town", () => {
+  const kubectl = (...args: string[]): Promise<string> => cluster.ok(["-n", "town", ...args]);
+  const inside = async (pod: string, script: string): Promise<{ code: number; stdout: string }> =>
+    cluster.kubectl(["-n", "town", "exec", pod, "--", "sh", "-c", script]);
+  const fetches = async (pod: string): Promise<boolean> =>
+    (await inside(pod, "wget -q -T 2 -O - http://hall")).stdout.includes("It works");
+
+  beforeAll(async () => {
+    await cluster.ok(["apply", "-f", "-"], TOWN.map((object) => JSON.stringify(object)).join("\n---\n"));
+    await kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=180s");
+  }, 240_000);
+
+  it("keeps the data of a claim when its Pod has gone, and removes it with the claim", async () => {
+    expect(await kubectl("get", "pvc", "archive", "-o", "jsonpath={.status.phase}")).toBe("Bound");
+    await inside("clerk", "echo ledger > /archive/book");
+    const clerk = JSON.parse(await kubectl("get", "pod", "clerk", "-o", "json")) as { metadata: object; spec: object };
+    await kubectl("delete", "pod", "clerk");
+    const next = { ...TOWN.find(({ metadata }) => metadata.name === "clerk"), spec: clerk.spec };
+    await cluster.ok(["create", "-f", "-"], JSON.stringify(next));
+    await kubectl("wait", "--for=condition=Ready", "pod/clerk", "--timeout=120s");
+    expect((await inside("clerk", "cat /archive/book")).stdout).toBe("ledger\n");
+    await kubectl("delete", "pod/clerk", "pvc/archive");
+    await eventually(
+      "the volume goes with its claim",
+      () => cluster.ok(["get", "pv", "-o", "name"]),
+      (text) => !text.includes("pvc-"),
+    );
+  }, 240_000);
+
+  it("lets in whom a policy names, and nobody else", async () => {
+    expect(await fetches("stranger")).toBe(true);
+    const policy = {
+      apiVersion: "networking.k8s.io/v1",
+      kind: "NetworkPolicy",
+      metadata: { name: "gate" },
+      spec: {
+        podSelector: { matchLabels: { app: "hall" } },
+        ingress: [{ from: [{ podSelector: { matchLabels: { role: "citizen" } } }], ports: [{ port: "http" }] }],
+      },
+    };
+    await cluster.ok(["-n", "town", "create", "-f", "-"], JSON.stringify(policy));
+    await eventually(
+      "strangers stay outside",
+      () => fetches("stranger"),
+      (came) => !came,
+      60_000,
+    );
+    expect(await fetches("citizen")).toBe(true);
+    await kubectl("delete", "networkpolicy", "gate");
+    await eventually("the gate is open again", () => fetches("stranger"), Boolean, 60_000);
+  }, 180_000);
+
+  it("is visited by its name from this computer, by HTTP and by TLS that its authority vouches for", async () => {
+    const ports = JSON.parse(
+      await cluster.ok(["-n", "kube-system", "get", "service", "drydock-ingress", "-o", "jsonpath={.spec.ports}"]),
+    ) as { name: string; nodePort: number }[];
+    const port = ports.find(({ name }) => name === "http")?.nodePort;
+    const page = await eventually(
+      "the ingress answers",
+      async () => (await fetch(`http://hall.localhost:${port}/`, { signal: AbortSignal.timeout(5000) })).text(),
+      (text) => text.includes("It works"),
+      120_000,
+    );
+    expect(page).toContain("nginx in a Drydock cluster");
+    expect((await fetch(`http://nobody.localhost:${port}/`)).status).toBe(404);
+    expect(await kubectl("get", "ingress", "hall", "-o", "jsonpath={.status.loadBalancer.ingress[0].hostname}")).toBe(
+      "localhost",
+    );
+  }, 180_000);
+
+  it("knows what everybody uses", async () => {
+    const nodes = await eventually(
+      "nodes are measured",
+      () => cluster.ok(["top", "nodes"]),
+      (text) => /\d+m\s+\d+%\s+\d+Mi/.test(text),
+      60_000,
+    );
+    expect(nodes).toContain(cluster.worker);
+    const pods = await eventually(
+      "Pods are measured",
+      () => kubectl("top", "pods", "--containers"),
+      (text) => text.includes("citizen"),
+      90_000,
+    );
+    expect(pods).toMatch(/citizen\s+main\s+\d+m\s+\d+Mi/);
+  }, 180_000);
+});
