@@ -7,7 +7,8 @@ import type { ClientRequest, IncomingMessage } from "node:http";
 import { checkServerIdentity } from "node:tls";
 import type { ConnectionOptions } from "node:tls";
 import type { Duplex, Readable } from "node:stream";
-import { fail } from "./failure.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { fail, toFailure } from "./failure.ts";
 import type { Credentials } from "./kube-api.ts";
 
 export interface KubeletTarget {
@@ -59,6 +60,20 @@ export async function kubeletRequest(
     "API_REFUSED",
     `${target.node}: ${method} ${path}: ${response.statusCode} ${(await text(response)).slice(0, 500)}`,
   );
+}
+
+/** Asks until it answers; the caller's deadline is the signal's. */
+export async function untilKubeletAnswers(target: KubeletTarget, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    try {
+      (await kubeletRequest(target, { method: "GET", path: "/healthz", signal, timeoutMillis: 5_000 })).resume();
+      return;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (toFailure(error).code !== "KUBELET_UNREACHABLE") throw error;
+    }
+    await sleep(100, undefined, { signal });
+  }
 }
 
 /** A TCP connection made from inside the node (to a Pod's or Service's address): CONNECT through its kubelet. */

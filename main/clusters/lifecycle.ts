@@ -9,6 +9,7 @@ import type { AgentStage } from "../../common/node/identity.ts";
 import type { Cluster } from "./cluster.ts";
 import type { ClusterNode } from "./cluster-node.ts";
 import { fail, toFailure } from "./failure.ts";
+import { untilKubeletAnswers } from "./kubelet-api.ts";
 import type { OperationRun, StepContext, StepPlan } from "./operation.ts";
 import { unmergeKubeconfig } from "./kubeconfig.ts";
 
@@ -323,6 +324,8 @@ async function bringUp(
   }
   await run.step(`${node.name}:ready`, async (context) => {
     await node.untilReady(context.signal);
+    // Ready for Pods a moment before it serves logs and shells: whoever is told "up" may open one at once.
+    if (cluster.driver.features().containers) await untilKubeletAnswers(cluster.kubelet(node), context.signal);
     node.record.joined = true;
   });
   cluster.machinesChanged();
