@@ -11,6 +11,7 @@ import { daemonSetController } from "./daemonset/index.ts";
 import { deploymentController } from "./deployment/index.ts";
 import { disruptionController } from "./disruption/index.ts";
 import { endpointSliceController, endpointsController } from "./endpoints/index.ts";
+import { ephemeralVolumeController } from "./ephemeral-volume/index.ts";
 import { garbageCollector } from "./garbage-collector/index.ts";
 import { ingressController } from "./ingress/index.ts";
 import { horizontalPodAutoscaler } from "./horizontal-pod-autoscaler/index.ts";
@@ -78,6 +79,7 @@ function definitions(options: ControllersOptions): ControllerDefinition[] {
     claimProtection,
     volumeProtection,
     volumeProvisioner,
+    ephemeralVolumeController,
     ingressController,
     // Last: what the others follow in full it shares with them.
     garbageCollector,

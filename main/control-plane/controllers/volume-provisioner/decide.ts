@@ -42,7 +42,10 @@ export function decideClaim({ claim, class: storageClass, nodes, bound }: ClaimI
     if (!bound || bound.metadata.annotations?.[PROVISIONED_BY] !== LOCAL_DISK_PROVISIONER || wanted === undefined)
       return { kind: "nothing" };
     const has = claim.status?.capacity?.["storage"] as string | undefined;
-    const grows = claim.status?.phase === "Bound" && has !== undefined && compareQuantity(parseQuantity(wanted), parseQuantity(has)) > 0;
+    const grows =
+      claim.status?.phase === "Bound" &&
+      has !== undefined &&
+      compareQuantity(parseQuantity(wanted), parseQuantity(has)) > 0;
     return grows && storageClass?.allowVolumeExpansion ? { kind: "expand", storage: wanted } : { kind: "nothing" };
   }
   if (storageClass?.provisioner !== LOCAL_DISK_PROVISIONER || wanted === undefined) return { kind: "nothing" };
