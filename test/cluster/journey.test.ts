@@ -2,8 +2,11 @@
  * The whole journey in real virtual machines, on one cluster from first to last: create it, run the hello
  * application, look inside, break it, mend it, put it to sleep, wake it, delete it.
  */
+import { createHash } from "node:crypto";
 import { readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
+import { buffer } from "node:stream/consumers";
+import { pack } from "tar-stream";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { ClusterSummary } from "../../common/contract/cluster.ts";
 import { kubectlPath } from "../tools/kubectl.ts";
@@ -52,6 +55,29 @@ const isReady = (pod: PodList["items"][number]): boolean =>
 async function page(url: string): Promise<string> {
   const response = await fetch(url, { signal: AbortSignal.timeout(10_000) });
   return response.text();
+}
+
+/** What `docker save` writes, of an image with one file in it. */
+async function imageArchive(name: string): Promise<Buffer> {
+  const layer = await tar({ "etc/motd": "ahoy\n" });
+  const config = {
+    architecture: process.arch === "arm64" ? "arm64" : "amd64",
+    os: "linux",
+    config: {},
+    rootfs: { type: "layers", diff_ids: [`sha256:${createHash("sha256").update(layer).digest("hex")}`] },
+  };
+  return tar({
+    "config.json": JSON.stringify(config),
+    "layer.tar": layer,
+    "manifest.json": JSON.stringify([{ Config: "config.json", RepoTags: [name], Layers: ["layer.tar"] }]),
+  });
+}
+
+async function tar(files: Record<string, string | Buffer>): Promise<Buffer> {
+  const archive = pack();
+  for (const [name, content] of Object.entries(files)) archive.entry({ name }, content);
+  archive.finalize();
+  return buffer(archive);
 }
 
 beforeAll(async () => {
@@ -193,17 +219,77 @@ describe("the hello application", () => {
 
 describe("a node from the host", () => {
   it("has a shell, logs and images", async () => {
-    const shell = await dock.drydock(["shell", "worker-1", "-c", NAME], { input: "hostname; exit 3\n" });
+    const shell = await dock.drydock(["shell", "worker-1", "-c", NAME], {
+      input: "hostname; docker ps --format '{{.Image}}' | sort -u; exit 3\n",
+    });
     expect(shell.stdout).toContain("journey-worker-1");
+    expect(shell.stdout).toContain("drydock.local/pause:1");
     expect(shell.code).toBe(3);
     expect(await dock.ok("logs", "worker-1", "-c", NAME)).not.toBe("");
     expect(await dock.ok("logs", "worker-1", "-c", NAME, "--console", "--lines", "1000")).not.toBe("");
     const images = await dock.json<{ node: string; names: string[] }[]>("image", "list", NAME);
     expect(images.some((image) => image.names.includes("drydock.local/nginx:1"))).toBe(true);
   });
+
+  it("loads an image into every node, and refuses what is none", async () => {
+    const archive = path.join(dock.home, "mine.tar");
+    await writeFile(archive, await imageArchive("mine.local/app:7"));
+    await dock.ok("image", "load", NAME, archive);
+    const images = await dock.json<{ node: string; names: string[] }[]>("image", "list", NAME);
+    const holders = images.filter((image) => image.names.includes("mine.local/app:7")).map((image) => image.node);
+    expect(holders.toSorted()).toEqual((await status()).nodes.map((node) => node.name).toSorted());
+    const refused = await dock.drydock(["image", "load", NAME, HELLO]);
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringMatching(/IMAGE_LOAD_FAILED[\s\S]*docker save/) });
+  });
 });
 
 describe("faults", () => {
+  it("says why an image cannot be had", async () => {
+    const images = { unreachable: "127.0.0.1:1/none:1", never: "missing.local/x:1" };
+    for (const [name, image] of Object.entries(images))
+      await ok("run", name, `--image=${image}`, `--image-pull-policy=${name === "never" ? "Never" : "Always"}`);
+    const reason = async (name: string): Promise<string> =>
+      ok("get", "pod", name, "-o", "jsonpath={.status.containerStatuses[0].state.waiting.reason}");
+    await eventually(
+      "never pulled",
+      () => reason("never"),
+      (found) => found === "ErrImageNeverPull",
+    );
+    await eventually(
+      "backing off",
+      () => reason("unreachable"),
+      (found) => found === "ImagePullBackOff",
+    );
+    expect(await ok("events", "--for", "pod/unreachable")).toMatch(/Failed to pull image.*connection refused/);
+    await ok("delete", "pod", ...Object.keys(images), "--wait=false");
+  });
+
+  it("keeps the containers when the agent or Docker is killed", async () => {
+    const containers = async (): Promise<unknown[]> =>
+      (await helloPods()).map((pod) => [
+        pod.status.containerStatuses?.[0]?.containerID,
+        pod.status.containerStatuses?.[0]?.restartCount,
+      ]);
+    const before = await containers();
+    for (const [victim, killed] of [
+      ["dockerd", "pkill -9 -x dockerd"],
+      ["agent", "pkill -9 -f [a]gent.cjs"],
+    ]) {
+      const pids = `pgrep -f '${victim === "agent" ? "[a]gent.cjs" : "^dockerd"}'`;
+      // Killing the agent ends the shell that came through it.
+      await dock.drydock(["shell", "worker-1", "-c", NAME], { input: `${killed}; sleep 1; exit\n` });
+      const again = await eventually(
+        `${victim} is back`,
+        () => dock.drydock(["shell", "worker-1", "-c", NAME], { input: `stty -echo\n${pids} | wc -l; exit\n` }),
+        (shell) => shell.code === 0,
+      );
+      expect(again.stdout).toMatch(/^\s*1\s*$/m);
+    }
+    await ok("wait", "--for=condition=Ready", "node/journey-worker-1", "--timeout=60s");
+    expect(await containers()).toEqual(before);
+    expect(await ok("exec", "probe", "--", "wget", "-qO-", "-T", "10", "http://hello/")).toContain("Hello from");
+  });
+
   it("notices a killed worker: NotReady, degraded, its Pods replaced elsewhere, and takes it back", async () => {
     const before = await status();
     const victim = before.nodes.find((node) => node.name === "journey-worker-2");
@@ -238,6 +324,9 @@ describe("lasting", () => {
     await dock.ok("down", NAME);
     expect(await status()).toMatchObject({ state: "stopped", controlPlane: "stopped" });
     expect(dock.processes()).toEqual([]);
+    await dock.ok("engine", "stop");
+    // The next engine knows that they go on from where they were.
+    expect((await status()).nodes.map((node) => node.machine)).toEqual(["suspended", "suspended", "suspended"]);
     await dock.ok("up", NAME);
     const after = await eventually("its Pods are Ready", helloPods, (pods) => pods.length === 3 && pods.every(isReady));
     expect(after.map((pod) => pod.metadata.uid).toSorted()).toEqual(before.map((pod) => pod.metadata.uid).toSorted());
