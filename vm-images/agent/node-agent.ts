@@ -25,6 +25,7 @@ import {
   SERVING_SIGNER,
 } from "./join/join.ts";
 import type { KeyPair } from "./join/join.ts";
+import { EvictionManager } from "./eviction/eviction.ts";
 import type { KubeletContext } from "./kubelet/context.ts";
 import { EventRecorder } from "./kubelet/events.ts";
 import { Images } from "./kubelet/images.ts";
@@ -243,6 +244,19 @@ export class NodeAgent {
     for (const sandbox of pool.ready()) wire(sandbox);
     pool.fillSoon();
     void proxy.run(nodes.get(identity.nodeName)?.spec?.podCIDR ?? "", signal);
+    const stats = new Collector({ cache, volumes: context.volumes, run, pods: () => kubelet.pods() });
+    const eviction = new EvictionManager({
+      collector: stats,
+      runtime,
+      cache,
+      events,
+      log,
+      health: nodeHealth,
+      pods: () => kubelet.pods(),
+      end: (pod, reason, message) => kubelet.end(pod.metadata.uid ?? "", reason, message),
+      changed: () => void registration.updateStatus(),
+    });
+    void eviction.run(signal);
     const enforcer = new PolicyEnforcer({
       client,
       nodeName: identity.nodeName,
@@ -254,12 +268,12 @@ export class NodeAgent {
     const { dnsAddress = identity.clusterDNS, dns: dnsPort = 53 } = this.#options.ports ?? {};
     void this.#again("DNS", () => dns.listen(dnsAddress, dnsPort));
     signal.addEventListener("abort", () => dns.close(), { once: true });
-    void this.#again("kubelet API", () => this.#serve(kubelet, images, context.volumes));
+    void this.#again("kubelet API", () => this.#serve(kubelet, images, stats));
   }
 
   /** The kubelet's own API, with a serving certificate that is renewed in time. */
-  async #serve(kubelet: Kubelet, images: Images, volumes: Volumes): Promise<void> {
-    const { identity, runtime, cache, log, run, signal } = this.#options;
+  async #serve(kubelet: Kubelet, images: Images, stats: Collector): Promise<void> {
+    const { identity, runtime, cache, log, signal } = this.#options;
     let certificate = await this.#servingCertificate();
     const server = new KubeletServer({
       port: this.#options.ports?.kubelet ?? KUBELET_PORT,
@@ -270,7 +284,7 @@ export class NodeAgent {
       log,
       nodeAddress: identity.address,
       nodeName: identity.nodeName,
-      stats: new Collector({ cache, volumes, run, pods: () => kubelet.pods() }),
+      stats,
       pods: () => kubelet.pods(),
       find: (namespace, name) => kubelet.find(namespace, name),
       podIP: (sandboxId) => this.#network.address(sandboxId),

@@ -18,6 +18,7 @@ import { horizontalPodAutoscaler } from "./horizontal-pod-autoscaler/index.ts";
 import { jobController } from "./job/index.ts";
 import { runController, text } from "./kernel/controller.ts";
 import type { ControllerContext, ControllerDefinition, ResourceInfo } from "./kernel/controller.ts";
+import { loadBalancerController } from "./load-balancer.ts";
 import { namespaceController } from "./namespace/index.ts";
 import { nodeIpamController } from "./node-ipam.ts";
 import { nodeLifecycleController } from "./node-lifecycle/index.ts";
@@ -79,6 +80,7 @@ function definitions(options: ControllersOptions): ControllerDefinition[] {
     claimProtection,
     volumeProtection,
     volumeProvisioner,
+    loadBalancerController,
     ephemeralVolumeController,
     ingressController,
     // Last: what the others follow in full it shares with them.

@@ -54,6 +54,11 @@ export class Kubelet {
     for (const worker of this.#workers.values()) worker.wake();
   }
 
+  /** Ends a Pod with phase Failed. */
+  end(uid: string, reason: string, message: string): void {
+    this.#workers.get(uid)?.end(reason, message);
+  }
+
   wake(uid: string): void {
     this.#workers.get(uid)?.wake();
   }

@@ -1,0 +1,104 @@
+/**
+ * Keeps the node alive when it runs short: removes images that nobody uses, then evicts Pods, one at a time. Also holds Pods to the
+ * size limits of their emptyDirs. Looks at the node cheaply, and at its Pods only when there is a reason.
+ */
+import { statfs } from "node:fs/promises";
+import type { Pod } from "../../../common/kube/types.ts";
+import { sleep } from "../command.ts";
+import type { EventRecorder } from "../kubelet/events.ts";
+import type { Log } from "../log.ts";
+import type { Pressure } from "../machine/health.ts";
+import type { RuntimeCache } from "../runtime/runtime-cache.ts";
+import type { Runtime } from "../runtime/runtime.ts";
+import type { Collector } from "../stats/collect.ts";
+import { overgrown, unusedImages, victimOf } from "./decide.ts";
+import type { Eviction } from "./decide.ts";
+
+const EVERY = 10_000;
+/** After an eviction the node is given this long to recover before the next. */
+const RECOVERY = 20_000;
+const VOLUMES_EVERY = 60_000;
+/** Above this share of the disk images are removed, until it is below the other. */
+const IMAGES_HIGH = 0.85;
+const IMAGES_LOW = 0.8;
+
+export interface EvictionOptions {
+  collector: Collector;
+  runtime: Runtime;
+  cache: RuntimeCache;
+  events: EventRecorder;
+  log: Log;
+  health(): Promise<Pressure>;
+  pods(): Pod[];
+  /** Ends the Pod with phase Failed. */
+  end(pod: Pod, reason: string, message: string): void;
+  /** The node's conditions are to be told at once. */
+  changed(): void;
+}
+
+export class EvictionManager {
+  readonly #options: EvictionOptions;
+  #measuredAt = 0;
+  #told = "";
+
+  constructor(options: EvictionOptions) {
+    this.#options = options;
+  }
+
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      let pause = EVERY;
+      try {
+        if (await this.#look()) pause = RECOVERY;
+      } catch (error) {
+        this.#options.log.error("eviction", "looking", error);
+      }
+      await sleep(pause, signal);
+    }
+  }
+
+  /** True when something was ended. */
+  async #look(): Promise<boolean> {
+    const { collector, health, pods, changed } = this.#options;
+    const pressure = await health();
+    const told = JSON.stringify(pressure);
+    if (told !== this.#told) changed();
+    this.#told = told;
+    await this.#collectImages();
+    if (pressure.memoryPressure || pressure.diskPressure) {
+      const { pods: samples } = await collector.collect();
+      const victim = victimOf(samples, pressure.memoryPressure ? "memory" : "ephemeral-storage");
+      if (victim) this.#evict(victim);
+      return victim !== undefined;
+    }
+    const limited = pods().some((pod) => pod.spec?.volumes?.some(({ emptyDir }) => emptyDir?.sizeLimit !== undefined));
+    if (!limited || Date.now() - this.#measuredAt < VOLUMES_EVERY) return false;
+    this.#measuredAt = Date.now();
+    const { pods: samples } = await collector.collect();
+    const found = overgrown(samples);
+    for (const each of found) this.#evict(each);
+    return found.length > 0;
+  }
+
+  #evict({ pod, message }: Eviction): void {
+    const { events, end, log } = this.#options;
+    log.info("eviction", `${pod.metadata.namespace}/${pod.metadata.name}: ${message}`);
+    events.pod(pod, "Warning", "Evicted", message);
+    end(pod, "Evicted", message);
+  }
+
+  async #collectImages(): Promise<void> {
+    const { runtime, cache, log } = this.#options;
+    const { blocks, bavail, bsize } = await statfs("/var/lib");
+    const total = blocks * bsize;
+    const usedShare = 1 - bavail / blocks;
+    if (usedShare < IMAGES_HIGH) return;
+    const inUse = new Set(cache.all().map(({ imageId }) => imageId));
+    for (const id of unusedImages(await runtime.images(), inUse, (usedShare - IMAGES_LOW) * total)) {
+      await runtime
+        .removeImage(id)
+        .then(() => log.info("images", `removed ${id}: nobody uses it, and the disk is nearly full`))
+        .catch((error: unknown) => log.error("images", `removing ${id}`, error));
+    }
+  }
+}
