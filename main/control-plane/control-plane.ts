@@ -27,6 +27,8 @@ import { CustomResources } from "./custom-resources/controller.ts";
 import { startControllers } from "./controllers/index.ts";
 import { kinds } from "./controllers/kernel/kinds.ts";
 import { createExplain } from "./explain/index.ts";
+import { Fairness } from "./fairness/index.ts";
+import { CollectionSizes } from "./fairness/sizes.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
 import { metricsDefinitions } from "./metrics-api/index.ts";
 import type { MetricsApi } from "./metrics-api/index.ts";
@@ -142,6 +144,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     tokens: auth.tokens,
     handlers,
     kubelets,
+    fairness: new Fairness({ reader: fed.reader }),
+    sizes: new CollectionSizes((resource) => store.count(`${resource}/`)),
     log,
     metrics: new Metrics(),
     checks: new Map([["store", () => failures[0]]]),

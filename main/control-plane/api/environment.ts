@@ -1,6 +1,8 @@
 /** What the HTTP side works on: the registry, who may do what, and what answers requests that are not stored. */
 import type { ServiceAccountTokens } from "../auth/index.ts";
 import type { Authenticator, Authorizer } from "../auth/types.ts";
+import type { Fairness } from "../fairness/index.ts";
+import type { CollectionSizes } from "../fairness/sizes.ts";
 import type { VirtualHandlers } from "../resources/virtual/index.ts";
 import type { Reader } from "../resources/reader.ts";
 import type { Catalog } from "./catalog.ts";
@@ -18,6 +20,9 @@ export interface ApiEnvironment {
   tokens: ServiceAccountTokens;
   handlers: VirtualHandlers;
   kubelets: KubeletProxy;
+  /** Who waits for whom. Without it nobody does. */
+  fairness?: Fairness;
+  sizes?: CollectionSizes;
   log: Log;
   metrics: Metrics;
   /** Named checks of /readyz; each says what is wrong, or nothing. */

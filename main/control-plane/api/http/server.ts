@@ -7,6 +7,10 @@ import type { TLSSocket } from "node:tls";
 import { StatusError } from "../../../../common/kube/status.ts";
 import { forbiddenError } from "../../auth/forbidden.ts";
 import type { Attributes, AuthenticationInput } from "../../auth/types.ts";
+import { listWidth } from "../../fairness/index.ts";
+import type { Ticket } from "../../fairness/index.ts";
+import type { Seat } from "../../fairness/level.ts";
+import { groupResource } from "../../resources/reader.ts";
 import type { KeyAndCertificate } from "../../pki/index.ts";
 import type { User } from "../../resources/definition.ts";
 import type { ApiEnvironment } from "../environment.ts";
@@ -19,7 +23,8 @@ import type { RequestInfo } from "./request-info.ts";
 import { handleResource } from "./resource-handler.ts";
 
 const REQUEST_MILLIS = 60_000;
-const MOST_IN_FLIGHT = 600;
+/** Those that wait for a seat included: what is beyond is not even looked at. */
+const MOST_IN_FLIGHT = 6_000;
 const SWEEP_MILLIS = 5_000;
 const CLOSE_MILLIS = 2_000;
 
@@ -100,6 +105,7 @@ export class ApiServer {
     const { metrics, log } = this.#environment;
     const began = performance.now();
     let info: RequestInfo | undefined;
+    let seat: Seat | undefined;
     try {
       info = readUrl(request);
       const long = info.verb === "watch" || isStreaming(info);
@@ -114,11 +120,15 @@ export class ApiServer {
       }
       const user = await this.#admit(request, info);
       const exchange = new Exchange(request, response, info, user);
+      const asked = this.#environment.fairness && !isStreaming(info) ? this.#seat(user, info, response) : undefined;
+      seat = asked instanceof Promise ? await asked : asked;
+      if (seat && info.verb === "watch") setImmediate(() => seat?.release());
       if (!info.resource) await handlePlain(this.#environment, exchange);
       else await this.#resource(exchange, info);
     } catch (error) {
       this.#answerError(request, response, error);
     } finally {
+      seat?.release();
       this.#pending.delete(response);
       metrics.inFlight = this.#pending.size;
       const seconds = (performance.now() - began) / 1000;
@@ -133,6 +143,20 @@ export class ApiServer {
         );
       }
     }
+  }
+
+  /** Priority and fairness: at once while there are seats. Throws TooManyRequests. */
+  #seat(user: User, info: RequestInfo, response: ServerResponse): Seat | undefined | Promise<Seat | undefined> {
+    const { fairness, sizes } = this.#environment;
+    const place = info.resource;
+    const width = place && info.verb === "list" && sizes ? listWidth(sizes.of(groupResource(place))) : 1;
+    const taken = fairness?.take(user, attributesOf(info), width, (left) => {
+      response.once("close", left);
+      return () => response.off("close", left);
+    });
+    return taken instanceof Promise
+      ? taken.then((ticket) => seatOf(ticket, response))
+      : taken && seatOf(taken, response);
   }
 
   #answerError(request: IncomingMessage, response: ServerResponse, error: unknown): void {
@@ -203,6 +227,18 @@ export class ApiServer {
       );
     }
   }
+}
+
+/** Says in the answer which flow it was of. Throws TooManyRequests. */
+function seatOf(ticket: Ticket, response: ServerResponse): Seat | undefined {
+  if (!response.headersSent) {
+    response.setHeader("X-Kubernetes-PF-FlowSchema-UID", ticket.schema);
+    response.setHeader("X-Kubernetes-PF-PriorityLevel-UID", ticket.level);
+  }
+  if (ticket.refused) {
+    throw new StatusError("TooManyRequests", "too many requests, please try again later.", { retryAfterSeconds: 1 });
+  }
+  return ticket.seat;
 }
 
 function unknownPath(): StatusError {

@@ -56,6 +56,7 @@ export const clusterRoles: readonly RoleFacts[] = [
       `${read} namespaces`,
       `${read} endpointslices.discovery.k8s.io`,
       `${read} controllerrevisions,daemonsets,daemonsets/status,deployments,deployments/scale,deployments/status,replicasets,replicasets/scale,replicasets/status,statefulsets,statefulsets/scale,statefulsets/status.apps`,
+      `${read} histories,podschedulings.explain.drydock.dev`,
       `${read} horizontalpodautoscalers,horizontalpodautoscalers/status.autoscaling`,
       `${read} cronjobs,cronjobs/status,jobs,jobs/status.batch`,
       `${read} poddisruptionbudgets,poddisruptionbudgets/status.policy`,

@@ -1,5 +1,6 @@
 /** The objects every cluster starts with: namespaces, roles and bindings, priority classes. */
 import type { KubeObject, ObjectMeta } from "../../../../common/kube/object.ts";
+import { fairnessObjects } from "../../fairness/bootstrap.ts";
 import { systemPriorities } from "../../resources/other/coordination.ts";
 import { rbacGroup } from "../../resources/rbac/rbac.ts";
 import { aggregateRules } from "../rbac/authorizer.ts";
@@ -82,5 +83,5 @@ export function bootstrapObjects(): KubeObject[] {
     bindings.push(binding(name, name, [`ServiceAccount:kube-system/${controller}`]));
   }
   for (const role of roles) if (role["aggregationRule"] !== undefined) role["rules"] = aggregateRules(role, roles);
-  return [...namespaces, ...priorities, ...roles, ...bindings];
+  return [...namespaces, ...priorities, ...roles, ...bindings, ...fairnessObjects()];
 }
