@@ -5,14 +5,12 @@
 import type { Entries } from "./entries.ts";
 import { byKey } from "./entries.ts";
 import { ByPrefix } from "./prefixes.ts";
-import type { KeyValue, StoreEvent, Topic } from "./store.ts";
+import type { IndexDefinition, KeyValue, StoreEvent, Topic } from "./store.ts";
 
 /** Values looked into before others get their turn. */
 const SLICE = 100;
 
-interface Index {
-  name: string;
-  of: Topic["of"];
+interface Index extends IndexDefinition {
   byAnswer: Map<string, Set<string>>;
 }
 
@@ -33,15 +31,16 @@ export class Indexes {
   }
 
   /** Once for a prefix. Resolves when they are whole. */
-  async add(prefix: string, topics: readonly Omit<Topic, "value">[]): Promise<void> {
+  async add(prefix: string, definitions: readonly IndexDefinition[]): Promise<void> {
     if (this.#groups.get(prefix)) throw new Error(`${prefix} has its indexes already`);
-    const group: Group = { indexes: topics.map(({ name, of }) => ({ name, of, byAnswer: new Map() })), upTo: "" };
+    const group: Group = { indexes: definitions.map(({ name, of }) => ({ name, of, byAnswer: new Map() })), upTo: "" };
     this.#groups.set(prefix, group);
     while (this.#buildOn(prefix, group)) await new Promise((resolve) => setImmediate(resolve));
   }
 
   /** The values under a prefix whose answer is the topic's, in order; undefined where no index tells. */
-  find(prefix: string, { name, value }: Topic, startAfter: string | undefined): KeyValue[] | undefined {
+  find(prefix: string, topic: Topic, startAfter: string | undefined): KeyValue[] | undefined {
+    const { name, value } = topic.index ?? topic;
     for (const { indexes, upTo } of this.#groups.concerning(prefix)) {
       const index = upTo === undefined ? indexes.find((one) => one.name === name) : undefined;
       if (!index) continue;
@@ -57,11 +56,10 @@ export class Indexes {
     for (const { indexes, upTo } of this.#groups.concerning(key)) {
       if (upTo !== undefined && key > upTo) continue;
       for (const index of indexes) {
-        const was = previous && index.of(previous);
-        const is = current && index.of(current);
-        if (was === is) continue;
-        if (was !== undefined) drop(index, was, key);
-        if (is !== undefined) put(index, is, key);
+        const was = answersOf(index, previous);
+        const is = answersOf(index, current);
+        for (const answer of was) if (!is.includes(answer)) drop(index, answer, key);
+        for (const answer of is) if (!was.includes(answer)) put(index, answer, key);
       }
     }
   }
@@ -76,13 +74,18 @@ export class Indexes {
     const items = this.#entries.range(prefix, group.upTo, SLICE);
     for (const item of items) {
       for (const index of group.indexes) {
-        const answer = index.of(item);
-        if (answer !== undefined) put(index, answer, item.key);
+        for (const answer of answersOf(index, item)) put(index, answer, item.key);
       }
     }
     group.upTo = items.length < SLICE ? undefined : items.at(-1)?.key;
     return group.upTo !== undefined;
   }
+}
+
+function answersOf({ of }: Index, item: KeyValue | undefined): readonly string[] {
+  const answer = item && of(item);
+  if (answer === undefined) return [];
+  return typeof answer === "string" ? [answer] : answer;
 }
 
 function put({ byAnswer }: Index, answer: string, key: string): void {

@@ -22,6 +22,7 @@ import type { InitialState, Journal, Mutation } from "./journal.ts";
 import { asTheyWere } from "./past.ts";
 import { CompactedError, FutureRevisionError } from "./store.ts";
 import type {
+  IndexDefinition,
   KeyValue,
   ListOptions,
   ListResult,
@@ -138,8 +139,8 @@ export class RevisionStore implements Store {
     };
   }
 
-  addIndexes(prefix: string, topics: readonly Omit<Topic, "value">[]): Promise<void> {
-    return this.#indexes.add(prefix, topics);
+  addIndexes(prefix: string, definitions: readonly IndexDefinition[]): Promise<void> {
+    return this.#indexes.add(prefix, definitions);
   }
 
   async compact(revision: number): Promise<void> {

@@ -73,6 +73,14 @@ export interface Topic {
   name: string;
   value: string;
   of(item: KeyValue): string | undefined;
+  /** The index that finds it, where that is not of the same name and value: one of all labels, say. */
+  index?: { name: string; value: string };
+}
+
+/** What an index keeps values by: one answer, none, or several. */
+export interface IndexDefinition {
+  name: string;
+  of(item: KeyValue): string | readonly string[] | undefined;
 }
 
 export interface ListOptions {
@@ -129,8 +137,8 @@ export interface Store {
    * events alone before or after which the value answered as wanted; others cost the watcher nothing.
    */
   watch(prefix: string, fromRevision: number, handlers: WatchHandlers, topic?: Topic): WatchSubscription;
-  /** Keeps the values under a prefix findable by the answers to some topics; resolves when all are. */
-  addIndexes(prefix: string, topics: readonly Omit<Topic, "value">[]): Promise<void>;
+  /** Keeps the values under a prefix findable by the answers of some indexes; resolves when all are. */
+  addIndexes(prefix: string, definitions: readonly IndexDefinition[]): Promise<void>;
   /** Forgets history up to and including `revision`; current values stay. */
   compact(revision: number): Promise<void>;
   close(): Promise<void>;

@@ -301,6 +301,13 @@ describe("watches", () => {
       await found({ fieldSelector: "spec.nodeName=n1", resourceVersion: "4", resourceVersionMatch: "Exact" }),
     ).toEqual(["a", "b"]);
     expect(await found({ fieldSelector: "status.phase=" })).toEqual(["a"]);
+    expect(await found({ labelSelector: "app=x" })).toEqual(["a"]);
+    expect(await found({ labelSelector: "app=x", resourceVersion: "4", resourceVersionMatch: "Exact" })).toEqual([
+      "a",
+      "b",
+    ]);
+    expect(await found({ labelSelector: "app in (x,y),app!=y" })).toEqual(["a"]);
+    expect(await found({ labelSelector: "app=y" })).toEqual([]);
     expect((await refusal(list({ fieldSelector: "spec.nothing=1" }))).message).toBe(
       "field label not supported: spec.nothing",
     );

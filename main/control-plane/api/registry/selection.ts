@@ -4,7 +4,7 @@ import { parseFieldSelector, parseLabelSelector } from "../../../../common/kube/
 import type { FieldRequirement, Selector } from "../../../../common/kube/selector.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
 import type { ResourceDefinition } from "../../resources/definition.ts";
-import type { KeyValue, Topic } from "../../store/store.ts";
+import type { IndexDefinition, KeyValue, Topic } from "../../store/store.ts";
 import { decodeSlim } from "../stored.ts";
 import { slimViewOf } from "./context.ts";
 
@@ -72,12 +72,26 @@ function topicOf(
   const field = fields
     .filter((one) => one.equal && one.field !== "metadata.namespace")
     .toSorted((a, b) => rank(a) - rank(b))[0];
-  if (field) return { ...fieldTopic(definition, field.field), value: field.value };
   const label = labels?.requirements.find(({ operator, values }) => operator === "In" && values.length === 1);
+  // Of any other field's answers ("Running") a label's is the rarer.
+  if (field && (rank(field) < nameFirst.length || !label))
+    return { ...fieldTopic(definition, field.field), value: field.value };
   if (!label) return undefined;
   const { key, values } = label;
-  return { name: `label ${key}`, value: values[0] as string, of: (item) => decodeSlim(item).metadata.labels?.[key] };
+  const value = values[0] as string;
+  return {
+    name: `label ${key}`,
+    value,
+    of: (item) => decodeSlim(item).metadata.labels?.[key],
+    index: { name: labelIndex.name, value: `${key}=${value}` },
+  };
 }
+
+/** All labels of an object. */
+export const labelIndex: IndexDefinition = {
+  name: "labels",
+  of: (item) => Object.entries(decodeSlim(item).metadata.labels ?? {}).map(([key, value]) => `${key}=${value}`),
+};
 
 const serials = new WeakMap<ResourceDefinition, number>();
 let serial = 0;
