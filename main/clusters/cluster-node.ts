@@ -86,6 +86,7 @@ export class ClusterNode {
     this.stops.push(
       machine.onMessage((message) => this.heard(message)),
       machine.onExit((exit) => this.exited(exit)),
+      machine.onHeld((why) => this.held(why)),
     );
     this.pinger = new AbortController();
     void this.ping(machine, this.pinger.signal);
@@ -232,6 +233,13 @@ export class ClusterNode {
         // Tried again at the next hello: it is pinged until it has it.
       })
       .finally(() => (this.identifying = undefined));
+  }
+
+  /** The machine stands still and goes on by itself: told meanwhile, since its agent cannot. */
+  private held(why: string | undefined): void {
+    this.failure =
+      why === undefined ? undefined : fail("MACHINE_HELD", `the virtual machine of ${this.name} waits: ${why}`).failure;
+    this.changed();
   }
 
   private exited(exit: { expected: boolean; code: number | null; lastLines: string[] }): void {

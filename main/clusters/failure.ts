@@ -120,6 +120,10 @@ export const CATALOGUE = {
     advice: "Start the node again; its disk is intact.",
     action: { label: "Start", kind: "start" },
   },
+  MACHINE_HELD: {
+    meaning: "A node's virtual machine stands still because its disk could not be written on this computer.",
+    advice: "Free some space on the disk; it then goes on by itself within seconds, and has lost nothing.",
+  },
   AGENT_SILENT: {
     meaning: "A node's machine runs, but the agent inside does not answer.",
     advice: "Look at the machine's console; try again with more memory or another accelerator.",

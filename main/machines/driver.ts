@@ -56,6 +56,8 @@ export interface Machine {
   onMessage(listener: (message: AgentMessage) => void): () => void;
   /** Called once when the machine is gone (`expected`: we asked for it). */
   onExit(listener: (exit: { expected: boolean; code: number | null; lastLines: string[] }) => void): () => void;
+  /** Called with the reason when the host holds the machine back (its disk is full), with undefined when it goes on. */
+  onHeld(listener: (why: string | undefined) => void): () => void;
   /** Resident and private bytes of the machine's process. */
   memory(): Promise<{ residentBytes: number; privateBytes: number }>;
 }

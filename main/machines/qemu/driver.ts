@@ -162,7 +162,7 @@ export class QemuDriver implements MachineDriver {
       const qmp = await Qmp.connect(this.sockets(spec).qmp, { deadlineMillis: QMP_MILLIS });
       await this.wake(files, qmp);
       const machine = this.hold(spec, files, running, qmp);
-      await machine.restoreForwards();
+      await machine.restore();
       return machine;
     } catch (error) {
       // Its disk (and its saved state, when that is whole) is good, the process is not.

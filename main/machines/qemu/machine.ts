@@ -6,6 +6,7 @@ import type { AgentMessage, HostMessage } from "../../../common/node/identity.ts
 import type { Machine, MachineSpec, MachineState, PortForward } from "../driver.ts";
 import { MachineError } from "../failure.ts";
 import { AgentPort } from "./agent-port.ts";
+import { HeldWatch } from "./held.ts";
 import { killQemu, lastLines, untilGone } from "./process.ts";
 import type { QemuProcess } from "./process.ts";
 import type { Qmp } from "./qmp.ts";
@@ -36,6 +37,9 @@ export class QemuMachine implements Machine {
   private readonly agent: AgentPort;
   private readonly files: MachineFiles;
   private readonly exitListeners = new Set<(exit: Exit) => void>();
+  private readonly heldListeners = new Set<(why: string | undefined) => void>();
+  private readonly heldWatch: HeldWatch;
+  private heldWhy: string | undefined;
   private exit: Exit | undefined;
   private released = false;
   /** Resolves when the process is gone and everyone who listens has been told. */
@@ -48,6 +52,15 @@ export class QemuMachine implements Machine {
     this.qmp = qmp;
     this.files = files;
     this.agent = new AgentPort(files.agent, (line) => log(`${spec.id}: ${line}`));
+    this.heldWatch = new HeldWatch(
+      qmp,
+      spec.folder,
+      (why) => {
+        this.heldWhy = why;
+        for (const listener of this.heldListeners) listener(why);
+      },
+      (line) => log(`${spec.id}: ${line}`),
+    );
     this.finished = new Promise((resolve) => qmp.onClose(() => void this.ended(log).finally(resolve)));
   }
 
@@ -63,8 +76,9 @@ export class QemuMachine implements Machine {
     return this.ports;
   }
 
-  /** The forwards that a former engine made. */
-  async restoreForwards(): Promise<void> {
+  /** Of a machine that a former engine left: its forwards, and whether it stands still. */
+  async restore(): Promise<void> {
+    await this.heldWatch.look();
     const text = await readFile(path.join(this.spec.folder, FORWARDS), "utf8").catch((error: NodeJS.ErrnoException) => {
       if (error.code === "ENOENT") return "[]";
       throw error;
@@ -114,6 +128,13 @@ export class QemuMachine implements Machine {
     return () => this.exitListeners.delete(listener);
   }
 
+  onHeld(listener: (why: string | undefined) => void): () => void {
+    this.heldListeners.add(listener);
+    const { heldWhy } = this;
+    if (heldWhy !== undefined) queueMicrotask(() => listener(heldWhy));
+    return () => this.heldListeners.delete(listener);
+  }
+
   /** Resident and private bytes, from Linux' smaps_rollup; elsewhere unknown, zero. */
   async memory(): Promise<{ residentBytes: number; privateBytes: number }> {
     if (process.platform !== "linux") return { residentBytes: 0, privateBytes: 0 };
@@ -126,6 +147,7 @@ export class QemuMachine implements Machine {
   /** Lets go of a machine that runs on, as the end of our process would: another engine may adopt it. */
   release(): void {
     this.released = true;
+    this.heldWatch.close();
     this.agent.close();
     this.qmp.close();
   }
@@ -137,6 +159,7 @@ export class QemuMachine implements Machine {
 
   private async ended(log: (line: string) => void): Promise<void> {
     if (this.released) return;
+    this.heldWatch.close();
     this.agent.close();
     // The control socket closes a little before the process ends; a process that lives on without it is lost to us.
     if (!(await untilGone(this.process, LOST_MILLIS))) {

@@ -59,6 +59,11 @@ class SimulatedMachine implements Machine {
     return () => this.messageListeners.delete(listener);
   }
 
+  /** It writes no disk. */
+  onHeld(): () => void {
+    return () => undefined;
+  }
+
   onExit(listener: Parameters<Machine["onExit"]>[0]): () => void {
     this.exitListeners.add(listener);
     return () => this.exitListeners.delete(listener);
