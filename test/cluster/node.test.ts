@@ -48,6 +48,12 @@ describe("a small town", () => {
     (await inside(pod, "wget -q -T 2 -O - http://hall")).stdout.includes("It works");
 
   beforeAll(async () => {
+    await cluster.ok(["create", "namespace", "town"]);
+    await eventually(
+      "the namespace has its ServiceAccount",
+      () => cluster.kubectl(["-n", "town", "get", "serviceaccount", "default"]),
+      ({ code }) => code === 0,
+    );
     await cluster.ok(["apply", "-f", "-"], TOWN.map((object) => JSON.stringify(object)).join("\n---\n"));
     await kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=180s");
   }, 240_000);

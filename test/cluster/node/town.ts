@@ -5,7 +5,6 @@ import { once, sh } from "./case.ts";
 const namespace = "town";
 
 export const TOWN = [
-  { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } },
   {
     apiVersion: "v1",
     kind: "Pod",

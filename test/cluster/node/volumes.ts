@@ -79,6 +79,7 @@ export const VOLUMES: PodCase[] = [
   },
   {
     name: "scratch",
+    extra: true,
     spec: once(
       "grep ' /mem ' /proc/mounts; df -k /mem | tail -1; echo x > /disk/x; ls -ld /disk; cat /sub/$MY_NAME; ls /root-of-it",
       {
@@ -113,6 +114,7 @@ export const VOLUMES: PodCase[] = [
   },
   {
     name: "of-the-host",
+    extra: true,
     spec: once(
       "cat /machine-id; ls -d /made; test -b /vda && echo block; test -S /docker.sock && echo socket; touch /ro/x",
       {

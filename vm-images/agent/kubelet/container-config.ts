@@ -4,7 +4,8 @@ import type { ContainerConfig, Device, ImageDetail, Mount } from "../runtime/run
 import { containerHash, LABEL_BACKOFF, LABEL_HASH } from "./decide.ts";
 import type { StartAction } from "./decide.ts";
 import { expandAll, ContainerConfigError } from "./env.ts";
-import { containerResources, podCgroup } from "./resources.ts";
+import { podCgroup } from "./pod-cgroup.ts";
+import { containerResources } from "./resources.ts";
 import { isHostNetwork, podUid } from "./pod.ts";
 import { LABEL_MESSAGE_POLICY } from "./termination-message.ts";
 
@@ -128,7 +129,7 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
     securityOptions: securityOptions(podSecurity, security),
     ...(security.procMount === "Unmasked" ? { unmaskedProc: true } : {}),
     resources: containerResources(pod, spec, input.nodeMemoryBytes),
-    cgroupParent: podCgroup(pod),
+    cgroupParent: podCgroup(podUid(pod)),
   };
 }
 

@@ -14,6 +14,7 @@ import type { StartAction } from "./decide.ts";
 import { hostsFile, resolvFile } from "./network-files.ts";
 import { allContainers, formatPod, isHostNetwork, latest, podName, podUid, viewOf } from "./pod.ts";
 import type { PodView } from "./pod.ts";
+import { preparePodCgroup, removePodCgroup } from "./pod-cgroup.ts";
 import { resizeOf } from "./resize.ts";
 import { payloadSources, startContainer } from "./start-container.ts";
 import type { Waiting } from "./start-container.ts";
@@ -213,6 +214,7 @@ export class PodWorker {
         continue;
       }
       try {
+        await preparePodCgroup(this.#pod);
         await runtime.update(container.id, resize.resources);
         await cache.refresh(container.id);
       } catch (error) {
@@ -311,6 +313,7 @@ export class PodWorker {
     await this.#removeSandboxes(view, true);
     for (const container of view.containers) await this.#remove(container);
     await volumes.tearDown(this.uid);
+    if (!(await removePodCgroup(this.uid))) this.#context.log.info("pod", `${podName(this.#pod)}: its cgroup stays`);
     statuses.forget(this.uid);
     this.stop();
     this.#finished(this.uid);

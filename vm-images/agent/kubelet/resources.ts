@@ -2,7 +2,7 @@
 import { isQuantity, parseQuantity } from "../../../common/kube/quantity.ts";
 import type { Container, Pod } from "../../../common/kube/types.ts";
 import type { ContainerResources } from "../runtime/runtime.ts";
-import { podUid, qosClass } from "./pod.ts";
+import { qosClass } from "./pod.ts";
 
 /** A quantity as a number; the kernel's limits need no more precision than that. 0 when it is not a quantity. */
 function value(quantity: string | number): number {
@@ -41,13 +41,6 @@ export function containerResources(pod: Pod, container: Container, nodeMemoryByt
     ...(memoryLimit === undefined ? {} : { memoryBytes: Math.max(MIN_MEMORY, wholeValue(memoryLimit)) }),
     oomScoreAdjust: oomScoreAdjust(pod, requests["memory"] ?? memoryLimit, nodeMemoryBytes),
   };
-}
-
-/** The cgroup of a Pod, below the cgroup file system's root: its containers' own are made in it. */
-export function podCgroup(pod: Pod): string {
-  const quality = qosClass(pod);
-  const parent = quality === "Guaranteed" ? "" : `/${quality.toLowerCase()}`;
-  return `/kubepods${parent}/pod${podUid(pod)}`;
 }
 
 /** Who is killed first when the node itself runs out: best effort, then those far above their request. */

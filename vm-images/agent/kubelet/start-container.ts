@@ -12,6 +12,7 @@ import type { StartAction } from "./decide.ts";
 import type { NodeFacts } from "./downward.ts";
 import { ContainerConfigError, containerEnvironment } from "./env.ts";
 import { runHandler } from "./handlers.ts";
+import { preparePodCgroup } from "./pod-cgroup.ts";
 import { ImageError } from "./images.ts";
 import { latest, podUid, viewOf } from "./pod.ts";
 
@@ -103,6 +104,7 @@ export async function startContainer(
       await runtime.remove(unstarted.id);
       await cache.refresh(unstarted.id);
     }
+    await preparePodCgroup(pod);
     id = await runtime.create(name, config);
   } catch (error) {
     return waitingFor(error, event, (message) => events.pod(pod, "Warning", "FailedMount", message));
