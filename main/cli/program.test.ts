@@ -16,6 +16,7 @@ describe("the command line", () => {
         "delete",
         "down",
         "engine",
+        "explain",
         "image",
         "kubeconfig",
         "list",

@@ -37,6 +37,7 @@ export function program(): Command {
       `${example("drydock up                      a cluster of one master and two workers", "drydock ui                      the window, in a browser", "drydock down && drydock up      stop it and bring it back as it was")}\n${EXIT_HELP}`,
     );
   addClusterCommands(root);
+  addExplain(root);
   addNodeCommands(root);
   addImageCommands(root);
   addEngineCommands(root);
@@ -113,6 +114,21 @@ function addClusterCommands(root: Command): void {
     .addOption(inCluster())
     .addHelpText("after", example("drydock tunnel hello", "drydock tunnel web -n shop -p http --host-port 8080"))
     .action(async (service: string, options) => (await import("./others.ts")).tunnel(service, options));
+}
+
+function addExplain(root: Command): void {
+  root
+    .command("explain")
+    .argument("<object>", "KIND/NAME, e.g. pod/web-1")
+    .description("why a Pod is where it is or nowhere, what would help it; who changed an object because of what")
+    .option("-n, --namespace <name>", "the object's namespace", "default")
+    .addOption(new Option("-o, --output <format>", "print data for programs").choices(["json", "yaml"]))
+    .addOption(inCluster())
+    .addHelpText(
+      "after",
+      example("drydock explain pod/web-1", "drydock explain deployment/web -n shop -o yaml") + EXIT_HELP,
+    )
+    .action(async (object: string, options) => (await import("./explain.ts")).explain(object, options));
 }
 
 function addNodeCommands(root: Command): void {
@@ -222,6 +238,7 @@ function addControlPlane(root: Command): void {
     .option("--simulated-nodes <count>", "nodes that only pretend: a number, or names with commas")
     .option("--advertise-address <address>", "how nodes reach this computer")
     .option("--kubelet-egress <socket>", "reach kubelets by HTTP CONNECT on this socket (unix:PATH)")
+    .option("--scheduler-config <file>", "a KubeSchedulerConfiguration: profiles, weights, arguments")
     .option("--exit-with-parent", "end when standard input ends")
     .addHelpText(
       "after",

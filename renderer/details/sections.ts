@@ -3,6 +3,7 @@ import type { Component } from "vue";
 import type { ResourceInfo } from "../kube/discovery.ts";
 import { resourceName } from "../kube/discovery.ts";
 import ConfigData from "./ConfigData.vue";
+import ExplainSection from "./ExplainSection.vue";
 import NodeSection from "./NodeSection.vue";
 import PodSection from "./PodSection.vue";
 import ServiceSection from "./ServiceSection.vue";
@@ -18,6 +19,9 @@ const SECTIONS: Record<string, Component> = {
   "replicasets.apps": WorkloadSection,
   "statefulsets.apps": WorkloadSection,
 };
+
+/** Below the general summary of every kind. */
+export const everySection: Component = ExplainSection;
 
 export function sectionFor(info: ResourceInfo): Component | undefined {
   return SECTIONS[resourceName(info)];

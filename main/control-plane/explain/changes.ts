@@ -38,7 +38,9 @@ type Tell = (path: string, before: unknown, after: unknown) => void;
 function compare(path: string, before: unknown, after: unknown, depth: number, tell: Tell): void {
   if (before === after) return;
   const [left, right] = [fieldsOf(before), fieldsOf(after)];
-  const together = left ?? (right && before === undefined && depth < 2 ? {} : undefined);
+  // What is new is told part by part, where it has parts with names.
+  const fresh = right && before === undefined && (depth < 2 || Array.isArray(after));
+  const together = left ?? (fresh ? {} : undefined);
   if (!together || (!right && after !== undefined) || depth >= DEEPEST) {
     if (JSON.stringify(before) !== JSON.stringify(after)) tell(path, before, after);
     return;

@@ -2,13 +2,12 @@
  * The group explain.drydock.dev: why Pods are where they are (podschedulings) and who changed what because of
  * what (histories of namespaced objects, clusterhistories of the others). Read-only; made when asked for.
  */
+import type { History, PodScheduling } from "../../../common/kube/explain.ts";
 import type { KubeObject } from "../../../common/kube/object.ts";
 import { notFound } from "../api/registry/context.ts";
 import { selectionOf } from "../api/registry/selection.ts";
 import { define, shows, showsAge, table } from "../resources/define.ts";
 import type { ResourceDefinition } from "../resources/definition.ts";
-import type { History } from "./histories.ts";
-import type { PodScheduling } from "./podschedulings.ts";
 
 export const GROUP = "explain.drydock.dev";
 export const VERSION = "v1alpha1";

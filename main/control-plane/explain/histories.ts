@@ -1,43 +1,11 @@
 /** Histories as API objects: named after what they are of, "deployment.web", each entry with who, what and why. */
 import { timestamp } from "../../../common/kube/clock.ts";
-import type { KubeObject } from "../../../common/kube/object.ts";
+import type { History, HistoryEntry, HistoryStep } from "../../../common/kube/explain.ts";
 import { actorWords, causeOf, chainOf, deedWords, objectWords } from "./chain.ts";
 import type { Step } from "./chain.ts";
 import { GROUP, VERSION } from "./definitions.ts";
 import type { ComputedSource } from "./definitions.ts";
 import type { HistoryRecorder, ObjectHistory } from "./recorder.ts";
-
-export interface HistoryEntry {
-  time: string;
-  /** The same again, last at `lastTime`. */
-  count: number;
-  lastTime: string;
-  what: string;
-  operation: string;
-  subresource?: string;
-  by: { actor: string; user: string; manager: string };
-  changes?: string[];
-  resourceVersion: string;
-  /** What made them do it: "ReplicaSet default/web-5d created by deployment-controller". */
-  because?: string;
-}
-
-export interface HistoryStep {
-  time: string;
-  object: { apiVersion: string; kind: string; namespace?: string; name: string; uid: string };
-  by: string;
-  what: string;
-}
-
-export type History = KubeObject & {
-  object: HistoryStep["object"];
-  /** Still there; false once it was deleted. */
-  exists: boolean;
-  forgotten: number;
-  entries: HistoryEntry[];
-  /** From the first cause to the last change of the object. */
-  chain: HistoryStep[];
-};
 
 export function historySource(recorder: HistoryRecorder, namespaced: boolean): ComputedSource {
   const mine = (namespace: string | undefined): ObjectHistory[] =>

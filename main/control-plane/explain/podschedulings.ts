@@ -1,14 +1,9 @@
 /** PodSchedulings as API objects: of each Pod, under its own name, what the scheduler would say of it now. */
 import { timestamp } from "../../../common/kube/clock.ts";
-import type { KubeObject } from "../../../common/kube/object.ts";
+import type { PodReport, PodScheduling } from "../../../common/kube/explain.ts";
 import type { Pod } from "../../../common/kube/types.ts";
-import type { PodReport } from "../scheduler/explanation.ts";
 import { GROUP, VERSION } from "./definitions.ts";
 import type { ComputedSource } from "./definitions.ts";
-
-export type PodScheduling = KubeObject & {
-  status: PodReport & { nodeName?: string; evaluatedAt: string };
-};
 
 export interface PodSchedulingOptions {
   pod(namespace: string, name: string): Pod | undefined;

@@ -2,28 +2,14 @@
  * What would make a Pod schedulable: changes of the Pod or of a node, each really tried against the plug-ins,
  * the smallest first. Nothing is said that was not seen to work.
  */
+import type { NodeReport, Remedy } from "../../../common/kube/explain.ts";
 import type { Node, Pod } from "../../../common/kube/types.ts";
 import type { ClusterCache } from "./cache.ts";
 import { filterNode, prepareAll } from "./cycle.ts";
-import type { NodeReport } from "./explanation.ts";
 import type { Plugin } from "./framework.ts";
 import { NodeInfo, PodInfo } from "./model.ts";
 import { proposalsFor } from "./proposals.ts";
 import type { Proposal } from "./proposals.ts";
-
-export interface RemedyChange {
-  target: "Pod" | "Node" | "Cluster";
-  name: string;
-  text: string;
-}
-
-export interface Remedy {
-  /** "add 1 CPU to worker-2", "tolerate taint dedicated=gpu:NoSchedule". */
-  text: string;
-  /** Where the Pod would fit then. At most `MOST_NAMED`. */
-  nodes: string[];
-  changes: RemedyChange[];
-}
 
 const MOST_REMEDIES = 8;
 const MOST_NAMED = 20;

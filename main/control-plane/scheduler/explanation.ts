@@ -2,41 +2,15 @@
  * Why a Pod is where it is, or is nowhere: every filter and score of every node, asked anew as things stand now.
  * Of a Pod that has its node it says what would be decided if it came again.
  */
+import type { NodeReport, PodReport, Remedy } from "../../../common/kube/explain.ts";
 import type { Pod } from "../../../common/kube/types.ts";
 import type { ClusterCache } from "./cache.ts";
 import { remediesFor } from "./counterfactual.ts";
-import type { Remedy } from "./counterfactual.ts";
 import { explain, filterKeepingRoom, prepareAll, scoreNodes } from "./cycle.ts";
 import type { Ready, Refused } from "./cycle.ts";
 import type { SchedulerView } from "./index.ts";
 import { PodInfo } from "./model.ts";
 import type { NodeInfo } from "./model.ts";
-
-export interface NodeReport {
-  name: string;
-  fits: boolean;
-  /** Every filter that refuses it, not only the first. */
-  refusals: { plugin: string; reasons: string[]; preemptionMayHelp: boolean }[];
-  /** 0…100 each, for nodes that fit. */
-  scores: { plugin: string; score: number; weight: number }[];
-  /** Sum of score × weight. */
-  total: number;
-}
-
-export interface PodReport {
-  state: "Scheduled" | "Pending" | "Gated" | "Finished" | "NotOurs";
-  /** One sentence. */
-  summary: string;
-  /** In the queue: "active", "backing off", "unschedulable", "gated". */
-  queue?: string;
-  attempts?: number;
-  nominatedNode?: string;
-  considered: number;
-  fitting: number;
-  /** Fitting ones first, the best in front. At most `MOST_NODES`. */
-  nodes: NodeReport[];
-  remedies: Remedy[];
-}
 
 /** Nodes that are told of one by one; the summary counts all. */
 const MOST_NODES = 200;

@@ -185,7 +185,8 @@ class Scheduler {
       recorder = new EventRecorder(this.#options.client, {
         source: { component },
         clock: this.#clock,
-        failed: (error) => this.#log(`an event was not written: ${text(error)}`),
+        // What was still to be said when everything stops is not missed.
+        failed: (error) => (this.#stopped ? undefined : this.#log(`an event was not written: ${text(error)}`)),
       });
       this.#recorders.set(component, recorder);
     }

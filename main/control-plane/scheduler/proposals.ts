@@ -1,8 +1,8 @@
 /** For each plug-in that refuses a node: the changes of the Pod or the node that answer its refusal, to be tried. */
+import type { RemedyChange } from "../../../common/kube/explain.ts";
 import { formatQuantity } from "../../../common/kube/quantity.ts";
 import type { Node, Pod } from "../../../common/kube/types.ts";
 import type { ClusterView } from "./cache.ts";
-import type { RemedyChange } from "./counterfactual.ts";
 import type { NodeInfo, PodInfo } from "./model.ts";
 import { portsCollide } from "./plugins/node-ports.ts";
 import { tolerates } from "./plugins/taint-toleration.ts";
