@@ -21,6 +21,11 @@ import { listObjects } from "./api/registry/read.ts";
 import { decodeShared } from "./api/stored.ts";
 import { KubeletProxy } from "./api/streaming/kubelet-proxy.ts";
 import { admit, builtinChain, validateAdmission } from "./admission/index.ts";
+import { closeWebhookConnections } from "./admission/webhooks/client.ts";
+import { Audit } from "./audit/index.ts";
+import { LogFile } from "./audit/log-file.ts";
+import type { LogFileOptions } from "./audit/log-file.ts";
+import type { Policy } from "./audit/policy.ts";
 import { createAuth } from "./auth/index.ts";
 import { InProcessClient } from "./client/in-process.ts";
 import { CustomResources } from "./custom-resources/controller.ts";
@@ -57,6 +62,8 @@ export interface ControlPlaneOptions {
   /** A KubeSchedulerConfiguration, as text. Default: one profile with every plug-in. */
   schedulerConfiguration?: string;
   log?: Level;
+  /** The audit log; nothing is written without a policy. */
+  audit?: { policy: Policy } & Omit<LogFileOptions, "failed">;
 }
 
 export interface ControlPlane {
@@ -135,6 +142,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     key: pki.kubeletClient.key,
   });
   usage.api = { source: new UsageSource(kubelets), reader: fed.reader };
+  const auditLog =
+    options.audit &&
+    new LogFile({ ...options.audit, failed: ({ message }) => log.error({ error: message }, "the audit log failed") });
   const environment: ApiEnvironment = {
     catalog,
     registry,
@@ -144,6 +154,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     tokens: auth.tokens,
     handlers,
     kubelets,
+    ...(options.audit && auditLog ? { audit: new Audit(options.audit.policy, (event) => auditLog.write(event)) } : {}),
     fairness: new Fairness({ reader: fed.reader }),
     sizes: new CollectionSizes((resource) => store.count(`${resource}/`)),
     log,
@@ -203,6 +214,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     stop: async () => {
       await Promise.all(parts.map((part) => part.stop()));
       await server.close();
+      await auditLog?.close();
+      closeWebhookConnections();
       fed.close();
       await store.close();
       log.flush();

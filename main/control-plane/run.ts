@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import type { Level } from "./api/log.ts";
+import { readPolicy } from "./audit/policy.ts";
 import { startControlPlane } from "./control-plane.ts";
 import type { ControlPlane, ControlPlaneOptions } from "./control-plane.ts";
 import { runSnapshot } from "./snapshot-command.ts";
@@ -18,6 +19,10 @@ Runs a Kubernetes control plane (API v1.36) in the foreground; prints "ready" on
   --advertise-address IP     address by which nodes reach this server (default 10.0.2.2)
   --kubelet-egress unix:PATH proxy (HTTP CONNECT) through which kubelets are reached
   --scheduler-config FILE    a KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1): profiles, weights, arguments
+  --audit-policy-file FILE   audit policy (audit.k8s.io/v1): what is written of which requests
+  --audit-log-path FILE      where the audit log is written; - is standard output
+  --audit-log-maxsize MB, --audit-log-maxbackup N, --audit-log-maxage DAYS
+                             when it is put aside, how many are kept, and for how long
   --log-level LEVEL          debug, info, warn (default), error or silent
   --exit-with-parent         end when standard input ends
 
@@ -44,6 +49,11 @@ export function readArguments(
       "kubelet-egress": { type: "string" },
       "scheduler-config": { type: "string" },
       "log-level": { type: "string", default: "warn" },
+      "audit-policy-file": { type: "string" },
+      "audit-log-path": { type: "string" },
+      "audit-log-maxsize": { type: "string", default: "0" },
+      "audit-log-maxbackup": { type: "string", default: "0" },
+      "audit-log-maxage": { type: "string", default: "0" },
       "exit-with-parent": { type: "boolean", default: false },
       help: { type: "boolean", short: "h", default: false },
     },
@@ -65,9 +75,31 @@ export function readArguments(
     ...(values["advertise-address"] ? { advertiseAddress: values["advertise-address"] } : {}),
     ...(schedulerConfig === undefined ? {} : { schedulerConfiguration: readFileSync(schedulerConfig, "utf8") }),
     ...(egress ? { kubeletEgress: egress.replace(/^unix:(\/\/(?=\/))?/, "") } : {}),
+    ...readAudit(values),
     log: values["log-level"] as Level,
     exitWithParent: values["exit-with-parent"],
     help: values.help,
+  };
+}
+
+/** Throws on a policy that is none, and on one without a log. */
+function readAudit(values: Record<string, unknown>): Pick<ControlPlaneOptions, "audit"> {
+  const [policyFile, file] = [values["audit-policy-file"], values["audit-log-path"]] as (string | undefined)[];
+  if (!policyFile && !file) return {};
+  if (!policyFile || !file) throw new Error("--audit-policy-file and --audit-log-path go together");
+  const number = (name: string): number => {
+    const value = Number(values[name]);
+    if (!Number.isInteger(value) || value < 0) throw new Error(`--${name} ${String(values[name])}: not a number`);
+    return value;
+  };
+  return {
+    audit: {
+      policy: readPolicy(readFileSync(policyFile, "utf8")),
+      path: file === "-" ? file : resolve(file),
+      maxSize: number("audit-log-maxsize"),
+      maxBackups: number("audit-log-maxbackup"),
+      maxAge: number("audit-log-maxage"),
+    },
   };
 }
 

@@ -1,4 +1,5 @@
 /** What the HTTP side works on: the registry, who may do what, and what answers requests that are not stored. */
+import type { Audit } from "../audit/index.ts";
 import type { ServiceAccountTokens } from "../auth/index.ts";
 import type { Authenticator, Authorizer } from "../auth/types.ts";
 import type { Fairness } from "../fairness/index.ts";
@@ -20,6 +21,7 @@ export interface ApiEnvironment {
   tokens: ServiceAccountTokens;
   handlers: VirtualHandlers;
   kubelets: KubeletProxy;
+  audit?: Audit;
   /** Who waits for whom. Without it nobody does. */
   fairness?: Fairness;
   sizes?: CollectionSizes;

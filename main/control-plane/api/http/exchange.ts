@@ -7,6 +7,7 @@ import { toYaml } from "../../../../common/kube/codec/json.ts";
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
 import type { User } from "../../resources/definition.ts";
+import type { AuditRecord } from "../../audit/index.ts";
 import { CONTENT_TYPES } from "./negotiate.ts";
 import type { Format } from "./negotiate.ts";
 import type { RequestInfo } from "./request-info.ts";
@@ -21,13 +22,16 @@ export class Exchange {
   readonly response: ServerResponse;
   readonly info: RequestInfo;
   readonly user: User;
+  /** What is noted of it for the audit log; absent where nothing is. */
+  readonly audit: AuditRecord | undefined;
   readonly #warnings = new Set<string>();
 
-  constructor(request: IncomingMessage, response: ServerResponse, info: RequestInfo, user: User) {
+  constructor(request: IncomingMessage, response: ServerResponse, info: RequestInfo, user: User, audit?: AuditRecord) {
     this.request = request;
     this.response = response;
     this.info = info;
     this.user = user;
+    this.audit = audit;
   }
 
   warn(message: string): void {
@@ -51,7 +55,11 @@ export class Exchange {
           reject(tooLarge());
         } else chunks.push(chunk);
       });
-      request.once("end", () => resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks)));
+      request.once("end", () => {
+        const bytes = chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
+        this.audit?.requestBody(bytes, this.contentType());
+        resolve(bytes);
+      });
       request.once("error", reject);
     });
   }
@@ -81,6 +89,7 @@ export class Exchange {
   async send(bytes: Buffer, contentType: string, status = 200): Promise<void> {
     const { response } = this;
     if (response.headersSent || response.destroyed) return;
+    this.audit?.responseBody(bytes, contentType);
     let body = bytes;
     const headers: Record<string, string | string[] | number> = {
       "cache-control": "no-cache, private",

@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { StatusError } from "../../../../common/kube/status.ts";
+import type { AuditRecord } from "../../audit/index.ts";
 import { forbiddenError } from "../../auth/forbidden.ts";
 import type { Attributes, AuthenticationInput } from "../../auth/types.ts";
 import { listWidth } from "../../fairness/index.ts";
@@ -26,6 +27,7 @@ const REQUEST_MILLIS = 60_000;
 /** Those that wait for a seat included: what is beyond is not even looked at. */
 const MOST_IN_FLIGHT = 6_000;
 const SWEEP_MILLIS = 5_000;
+const SWITCHED = 101;
 const CLOSE_MILLIS = 2_000;
 
 export interface ApiServerOptions {
@@ -106,6 +108,7 @@ export class ApiServer {
     const began = performance.now();
     let info: RequestInfo | undefined;
     let seat: Seat | undefined;
+    let record: AuditRecord | undefined;
     try {
       info = readUrl(request);
       const long = info.verb === "watch" || isStreaming(info);
@@ -118,16 +121,22 @@ export class ApiServer {
         this.#pending.set(response, began);
         metrics.inFlight = this.#pending.size;
       }
-      const user = await this.#admit(request, info);
-      const exchange = new Exchange(request, response, info, user);
+      const user = await this.#authenticate(request, info);
+      record = this.#environment.audit && (await this.#record(request, info, user));
+      if (record) followResponse(record, response, info.verb === "watch" || isStreaming(info));
+      if (!user) throw new StatusError("Unauthorized", "Unauthorized");
+      await this.#authorize(user, info, record);
+      const exchange = new Exchange(request, response, info, user, record);
       const asked = this.#environment.fairness && !isStreaming(info) ? this.#seat(user, info, response) : undefined;
       seat = asked instanceof Promise ? await asked : asked;
       if (seat && info.verb === "watch") setImmediate(() => seat?.release());
       if (!info.resource) await handlePlain(this.#environment, exchange);
       else await this.#resource(exchange, info);
     } catch (error) {
-      this.#answerError(request, response, error);
+      const failure = this.#answerError(request, response, error);
+      record?.end(failure.code, failure.status);
     } finally {
+      record?.end(response.statusCode);
       seat?.release();
       this.#pending.delete(response);
       metrics.inFlight = this.#pending.size;
@@ -159,10 +168,10 @@ export class ApiServer {
       : taken && seatOf(taken, response);
   }
 
-  #answerError(request: IncomingMessage, response: ServerResponse, error: unknown): void {
+  #answerError(request: IncomingMessage, response: ServerResponse, error: unknown): StatusError {
     if (request.destroyed && !request.complete) {
       response.destroy();
-      return;
+      return asStatus(error);
     }
     if (!(error instanceof StatusError)) {
       this.#environment.log.error(
@@ -174,6 +183,7 @@ export class ApiServer {
     // What is left of a body that was refused is not waited for.
     const headers: Record<string, string> = status.code === 413 ? { connection: "close" } : {};
     sendStatus(response, status, headers);
+    return status;
   }
 
   async #resource(exchange: Exchange, info: RequestInfo): Promise<void> {
@@ -201,32 +211,70 @@ export class ApiServer {
     };
   }
 
-  /** Authentication and authorization. Throws Unauthorized, Forbidden. */
-  async #admit(request: IncomingMessage, info: RequestInfo): Promise<User> {
-    const user = await this.#environment.authenticator.authenticate(credentialsOf(request, info.path));
-    if (!user) throw new StatusError("Unauthorized", "Unauthorized");
+  /** undefined where the credentials are no good. Throws Forbidden to who may not act as another. */
+  #authenticate(request: IncomingMessage, info: RequestInfo): Promise<User | undefined> {
+    return this.#environment.authenticator.authenticate(credentialsOf(request, info.path));
+  }
+
+  /** Throws Forbidden. */
+  async #authorize(user: User, info: RequestInfo, record?: AuditRecord): Promise<void> {
     const attributes = attributesOf(info);
-    const decision = await this.#environment.authorizer.authorize(user, attributes);
-    if (!decision.allowed) throw forbiddenError(user, attributes, decision.reason);
-    return user;
+    const { allowed, reason } = await this.#environment.authorizer.authorize(user, attributes);
+    record?.annotate("authorization.k8s.io/decision", allowed ? "allow" : "forbid");
+    record?.annotate("authorization.k8s.io/reason", reason);
+    if (!allowed) throw forbiddenError(user, attributes, reason);
+  }
+
+  /** What the audit log is to know of a request: who it came from, and as whom. */
+  async #record(request: IncomingMessage, info: RequestInfo, user: User | undefined): Promise<AuditRecord | undefined> {
+    const { impersonation, ...own } = credentialsOf(request, info.path);
+    const auditId = request.headers["audit-id"];
+    const original = impersonation && user ? await this.#environment.authenticator.authenticate(own) : user;
+    return this.#environment.audit?.begin({
+      auditId: typeof auditId === "string" ? auditId : undefined,
+      requestURI: request.url ?? "/",
+      user: original,
+      impersonated: impersonation && user,
+      sourceIPs: [request.socket.remoteAddress ?? ""],
+      userAgent: request.headers["user-agent"],
+      attributes: attributesOf(info),
+    });
   }
 
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on("error", (error: Error) =>
       this.#environment.log.debug({ error: error.message }, "upgraded connection failed"),
     );
+    let record: AuditRecord | undefined;
     try {
       const info = readUrl(request);
-      await this.#admit(request, info);
+      const user = await this.#authenticate(request, info);
+      record = this.#environment.audit && (await this.#record(request, info, user));
+      if (!user) throw new StatusError("Unauthorized", "Unauthorized");
+      await this.#authorize(user, info, record);
+      socket.once("close", () => record?.end(SWITCHED));
+      record?.stage("ResponseStarted", SWITCHED);
       await upgradeStreaming(this.#environment, info, this.#target(info), request, socket, head);
     } catch (error) {
-      const { status } = asStatus(error);
+      const { status, code } = asStatus(error);
+      record?.end(code, status);
       const body = JSON.stringify(status);
       socket.end(
         `HTTP/1.1 ${status.code} ${status.reason}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
       );
     }
   }
+}
+
+/** The answer carries the record's name; of one that may last the log tells when it began, too. */
+function followResponse(record: AuditRecord, response: ServerResponse, long: boolean): void {
+  response.setHeader("Audit-Id", record.id);
+  if (!long) return;
+  const writeHead = response.writeHead.bind(response) as (...given: unknown[]) => ServerResponse;
+  response.writeHead = ((...given: unknown[]) => {
+    record.stage("ResponseStarted", Number(given[0]));
+    return writeHead(...given);
+  }) as ServerResponse["writeHead"];
 }
 
 /** Says in the answer which flow it was of. Throws TooManyRequests. */

@@ -32,6 +32,7 @@ export function writeRequest(exchange: Exchange, target: Target, optionsKind: st
     fieldManager: readManager(query.get("fieldManager"), optionsKind) ?? managerOf(exchange),
     fieldValidation: readValidation(query.get("fieldValidation"), optionsKind),
     warn: (message) => exchange.warn(message),
+    ...(exchange.audit ? { annotate: (key: string, value: string) => exchange.audit?.annotate(key, value) } : {}),
   };
 }
 

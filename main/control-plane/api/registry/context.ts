@@ -39,6 +39,8 @@ export interface WriteRequest extends Target {
   /** The fields' owners were worked out already (server-side apply). */
   fieldsTracked?: boolean;
   warn(message: string): void;
+  /** Notes for the audit log, where there is one. */
+  annotate?: (key: string, value: string) => void;
 }
 
 /** An answer of one object: from the store as it lies there, or made for this answer. */
@@ -99,7 +101,7 @@ export function admissionRequest(
   operation: AdmissionRequest["operation"],
   objects: { object?: KubeObject; old?: KubeObject },
 ): AdmissionRequest {
-  const { definition, subresource, namespace, name, user, dryRun, warn } = request;
+  const { definition, subresource, namespace, name, user, dryRun, warn, annotate } = request;
   const { group, version, resource } = definition;
   return {
     operation,
@@ -112,6 +114,7 @@ export function admissionRequest(
     dryRun,
     ...objects,
     warn,
+    ...(annotate ? { annotate } : {}),
   };
 }
 
