@@ -66,8 +66,7 @@ describe("how many Pods a usage calls for", () => {
 
   it("says what is missing", () => {
     expect(() => propose(two, {})).toThrow(new MetricUnavailable("no metrics returned from resource metrics API"));
-    const silent = pod("a");
-    delete (silent.spec?.containers[0] as { resources?: unknown }).resources;
+    const silent: Pod = { ...pod("a"), spec: { containers: [{ name: "app" }] } };
     expect(() => propose([silent], { a: "1m" })).toThrow("missing request for cpu in container app of Pod a");
   });
 });
