@@ -57,6 +57,7 @@ const pod = {
   },
 };
 const collections: Record<string, object[]> = {
+  networkpolicies: [],
   pods: [pod],
   nodes: [
     {

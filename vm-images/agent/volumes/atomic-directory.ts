@@ -31,8 +31,23 @@ export interface FileContent {
 
 export type Payload = Map<string, FileContent>;
 
+/** The last write of each directory: a container that starts and a refresh may come at the same time. */
+const writing = new Map<string, Promise<unknown>>();
+
 /** Makes `directory` hold exactly `payload`. Returns false when it did already. Paths must be relative and stay inside. */
-export async function writeAtomically(directory: string, payload: Payload, groupId?: number): Promise<boolean> {
+export function writeAtomically(directory: string, payload: Payload, groupId?: number): Promise<boolean> {
+  const before = writing.get(directory) ?? Promise.resolve();
+  const own = before.then(() => write(directory, payload, groupId));
+  const settled = own
+    .catch(() => undefined)
+    .then(() => {
+      if (writing.get(directory) === settled) writing.delete(directory);
+    });
+  writing.set(directory, settled);
+  return own;
+}
+
+async function write(directory: string, payload: Payload, groupId: number | undefined): Promise<boolean> {
   for (const path of payload.keys()) {
     const clean = normalize(path);
     if (clean.startsWith("/") || clean.split("/").some((part) => part.startsWith("..")))
