@@ -45,6 +45,7 @@ export function writeManagers(managers: readonly Manager[]): ManagedFieldsEntry[
 
 /** At most ten who update: the oldest are put into one bucket. */
 function capped(managers: Manager[]): Manager[] {
+  if (managers.length <= mostUpdaters) return managers;
   const updaters = managers
     .filter(({ operation }) => operation === "Update")
     .toSorted((a, b) => (a.time < b.time ? -1 : 1));

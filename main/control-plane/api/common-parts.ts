@@ -6,6 +6,7 @@
  *     pod-2  spec ─ containers ─ [web] ─┴──────────────────────────────────────────┘
  */
 import type { KubeObject } from "../../../common/kube/object.ts";
+import { BoundedMap } from "./bounded-map.ts";
 
 /** Kinds of which there are many that are alike. */
 const ALIKE = new Set(["Pod", "Node"]);
@@ -18,8 +19,8 @@ const MOST = 8192;
 /** Shorter texts the parser keeps once itself. */
 const SHORT = 10;
 
-const parts = new Map<string, object>();
-const texts = new Map<string, string>();
+const parts = new BoundedMap<string, object>(MOST);
+const texts = new BoundedMap<string, string>(MOST);
 
 /** Puts what is known already in the place of what is equal to it. For objects that are shared and never changed. */
 export function shareParts(object: KubeObject): void {
@@ -40,10 +41,9 @@ function shareWithin(parent: Record<string, unknown>): void {
   }
 }
 
-function known<T>(kept: Map<string, T>, name: string, value: T): T {
+function known<T>(kept: BoundedMap<string, T>, name: string, value: T): T {
   const there = kept.get(name);
   if (there !== undefined) return there;
   kept.set(name, value);
-  if (kept.size > MOST) kept.delete(kept.keys().next().value as string);
   return value;
 }

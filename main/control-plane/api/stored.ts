@@ -8,6 +8,7 @@
  */
 import type { KubeObject } from "../../../common/kube/object.ts";
 import type { KeyValue } from "../store/store.ts";
+import { BoundedMap } from "./bounded-map.ts";
 import { shareParts } from "./common-parts.ts";
 
 const BRACE = 0x7b;
@@ -30,7 +31,7 @@ export function encodeStored(object: KubeObject): (revision: number) => Buffer {
     // Memory of its own: a piece of Node's shared pool would keep all of that piece's neighbours.
     const value = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
     value.write(text);
-    keepParsed(value, object);
+    parsed.set(value, object);
     return value;
   };
 }
@@ -58,20 +59,15 @@ export function decodeFresh(item: KeyValue, revision = item.modRevision): KubeOb
 
 /** Parsed objects that are kept for a while, by their bytes; the oldest give way. */
 const KEPT = 2048;
-const parsed = new Map<Uint8Array, KubeObject>();
+const parsed = new BoundedMap<Uint8Array, KubeObject>(KEPT);
 
 /** The object, shared by all who look: never change it. */
 export function decodeShared(item: KeyValue): KubeObject {
   const known = parsed.get(item.value);
   if (known) return known;
   const object = decodeFresh(item);
-  keepParsed(item.value, object);
+  parsed.set(item.value, object);
   return object;
-}
-
-function keepParsed(value: Uint8Array, object: KubeObject): void {
-  parsed.set(value, object);
-  if (parsed.size > KEPT) parsed.delete(parsed.keys().next().value as Uint8Array);
 }
 
 const slim = new WeakMap<Uint8Array, WeakRef<KubeObject>>();
