@@ -57,6 +57,7 @@ async function readAll(thread: StoreThread): Promise<InitialState> {
 }
 
 function journalOf(thread: StoreThread): Journal {
+  let closing = false;
   return {
     commit: (batch) => {
       const rows = pack(batch.map(({ createRevision, ...rest }) => ({ ...rest, created: createRevision })));
@@ -71,10 +72,11 @@ function journalOf(thread: StoreThread): Journal {
       ),
     compact: async (revision) => {
       await thread.ask<void>({ call: "compact", revision });
-      // One step after another: commits that come meanwhile go between.
-      while (await thread.ask<boolean>({ call: "purge" }));
+      // One step after another: commits that come meanwhile go between. What is left is for the next time.
+      while (!closing && (await thread.ask<boolean>({ call: "purge" })));
     },
     close: async () => {
+      closing = true;
       await thread.ask<void>({ call: "close" });
       await thread.end();
     },

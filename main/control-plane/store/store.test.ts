@@ -228,6 +228,24 @@ describe("SQLite over a restart", () => {
     }
   });
 
+  test("a compaction that closing cut short is finished by the next", async () => {
+    for (let at = 0; at < 2000; at += 100)
+      await Promise.all(
+        Array.from({ length: 100 }, (_, n) => store.put(`/k/${n}`, bytes(`${at}`), at === 0 ? 0 : at - 99 + n)),
+      );
+    const compacting = store.compact(1500);
+    await reopen();
+    await compacting;
+    expect(store.compactRevision()).toBe(1500);
+    await store.compact(1900);
+    expect((await store.list("/k/", { atRevision: 1900 })).items.map(({ value }) => text(value))).toEqual(
+      Array.from({ length: 100 }, () => "1800"),
+    );
+    const watched = watch(store, "/k/", 1900);
+    await watched.reached(100);
+    expect(watched.events.every(({ previous }) => text(previous?.value) === "1800")).toBe(true);
+  });
+
   test("a damaged file is refused by name and left as it is", async () => {
     await store.close();
     const broken = await mkdtemp(join(tmpdir(), "store-"));
