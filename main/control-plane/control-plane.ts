@@ -62,6 +62,8 @@ export interface ControlPlaneOptions {
   /** A KubeSchedulerConfiguration, as text. Default: one profile with every plug-in. */
   schedulerConfiguration?: string;
   log?: Level;
+  /** Priority and fairness. Default true. */
+  fairness?: boolean;
   /** The audit log; nothing is written without a policy. */
   audit?: { policy: Policy } & Omit<LogFileOptions, "failed">;
 }
@@ -155,7 +157,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     handlers,
     kubelets,
     ...(options.audit && auditLog ? { audit: new Audit(options.audit.policy, (event) => auditLog.write(event)) } : {}),
-    fairness: new Fairness({ reader: fed.reader }),
+    ...(options.fairness === false ? {} : { fairness: new Fairness({ reader: fed.reader }) }),
     sizes: new CollectionSizes((resource) => store.count(`${resource}/`)),
     log,
     metrics: new Metrics(),

@@ -19,6 +19,8 @@ Runs a Kubernetes control plane (API v1.36) in the foreground; prints "ready" on
   --advertise-address IP     address by which nodes reach this server (default 10.0.2.2)
   --kubelet-egress unix:PATH proxy (HTTP CONNECT) through which kubelets are reached
   --scheduler-config FILE    a KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1): profiles, weights, arguments
+  --enable-priority-and-fairness=false
+                             answer in the order of arrival (default true: FlowSchemas decide)
   --audit-policy-file FILE   audit policy (audit.k8s.io/v1): what is written of which requests
   --audit-log-path FILE      where the audit log is written; - is standard output
   --audit-log-maxsize MB, --audit-log-maxbackup N, --audit-log-maxage DAYS
@@ -49,6 +51,7 @@ export function readArguments(
       "kubelet-egress": { type: "string" },
       "scheduler-config": { type: "string" },
       "log-level": { type: "string", default: "warn" },
+      "enable-priority-and-fairness": { type: "string", default: "true" },
       "audit-policy-file": { type: "string" },
       "audit-log-path": { type: "string" },
       "audit-log-maxsize": { type: "string", default: "0" },
@@ -75,6 +78,7 @@ export function readArguments(
     ...(values["advertise-address"] ? { advertiseAddress: values["advertise-address"] } : {}),
     ...(schedulerConfig === undefined ? {} : { schedulerConfiguration: readFileSync(schedulerConfig, "utf8") }),
     ...(egress ? { kubeletEgress: egress.replace(/^unix:(\/\/(?=\/))?/, "") } : {}),
+    fairness: values["enable-priority-and-fairness"] !== "false",
     ...readAudit(values),
     log: values["log-level"] as Level,
     exitWithParent: values["exit-with-parent"],

@@ -1,7 +1,7 @@
 /**
  * What one client's gets take while another lists all it can: p50 and p99 alone, then beside 500 lists at once, and how
  * many gets a second the server answers with priority and fairness on.
- *   node test/bench/fairness.ts
+ *   node test/bench/fairness.ts             DRYDOCK_FAIR=false: without it
  */
 import { fork } from "node:child_process";
 import { readFile } from "node:fs/promises";
@@ -18,7 +18,8 @@ interface Caller {
   agent: Agent;
 }
 
-const server = await TestServer.start();
+const fair = process.env["DRYDOCK_FAIR"] ?? "true";
+const server = await TestServer.start(`--enable-priority-and-fairness=${fair}`);
 try {
   const config = await readFile(server.kubeconfig, "utf8");
   const url = /server: (\S+)/.exec(config)?.[1] ?? "";
@@ -98,6 +99,7 @@ try {
   for (const { agent } of [light, heavy, eight]) agent.destroy();
   console.log(
     JSON.stringify({
+      fair,
       objects: OBJECTS,
       alone,
       besideLists: beside,

@@ -3,6 +3,8 @@ import type { Client } from "../../../common/kube/client.ts";
 import type { RbacAuthorizer } from "../auth/rbac/authorizer.ts";
 import type { Reader } from "../resources/reader.ts";
 import type { Decide } from "../cel/functions/authorizer.ts";
+import { certificateApproval, certificateSigning, certificateSubjectRestriction } from "./certificates.ts";
+import { claimResize } from "./claim-resize.ts";
 import { defaultIngressClass, defaultStorageClass } from "./defaults.ts";
 import { rbacEscalation } from "./escalation.ts";
 import { limitRanger } from "./limit-ranger.ts";
@@ -15,6 +17,7 @@ import { podSecurity } from "./pod-security/plugin.ts";
 import { mutatingPolicies } from "./policies/mutating.ts";
 import { validatingPolicies } from "./policies/validating.ts";
 import { resourceQuota } from "./resource-quota.ts";
+import { runtimeClass } from "./runtime-class.ts";
 import { serviceAccounts } from "./service-accounts.ts";
 import type { AdmissionPlugin, AdmissionRequest } from "./types.ts";
 import type { Dial } from "./webhooks/client.ts";
@@ -57,6 +60,11 @@ export function builtinChain(options: ChainOptions): AdmissionPlugin[] {
     priority(reader),
     defaultTolerationSeconds,
     defaultStorageClass(reader),
+    claimResize(reader),
+    runtimeClass(reader),
+    certificateApproval(rbac),
+    certificateSigning(rbac),
+    certificateSubjectRestriction,
     defaultIngressClass(reader),
     mutatingPolicies(policies),
     mutatingWebhooks(webhooks),

@@ -41,9 +41,14 @@ export function limitRanger(reader: Reader): AdmissionPlugin {
       }
     },
     validate(request) {
-      if (!on(request, "CREATE", "pods") || !request.object) return;
-      const spec = (request.object as Pod).spec as PodSpec;
-      const problems = itemsFor(request.namespace).flatMap((item) => violations(spec, item));
+      const { object, namespace } = request;
+      if (!object) return;
+      const pod = on(request, "CREATE", "pods");
+      const claims = "persistentvolumeclaims";
+      if (!pod && !on(request, "CREATE", claims) && !on(request, "UPDATE", claims)) return;
+      const problems = itemsFor(namespace).flatMap((item) =>
+        pod ? violations((object as Pod).spec as PodSpec, item) : claimViolations(object, item),
+      );
       if (problems.length === 1) throw forbid(request, problems[0] as string);
       if (problems.length > 1) throw forbid(request, `[${problems.join(", ")}]`);
     },
@@ -68,6 +73,24 @@ export function violations(spec: PodSpec, item: LimitItem): string[] {
     });
   }
   return item.type === "Pod" ? outOfBounds(item, total(spec, "requests"), total(spec, "limits")) : [];
+}
+
+/** Of a claim only what it requests is bounded. */
+function claimViolations(claim: KubeObject, { type, min, max }: LimitItem): string[] {
+  if (type !== "PersistentVolumeClaim") return [];
+  const spec = (claim["spec"] ?? {}) as { resources?: { requests?: Amounts } };
+  const requests = spec.resources?.requests ?? {};
+  const below = outOfBounds({ type, ...(min ? { min } : {}) }, requests, {});
+  const above = Object.entries(max ?? {}).flatMap(([name, most]) => {
+    const request = requests[name];
+    if (!isQuantity(request) || !isQuantity(most)) return [];
+    return compareQuantity(parseQuantity(request), parseQuantity(most)) > 0
+      ? [
+          `maximum ${name} usage per ${type} is ${String(most)}, but request is ${formatQuantity(parseQuantity(request))}`,
+        ]
+      : [];
+  });
+  return [...below, ...above];
 }
 
 /** What the containers of a Pod need together; the largest init container where that is more. */
