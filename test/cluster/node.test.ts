@@ -2,6 +2,10 @@
  * What Pods may expect of a node, in real machines: tables of Pods with what must become of each, then storage, network policy,
  * ingress and metrics as a user meets them. DRYDOCK_RUNS=all adds the cases that only take longer.
  */
+import type { IncomingMessage } from "node:http";
+import { request as httpRequest } from "node:http";
+import { request as httpsRequest } from "node:https";
+import { text as readText } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { NodeCluster } from "./node/cluster.ts";
 import { nodeCluster } from "./node/cluster.ts";
@@ -11,6 +15,23 @@ import { SECURITY } from "./node/security.ts";
 import { TOWN } from "./node/town.ts";
 import { VOLUMES } from "./node/volumes.ts";
 import { eventually } from "./support.ts";
+
+/** A page by its host's name, which need not be known to this computer's resolver; by TLS where an authority is given. */
+function visit(host: string, port: number, authority?: string): Promise<{ status: number; text: string }> {
+  const options = { host: "127.0.0.1", port, path: "/", headers: { host }, timeout: 5000, agent: false as const };
+  return new Promise((resolve, reject) => {
+    const answer = (response: IncomingMessage): void => {
+      response.once("error", reject);
+      readText(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), reject);
+    };
+    const request = authority
+      ? httpsRequest({ ...options, ca: authority, servername: host }, answer)
+      : httpRequest(options, answer);
+    request.once("timeout", () => request.destroy(new Error("no answer")));
+    request.once("error", reject);
+    request.end();
+  });
+}
 
 const EVERYTHING = process.env["DRYDOCK_RUNS"] === "all";
 /** Containers start slowly on an emulated machine, and all at once slower still: so a few at a time. */
@@ -102,15 +123,17 @@ describe("a small town", () => {
     const ports = JSON.parse(
       await cluster.ok(["-n", "kube-system", "get", "service", "drydock-ingress", "-o", "jsonpath={.spec.ports}"]),
     ) as { name: string; nodePort: number }[];
-    const port = ports.find(({ name }) => name === "http")?.nodePort;
+    const port = (name: string): number => ports.find((each) => each.name === name)?.nodePort ?? 0;
     const page = await eventually(
       "the ingress answers",
-      async () => (await fetch(`http://hall.localhost:${port}/`, { signal: AbortSignal.timeout(5000) })).text(),
-      (text) => text.includes("It works"),
+      () => visit("hall.localhost", port("http")),
+      ({ text }) => text.includes("It works"),
       120_000,
     );
-    expect(page).toContain("nginx in a Drydock cluster");
-    expect((await fetch(`http://nobody.localhost:${port}/`)).status).toBe(404);
+    expect(page.status).toBe(200);
+    expect((await visit("nobody.localhost", port("http"))).status).toBe(404);
+    const authority = await cluster.ok(["get", "configmap", "kube-root-ca.crt", "-o", "jsonpath={.data.ca\\.crt}"]);
+    expect((await visit("hall.localhost", port("https"), authority)).text).toContain("nginx in a Drydock cluster");
     expect(await kubectl("get", "ingress", "hall", "-o", "jsonpath={.status.loadBalancer.ingress[0].hostname}")).toBe(
       "localhost",
     );
