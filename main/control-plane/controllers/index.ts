@@ -6,6 +6,7 @@ import { InformerFactory } from "../../../common/kube/informer.ts";
 import type { KeyAndCertificate } from "../pki/keys.ts";
 import { bootstrapTokenController } from "./bootstrap-token.ts";
 import { certificateController } from "./certificates/index.ts";
+import { clusterRoleAggregation } from "./cluster-role-aggregation/index.ts";
 import { cronJobController } from "./cronjob/index.ts";
 import { daemonSetController } from "./daemonset/index.ts";
 import { deploymentController } from "./deployment/index.ts";
@@ -61,6 +62,7 @@ function definitions(options: ControllersOptions): ControllerDefinition[] {
     nodeIpamController(options.clusterCIDR ?? "10.244.0.0/16", options.nodePrefixLength ?? 24),
     certificateController,
     bootstrapTokenController,
+    clusterRoleAggregation,
     replicaSetController,
     replicationController,
     deploymentController,
