@@ -35,7 +35,8 @@ export function remediesFor(
     const node = cluster.node(report.name);
     if (!node) continue;
     const choices = report.refusals.map(({ plugin }) => proposalsFor(plugin, pod, node, cluster));
-    for (const proposals of combinations(choices)) {
+    for (const combination of combinations(choices)) {
+      const proposals = combination.filter(({ implied }) => !implied);
       if (!works(proposals, pod, node, cluster, plugins)) continue;
       const id = proposals.map(({ change }) => `${change.target} ${change.text}`).join("; ");
       const known = found.get(id);

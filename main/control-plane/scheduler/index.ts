@@ -70,6 +70,11 @@ export function startScheduler(options: SchedulerOptions): RunningScheduler {
   return { ready: scheduler.start(), view: scheduler.view, stop: () => scheduler.stop() };
 }
 
+interface Refusal {
+  refusedBy: ReadonlySet<string>;
+  gaveUpRoom: boolean;
+}
+
 class Scheduler {
   readonly #options: SchedulerOptions;
   readonly #clock: Clock;
@@ -245,10 +250,11 @@ class Scheduler {
   #podGone(pod: Pod): void {
     const uid = pod.metadata.uid ?? "";
     const waiting = this.#queue.get(uid);
+    const keptRoom = this.#cache.nomination(uid) !== undefined;
     if (waiting) this.#cache.nominate(waiting.info, undefined);
     this.#queue.remove(uid);
     this.#cache.removePod(uid);
-    if (pod.spec?.nodeName && !isTerminated(pod)) this.#queue.happened({ type: "pod gone", pod });
+    if (keptRoom || (pod.spec?.nodeName && !isTerminated(pod))) this.#queue.happened({ type: "pod gone", pod });
   }
 
   #wake(): void {
@@ -287,6 +293,8 @@ class Scheduler {
       }
       const outcome = becauseOf(info.pod, () => this.#refused(queued, verdict, profile));
       this.#queue.failed(queued, outcome.refusedBy);
+      // The room that was kept for it may do for another.
+      if (outcome.gaveUpRoom) this.#queue.happened({ type: "pod gone", pod: info.pod });
     } catch (error) {
       this.#log(`${info.key}: ${text(error)}`);
       this.#queue.errored(queued);
@@ -294,14 +302,15 @@ class Scheduler {
   }
 
   /** Tells why, and makes room if that is possible. */
-  #refused({ info }: QueuedPod, verdict: NoNode, profile: Profile): { refusedBy: ReadonlySet<string> } {
+  #refused({ info }: QueuedPod, verdict: NoNode, profile: Profile): Refusal {
     const { nodes } = this.#cache;
     const refusedBy = new Set(
       [...(verdict.all ? [verdict.all] : []), ...verdict.why.values()].map(({ plugin }) => plugin),
     );
     let preemption: string | undefined;
     // What was nominated stays so while its victims are on their way out.
-    let nominated = this.#cache.nomination(info.uid);
+    const before = this.#cache.nomination(info.uid);
+    let nominated = before;
     if (nodes.length > 0 && profile.preemption) {
       const decided = decidePreemption({
         pod: info,
@@ -318,7 +327,11 @@ class Scheduler {
           clock: this.#clock,
           events: this.#eventsOf(info.pod),
           schedulerName: profile.schedulerName,
-          failed: (victim, error) => this.#log(`preempting ${victim.key}: ${text(error)}`),
+          failed: (victim, error) => {
+            this.#log(`preempting ${victim.key}: ${text(error)}`);
+            // It is still there: the Pod must not wait for its end.
+            this.#queue.retry(info.uid);
+          },
         });
       } else {
         preemption = decided.message;
@@ -329,7 +342,7 @@ class Scheduler {
     const message = explain(verdict, nodes.length, preemption);
     this.#eventsOf(info.pod).record(info.pod, "Warning", "FailedScheduling", message);
     void this.#setCondition(info.pod, "Unschedulable", message, nominated ?? null);
-    return { refusedBy };
+    return { refusedBy, gaveUpRoom: before !== undefined && before !== nominated };
   }
 
   /** Lower ones for which the same room was kept look for another place. */

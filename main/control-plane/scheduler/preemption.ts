@@ -4,7 +4,7 @@
  * then those that run for the shortest time.
  */
 import type { ClusterCache } from "./cache.ts";
-import { filterNode, prepareAll } from "./cycle.ts";
+import { filterKeepingRoom, prepareAll } from "./cycle.ts";
 import type { NoNode } from "./cycle.ts";
 import type { Plugin } from "./framework.ts";
 import type { NodeInfo, PodInfo } from "./model.ts";
@@ -83,7 +83,9 @@ function tryNode({ pod, cluster, plugins, budgets }: PreemptionInput, node: Node
   if (lower.length === 0) return undefined;
   const order = lower.toSorted((a, b) => b.priority - a.priority || startOf(a) - startOf(b));
   const lifted = new Map(order.map((victim) => [victim, cluster.lift(victim.uid)]));
-  const fits = (): boolean => filterNode(prepareAll(plugins, pod, cluster), node) === undefined;
+  // Room that others of no less priority wait for is not there to be taken.
+  const fits = (): boolean =>
+    filterKeepingRoom(plugins, prepareAll(plugins, pod, cluster), pod, cluster, node) === undefined;
   const isProtected = protectedBy(budgets, order);
   try {
     if (!fits()) return undefined;

@@ -14,6 +14,8 @@ export interface Proposal {
   cost: number;
   onPod?(pod: Pod): Pod;
   onNode?(node: Node): Node;
+  /** Another refusal's remedy answers this one too: nothing more is to be said. */
+  implied?: true;
   /** uids of Pods that would have to go. */
   without?: readonly string[];
 }
@@ -135,12 +137,19 @@ function endings(pod: PodInfo, node: NodeInfo): Proposal[] {
   ];
 }
 
+const CORDONED = "node.kubernetes.io/unschedulable";
 const STRICT = ["NoSchedule", "NoExecute"];
 
 function taints(pod: PodInfo, node: NodeInfo): Proposal[] {
+  const cordoned = Boolean(node.node.spec?.unschedulable);
   const missing = node.taints.filter(
-    (taint) => STRICT.includes(taint.effect) && !tolerates(pod.pod.spec?.tolerations, taint),
+    (taint) =>
+      STRICT.includes(taint.effect) &&
+      !tolerates(pod.pod.spec?.tolerations, taint) &&
+      !(cordoned && taint.key === CORDONED),
   );
+  // Uncordoning takes the taint away.
+  if (missing.length === 0) return [{ change: { target: "Node", name: node.name, text: "" }, cost: 0, implied: true }];
   const text = missing.map(({ key, value, effect }) => `${key}${value ? `=${value}` : ""}:${effect}`).join(" and ");
   const tolerations = missing.map(({ key, value, effect }) => ({ key, operator: "Equal", value: value ?? "", effect }));
   return [
@@ -267,7 +276,7 @@ const PROPOSERS: Record<string, Propose> = {
     ofNode(node, `uncordon ${node.name}`, 1, (changed) =>
       withNodeSpec(changed, (spec) => {
         delete spec["unschedulable"];
-        spec["taints"] = node.taints.filter(({ key }) => key !== "node.kubernetes.io/unschedulable");
+        spec["taints"] = node.taints.filter(({ key }) => key !== CORDONED);
       }),
     ),
   ],
