@@ -151,6 +151,26 @@ describe("identity", () => {
   });
 });
 
+describe("what every cluster has", () => {
+  it("is there and says that it works: flow schemas, aggregated roles, protected namespaces", async () => {
+    const flows = await until(
+      () => server.ok("get flowschemas"),
+      (text) => (text.match(/ False$/gm) ?? []).length >= 13,
+    );
+    expect(flows).toMatch(/global-default\s+global-default\s+9900\s+ByUser/);
+    expect(await server.ok("get prioritylevelconfigurations")).toMatch(/workload-low\s+Limited\s+100\s+128\s+6\s+50/);
+    await server.ok("create clusterrole widgets --verb=get --resource=configmaps/widget");
+    await server.ok("label clusterrole widgets rbac.authorization.k8s.io/aggregate-to-view=true");
+    await until(
+      () => server.ok("get clusterrole view -o jsonpath={.rules[*].resources}"),
+      (text) => text.includes("configmaps/widget"),
+    );
+    expect(await server.fails("delete namespace kube-system")).toContain(
+      'namespaces "kube-system" is forbidden: this namespace may not be deleted',
+    );
+  });
+});
+
 describe("the audit log", () => {
   it("says who did what, as much as its policy wants", async () => {
     await server.ok("create configmap noted --from-literal=a=b");

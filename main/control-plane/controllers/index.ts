@@ -7,6 +7,7 @@ import type { KeyAndCertificate } from "../pki/keys.ts";
 import { bootstrapTokenController } from "./bootstrap-token.ts";
 import { certificateController } from "./certificates/index.ts";
 import { clusterRoleAggregation } from "./cluster-role-aggregation/index.ts";
+import { admissionPolicyStatus, flowSchemaStatus } from "./configuration-status.ts";
 import { cronJobController } from "./cronjob/index.ts";
 import { daemonSetController } from "./daemonset/index.ts";
 import { deploymentController } from "./deployment/index.ts";
@@ -63,6 +64,8 @@ function definitions(options: ControllersOptions): ControllerDefinition[] {
     certificateController,
     bootstrapTokenController,
     clusterRoleAggregation,
+    admissionPolicyStatus,
+    flowSchemaStatus,
     replicaSetController,
     replicationController,
     deploymentController,
