@@ -73,9 +73,10 @@ function historyObject(recorder: HistoryRecorder, history: ObjectHistory): Histo
   };
 }
 
-function causeWords(cause: Step, of: ObjectHistory): string {
-  const object = cause.history === of ? "it was" : objectWords(cause.history);
-  return `${object} ${deedWords(cause.entry)} by ${actorWords(cause.entry)}`;
+function causeWords({ history, entry }: Step, of: ObjectHistory): string {
+  const [deed, actor] = [deedWords(entry), actorWords(entry)];
+  if (history !== of) return `${objectWords(history)} ${deed} by ${actor}`;
+  return deed.startsWith("changed ") ? `${actor} ${deed}` : `it was ${deed} by ${actor}`;
 }
 
 function stepOf({ history, entry }: Step): HistoryStep {

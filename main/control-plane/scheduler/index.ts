@@ -201,8 +201,7 @@ class Scheduler {
   #podChanged(pod: Pod, old: Pod | undefined): void {
     const uid = pod.metadata.uid ?? "";
     if (pod.spec?.nodeName || isTerminated(pod)) {
-      const waiting = this.#queue.get(uid);
-      if (waiting) this.#cache.nominate(waiting.info, undefined);
+      this.#leaveRoom(uid);
       this.#queue.remove(uid);
       const wasThere = old !== undefined && Boolean(old.spec?.nodeName) && !isTerminated(old);
       if (isTerminated(pod)) {
@@ -219,7 +218,7 @@ class Scheduler {
     if (this.#cache.isPlaced(uid)) return;
     const known = this.#queue.get(uid);
     if (pod.metadata.deletionTimestamp !== undefined) {
-      if (known) this.#cache.nominate(known.info, undefined);
+      this.#leaveRoom(uid);
       return this.#queue.remove(uid);
     }
     const gate = this.#gateOf(pod);
@@ -247,14 +246,20 @@ class Scheduler {
     return undefined;
   }
 
+  /** No room need be kept any more for a Pod that waited: others may have it. */
+  #leaveRoom(uid: string): void {
+    const waiting = this.#queue.get(uid);
+    if (!waiting || this.#cache.nomination(uid) === undefined) return;
+    this.#cache.nominate(waiting.info, undefined);
+    this.#queue.happened({ type: "pod gone", pod: waiting.info.pod });
+  }
+
   #podGone(pod: Pod): void {
     const uid = pod.metadata.uid ?? "";
-    const waiting = this.#queue.get(uid);
-    const keptRoom = this.#cache.nomination(uid) !== undefined;
-    if (waiting) this.#cache.nominate(waiting.info, undefined);
+    this.#leaveRoom(uid);
     this.#queue.remove(uid);
     this.#cache.removePod(uid);
-    if (keptRoom || (pod.spec?.nodeName && !isTerminated(pod))) this.#queue.happened({ type: "pod gone", pod });
+    if (pod.spec?.nodeName && !isTerminated(pod)) this.#queue.happened({ type: "pod gone", pod });
   }
 
   #wake(): void {
@@ -287,7 +292,10 @@ class Scheduler {
       if ("node" in verdict) {
         const reservations = reserveAll(profile.plugins, info, this.#cache, verdict.node);
         this.#cache.assume(info, verdict.node);
+        const kept = this.#cache.nomination(info.uid);
         this.#cache.nominate(info, undefined);
+        // It found another place: the room that was kept for it is free.
+        if (kept !== undefined && kept !== verdict.node) this.#queue.happened({ type: "pod gone", pod: info.pod });
         void becauseOf(info.pod, () => this.#bind(queued, verdict.node, reservations));
         return;
       }
