@@ -105,7 +105,7 @@ export class ClusterNode {
     await this.machine?.send({ type: "clock", unixMillis: Date.now() });
   }
 
-  /** Resolves when the agent has answered at all. AGENT_SILENT is the caller's deadline to give. */
+  /** Resolves when the agent has answered at all. */
   untilAnswers(signal: AbortSignal): Promise<void> {
     return this.until(() => this.stage !== undefined, signal);
   }

@@ -14,6 +14,8 @@ import type { OperationRun, StepContext, StepPlan } from "./operation.ts";
 import { unmergeKubeconfig } from "./kubeconfig.ts";
 
 const SECOND = 1000;
+/** A boot under emulation on a busy computer takes a few minutes at worst. */
+const ANSWER_MINUTES = 8;
 const MINUTE = 60 * SECOND;
 const HERE = "This computer";
 const CONTROL_PLANE = "Control plane";
@@ -312,7 +314,7 @@ async function bringUp(
   await controlPlane;
   if (containers) {
     await run.step(`${node.name}:join`, async (context) => {
-      await node.untilAnswers(context.signal);
+      await answered(cluster, node, context.signal);
       if (resumed) await node.setClock();
       await node.untilStage(REGISTERED, context.signal, (stage) => context.detail(STAGES[stage] ?? stage));
       if (!node.record.joined) {
@@ -329,6 +331,20 @@ async function bringUp(
     node.record.joined = true;
   });
   cluster.machinesChanged();
+}
+
+/** Throws AGENT_SILENT, with the console's last lines, when the agent has not said a word in time. */
+async function answered(cluster: Cluster, node: ClusterNode, signal: AbortSignal): Promise<void> {
+  const deadline = AbortSignal.timeout(ANSWER_MINUTES * MINUTE);
+  try {
+    await node.untilAnswers(AbortSignal.any([signal, deadline]));
+  } catch (error) {
+    if (signal.aborted || !deadline.aborted) throw error;
+    const lastLines: string[] = [];
+    for await (const line of cluster.driver.console(node.spec, { lines: 10, follow: false })) lastLines.push(line);
+    const message = `the agent of ${node.name} has not said a word in ${ANSWER_MINUTES} minutes`;
+    throw fail("AGENT_SILENT", message, { lastLines, cause: error });
+  }
 }
 
 async function startMachine(cluster: Cluster, node: ClusterNode, context: StepContext): Promise<void> {
