@@ -64,7 +64,7 @@ test("a hand is the flow's own, and of different queues", () => {
   expect(new Set(hand).size).toBe(6);
   expect(hand).toEqual([...deal(hash("ann"), 128, 6)]);
   expect(hand).not.toEqual([...deal(hash("bob"), 128, 6)]);
-  expect([listWidth(1), listWidth(250), listWidth(5000)]).toEqual([1, 8, 32]);
+  expect([listWidth(1), listWidth(250), listWidth(5000)]).toEqual([1, 3, 10]);
 });
 
 test("who asks for little goes before the many of another, and too many are refused", async () => {

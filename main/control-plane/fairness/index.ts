@@ -40,14 +40,11 @@ interface Place {
 const SEATS = 240;
 const WAIT_MILLIS = 15_000;
 const MOST_REMEMBERED = 8_192;
-/**
- * A list's width: so many objects to a seat, so many seats at most. Wider than kube-apiserver's (100 and 10): here all
- * lists take turns on one thread, so that two at once are no sooner done than one after the other.
- */
-const OBJECTS_A_SEAT = 32;
-const MOST_SEATS = 32;
+/** A list's width: so many objects to a seat, so many seats at most. */
+const OBJECTS_A_SEAT = 100;
+const MOST_SEATS = 10;
 /** One request takes no more than this part of its level, so that it can always be run. */
-const MOST_OF_LEVEL = 0.35;
+const MOST_OF_LEVEL = 0.15;
 
 /** Seats that a list takes for its time. */
 export function listWidth(objects: number): number {
