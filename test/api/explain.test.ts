@@ -49,10 +49,11 @@ it("says why a Pod waits, in Kubernetes' words and in ours, and what would help"
 it("what it says would help does", async () => {
   const name = await pending();
   await server.ok("uncordon worker-1");
-  await until(
+  const place = await until(
     () => server.ok(`get pod ${name} -o jsonpath={.spec.nodeName}`),
-    (node) => node === "worker-1",
+    (node) => node !== "",
   );
+  expect(place).toBe("worker-1");
 });
 
 it("follows a Pod back to what a user did", async () => {

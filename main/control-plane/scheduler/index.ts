@@ -270,12 +270,12 @@ class Scheduler {
   }
 
   #work(): void {
-    const until = performance.now() + SLICE_MILLIS;
+    const until = this.#clock.monotonic() + SLICE_MILLIS;
     while (!this.#stopped && this.#bindings < MOST_BINDINGS) {
       const pod = this.#queue.take();
       if (!pod) break;
       this.#schedule(pod);
-      if (performance.now() > until) {
+      if (this.#clock.monotonic() > until) {
         setImmediate(() => this.#work());
         return;
       }

@@ -90,7 +90,11 @@ async function run(seed: number): Promise<void> {
       const pod = pods()[below(pods().length)];
       if (pod) await client.delete({ ...kinds.pods, ...place(pod) }, { gracePeriodSeconds: 0 });
     },
-    () => client.dropWatches(),
+    async () => {
+      client.dropWatches();
+      // The fake API tells nobody of what is deleted before the watches are back.
+      await clock.advance(60_000);
+    },
     async () => {
       await scheduler.stop();
       scheduler = startScheduler({ client: faulty, clock, random });
