@@ -75,6 +75,16 @@ describe("identity", () => {
     expect(await server.fails("create rolebinding more --clusterrole=edit --user=ann --as=ann")).toContain("forbidden");
   });
 
+  it("is not half taken on", async () => {
+    const transport = await server.transport();
+    const answer = await transport({
+      method: "GET",
+      path: "/api/v1/namespaces/default/pods",
+      headers: { "impersonate-group": "devs" },
+    });
+    expect(answer.status).toBe(400);
+  });
+
   it("cannot be raised by who does not have it already", async () => {
     await server.ok(
       "create role maker --verb=get,create,update,patch --resource=roles.rbac.authorization.k8s.io,rolebindings.rbac.authorization.k8s.io",

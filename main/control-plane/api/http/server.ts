@@ -25,7 +25,7 @@ import { handleResource } from "./resource-handler.ts";
 
 const REQUEST_MILLIS = 60_000;
 /** Those that wait for a seat included: what is beyond is not even looked at. */
-const MOST_IN_FLIGHT = 6_000;
+const MOST_IN_FLIGHT = 2_000;
 const SWEEP_MILLIS = 5_000;
 const SWITCHED = 101;
 const CLOSE_MILLIS = 2_000;
@@ -337,6 +337,11 @@ function credentialsOf(request: IncomingMessage, path: string): AuthenticationIn
   const impersonated = headers["impersonate-user"];
   const list = (value: string | string[] | undefined): string[] =>
     value === undefined ? [] : Array.isArray(value) ? value : value.split(",").map((part) => part.trim());
+  // Who asks to be in a group and forgets as whom must not be taken for himself.
+  if (impersonated === undefined) {
+    const part = Object.keys(headers).find((name) => name.startsWith("impersonate-"));
+    if (part) throw new StatusError("BadRequest", `requested ${part} without impersonating a user`);
+  }
   return {
     path,
     ...(clientCertificate ? { clientCertificate } : {}),
