@@ -103,6 +103,7 @@ test("rings and bytes are bounded, and how an object began is kept", () => {
   expect(history.forgotten).toBe(16);
   for (let at = 0; at < 1000; at += 1) write("Pod", object("Pod", `many-${at}`));
   expect(recorder.bytes).toBeLessThanOrEqual(100_000);
+  expect(recorder.size).toBeLessThan(100);
   expect(recorder.byUid("p")).toBeUndefined();
   expect(recorder.byUid("many-999")).toBeDefined();
 });

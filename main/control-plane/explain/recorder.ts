@@ -64,8 +64,8 @@ const LEFT_OUT = new Set(["events", "leases"]);
 const MOST_BYTES = 8 * 1024 * 1024;
 const MOST_ENTRIES = 32;
 /** What an entry and an object cost besides their texts, measured in Node 24. */
-const ENTRY_BYTES = 260;
-const OBJECT_BYTES = 640;
+const ENTRY_BYTES = 340;
+const OBJECT_BYTES = 900;
 
 export class HistoryRecorder {
   readonly #options: RecorderOptions;
@@ -105,10 +105,11 @@ export class HistoryRecorder {
     const changes = write.operation === "changed" && write.old ? changesOf(write.old, write.object) : [];
     // Only times changed: nothing was decided.
     if (write.operation === "changed" && changes.length === 0) return;
-    const history = this.#objects.get(uid) ?? this.#begin(uid, write);
+    const known = this.#objects.get(uid);
+    const history = known ?? this.#begin(uid, write);
     this.#objects.delete(uid);
     this.#objects.set(uid, history);
-    this.#bytes -= history.bytes;
+    this.#bytes -= known?.bytes ?? 0;
     if (!this.#again(history, write, changes)) this.#add(history, write, changes);
     this.#bytes += history.bytes;
     this.#forget();
