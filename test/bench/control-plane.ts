@@ -24,8 +24,8 @@ import {
 } from "./load.ts";
 
 const REQUESTS = 3000;
-/** Before anything is measured: the programs' code gets warm. */
-const WARM_UP = 1000;
+/** Before anything is measured, for each server alike: until its code is compiled. */
+const WARM_UP = 5000;
 const WATCHERS = 50;
 const WATCHED = 300;
 const LISTED = 3200;
