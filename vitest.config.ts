@@ -2,8 +2,12 @@
 import { defineConfig } from "vitest/config";
 import vue from "@vitejs/plugin-vue";
 
-/** Real servers, VMs and browsers: nothing else may run beside them on a small machine. */
-const real = { fileParallelism: false, pool: "forks" as const };
+/** Real servers, VMs and browsers: nothing else may run beside them on a small machine, and nothing is late within a minute. */
+const real = {
+  fileParallelism: false,
+  pool: "forks" as const,
+  expect: { poll: { timeout: 60_000, interval: 100 } },
+};
 
 export default defineConfig({
   plugins: [vue()],
