@@ -33,6 +33,15 @@ describe("applying and changing", () => {
     expect((await server.kubectl(["diff", "-f", `${examples}/hello.yaml`])).code).toBe(0);
   });
 
+  it("creates what a List holds, which kubectl checks by the OpenAPI v2 document in protobuf", async () => {
+    const item = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "of-a-list" } };
+    const list = JSON.stringify({ apiVersion: "v1", kind: "List", items: [item] });
+    expect(await server.ok("create -f -", { input: list })).toBe("configmap/of-a-list created\n");
+    const wrong = JSON.stringify({ apiVersion: "v1", kind: "List", items: [{ ...item, daat: {} }] });
+    expect(await server.fails("create -f -", { input: wrong })).toMatch(/unknown field "daat"/);
+    await server.ok("delete configmap of-a-list");
+  });
+
   it("prints tables, narrow and wide", async () => {
     const narrow = await server.ok("get deployments");
     expect(narrow.split("\n")[0]).toMatch(/^NAME\s+READY\s+UP-TO-DATE\s+AVAILABLE\s+AGE\s*$/);

@@ -106,9 +106,22 @@ async function discovery(
   return exchange.sendObject(document, { media: format.media });
 }
 
+const OPENAPI_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+/** Documents that are kept have their tag worked out once. */
+const tags = new WeakMap<Buffer, string>();
+
+function tagOf(bytes: Buffer): string {
+  let tag = tags.get(bytes);
+  if (tag === undefined) {
+    tag = `"${createHash("sha256").update(bytes).digest("hex").slice(0, 64).toUpperCase()}"`;
+    tags.set(bytes, tag);
+  }
+  return tag;
+}
+
 /** With an ETag, and nothing where the client has it already. */
 async function tagged(exchange: Exchange, bytes: Buffer, contentType: string, maxAge?: number): Promise<void> {
-  const etag = `"${createHash("sha256").update(bytes).digest("hex").slice(0, 64).toUpperCase()}"`;
+  const etag = tagOf(bytes);
   exchange.response.setHeader("etag", etag);
   exchange.response.setHeader("vary", "Accept");
   if (exchange.request.headers["if-none-match"] === etag) {
@@ -152,7 +165,9 @@ async function health(
 async function openapi(environment: ApiEnvironment, exchange: Exchange, rest: string[]): Promise<void> {
   const [version, ...place] = rest;
   if (version === "v2" && place.length === 0) {
-    return tagged(exchange, openapiV2(environment.catalog), CONTENT_TYPES.json);
+    const binary = exchange.request.headers.accept?.includes("com.github.proto-openapi.spec.v2") === true;
+    const document = await openapiV2(environment.catalog, binary ? "protobuf" : "json");
+    return tagged(exchange, document, binary ? OPENAPI_PROTOBUF : CONTENT_TYPES.json);
   }
   if (version === "v3") {
     if (place.length === 0) return tagged(exchange, openapiV3Index(environment.catalog), CONTENT_TYPES.json);

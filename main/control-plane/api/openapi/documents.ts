@@ -6,11 +6,13 @@ import { createHash } from "node:crypto";
 import { customKind } from "../../../../common/kube/facts/custom.ts";
 import type { ResourceDefinition } from "../../resources/definition.ts";
 import type { Catalog } from "../catalog.ts";
+import { turn } from "../slices.ts";
 import { serverVersion } from "../version.ts";
+import { pieces } from "./gnostic.ts";
 import type { Operation, Parameter, PathOperations } from "./operations.ts";
 import { pathsOf, rootOf } from "./operations.ts";
 import type { Dialect, Schema } from "./schemas.ts";
-import { closure, root, sorted } from "./schemas.ts";
+import { closure, root, sorted, typeSchema } from "./schemas.ts";
 
 const json = "application/json";
 const contentTypes = [json, "application/yaml", "application/vnd.kubernetes.protobuf"];
@@ -28,7 +30,7 @@ function patchTypesOf({ gvk }: Operation): string[] {
 
 interface Documents {
   version: number;
-  v2?: Buffer;
+  v2: Map<V2Form, Promise<Buffer>>;
   index?: Buffer;
   v3: Map<string, Buffer>;
 }
@@ -38,7 +40,7 @@ const kept = new WeakMap<Catalog, Documents>();
 function documentsOf(catalog: Catalog): Documents {
   let documents = kept.get(catalog);
   if (documents?.version !== catalog.version) {
-    documents = { version: catalog.version, v3: new Map() };
+    documents = { version: catalog.version, v2: new Map(), v3: new Map() };
     kept.set(catalog, documents);
   }
   return documents;
@@ -93,21 +95,65 @@ export function openapiV3(catalog: Catalog, place: string): Buffer | undefined {
   return bytes;
 }
 
-/** Everything in one Swagger 2.0 document. */
-export function openapiV2(catalog: Catalog): Buffer {
+export type V2Form = "json" | "protobuf";
+
+/** Everything in one Swagger 2.0 document, made piece by piece: others have their turn in between. */
+export function openapiV2(catalog: Catalog, form: V2Form): Promise<Buffer> {
   const documents = documentsOf(catalog);
-  if (!documents.v2) {
-    const paths = catalog.all().flatMap(pathsOf);
-    documents.v2 = Buffer.from(
-      JSON.stringify({
-        swagger: "2.0",
-        info: { title: "Kubernetes", version: serverVersion.gitVersion },
-        paths: renderPaths(paths, "v2"),
-        definitions: closure(typesIn(paths), "v2"),
-      }),
-    );
+  const making = documents.v2.get(form) ?? makeV2(catalog, form);
+  documents.v2.set(form, making);
+  making.catch(() => documents.v2.delete(form));
+  return making;
+}
+
+/** Paths or types that are rendered in one turn. */
+const AT_ONCE = 20;
+
+async function makeV2(catalog: Catalog, form: V2Form): Promise<Buffer> {
+  const paths = catalog.all().flatMap(pathsOf);
+  const parts: { paths: Uint8Array[]; definitions: Uint8Array[] } = { paths: [], definitions: [] };
+  const add = (kind: keyof typeof parts, name: string, value: unknown): void => {
+    const piece =
+      form === "json"
+        ? Buffer.from(`${parts[kind].length > 0 ? "," : ""}${JSON.stringify(name)}:${JSON.stringify(value)}`)
+        : pieces[kind === "paths" ? "path" : "definition"](name, value);
+    parts[kind].push(piece);
+  };
+  for (const [at, one] of paths.toSorted((a, b) => (a.path < b.path ? -1 : 1)).entries()) {
+    if (at % AT_ONCE === 0) await turn();
+    for (const [name, value] of Object.entries(renderPaths([one], "v2"))) add("paths", name, value);
   }
-  return documents.v2;
+  const seen = new Set<string>();
+  const schemas = new Map<string, Schema>();
+  const waiting = [...typesIn(paths)];
+  for (let id = waiting.pop(); id !== undefined; id = waiting.pop()) {
+    if (seen.has(id)) continue;
+    if (seen.size % AT_ONCE === 0) await turn();
+    seen.add(id);
+    const used = new Set<string>();
+    schemas.set(id, typeSchema(id, "v2", used));
+    waiting.push(...used);
+  }
+  for (const [at, id] of [...schemas.keys()].toSorted().entries()) {
+    if (at % AT_ONCE === 0) await turn();
+    add("definitions", id, schemas.get(id));
+  }
+  const title = "Kubernetes";
+  const version = serverVersion.gitVersion;
+  if (form === "protobuf") {
+    return Buffer.concat([
+      pieces.head(title, version),
+      pieces.paths(Buffer.concat(parts.paths)),
+      pieces.definitions(Buffer.concat(parts.definitions)),
+    ]);
+  }
+  return Buffer.concat([
+    Buffer.from(`{"swagger":"2.0","info":${JSON.stringify({ title, version })},"paths":{`),
+    ...parts.paths,
+    Buffer.from('},"definitions":{'),
+    ...parts.definitions,
+    Buffer.from("}}"),
+  ]);
 }
 
 function typesIn(paths: readonly PathOperations[]): Set<string> {

@@ -72,8 +72,8 @@ describe("version 3", () => {
   });
 });
 
-test("version 2: one document, complete", () => {
-  const document = parsed(openapiV2(catalog));
+test("version 2: one document, complete", async () => {
+  const document = parsed(await openapiV2(catalog, "json"));
   const missing = [...references(document)].filter(
     (ref) => !document["definitions"][ref.slice("#/definitions/".length)],
   );
