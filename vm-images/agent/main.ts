@@ -11,6 +11,7 @@ import { readJson, writeDurably } from "./durable.ts";
 import { describeError, Log } from "./log.ts";
 import { agePseudoRandomness, become, networkCommands, CLUSTER_MTU, setClock } from "./machine/become.ts";
 import { loadShippedImages } from "./machine/images.ts";
+import { collectGarbage } from "./machine/memory.ts";
 import { HostPort } from "./machine/port.ts";
 import { NodeAgent } from "./node-agent.ts";
 import { DockerRuntime } from "./runtime/docker.ts";
@@ -29,6 +30,9 @@ const JOINED = "/run/drydock/joined";
 const IDENTITY_PATIENCE = 15_000;
 /** Sandboxes held ready, where the node's OCI runtime can give containers that join one their own hostname. */
 const POOL_SIZE = existsSync("/usr/lib/drydock/oci-runtime") ? 4 : 0;
+
+/** By then a new cluster's first Pods have started. */
+const QUIET = 60_000;
 
 const log = new Log();
 const port = new HostPort(AGENT_PORT, log);
@@ -162,6 +166,7 @@ async function main(): Promise<void> {
       await pool.fill();
       await agePseudoRandomness(runCommand);
     }
+    if (!kept) collectGarbage();
     enter("awaiting-identity");
     const patience = kept ? sleep(IDENTITY_PATIENCE).then(() => kept) : new Promise<never>(() => undefined);
     received = await Promise.race([identityArrived.promise, patience]);
@@ -208,6 +213,7 @@ async function main(): Promise<void> {
     "ready",
     `${((performance.now() - begin) / 1000).toFixed(2)} s after the identity, ${Math.round(process.memoryUsage().rss / 1048576)} MB`,
   );
+  setTimeout(collectGarbage, QUIET).unref();
   // A larger disk than the image's is taken into use when nothing is waiting any more.
   await sleep(2000);
   if (!again)
