@@ -16,6 +16,10 @@ describe("Kubernetes' CEL", () => {
     ["'%s is %d, %.2f' .format(['a', 3, 1.5]) == 'a is 3, 1.50'"],
     ["'abc'.replace('b', 'x') == 'axc' && 'abc'.charAt(1) == 'b' && 'abc'.reverse() == 'cba'"],
     ["'x-12-y'.find('[0-9]+') == '12' && 'a1b2'.findAll('[0-9]') == ['1', '2']"],
+    ["'Foo.Bar'.matches(r'^(?i)[a-z]+([.][a-z]+)*$') && 'a1b2c3'.findAll('[0-9]', 2) == ['1', '2']"],
+    // Backtracking would take longer than the universe has been there.
+    ["!('a'.replace('a', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa') + 'b').matches('^(a+)+$')"],
+    ["has([{'a': 1}][0].a) && !has({'b': {'c': 1}}.b.d) && !has(self.?x.y)"],
     ["'HELLO'.matches('(?i)^hello$') && !'abc'.matches('^[0-9]+$')"],
     [
       "quantity('1Gi').isGreaterThan(quantity('500Mi')) && quantity('1').add(quantity('500m')).compareTo(quantity('1500m')) == 0",

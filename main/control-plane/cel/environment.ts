@@ -12,6 +12,7 @@ import { Budget, meter } from "./budget.ts";
 import type { Meterable } from "./budget.ts";
 import { CelBudgetError, CelCompileError, CelError } from "./errors.ts";
 import { registerComprehensions } from "./functions/comprehensions.ts";
+import { hasMacro } from "./functions/has.ts";
 import { registerLists } from "./functions/lists.ts";
 import { registerMeasures } from "./functions/measures.ts";
 import { registerNetwork } from "./functions/network.ts";
@@ -127,6 +128,10 @@ function checked(expression: string, environment: Environment): { parsed: ParseR
   return { parsed, type: result.type ?? "dyn" };
 }
 
+interface ParsedNode {
+  setMeta(name: "macro", value: unknown): void;
+}
+
 /** Our functions in the place of the library's own. */
 function rename(node: unknown): void {
   if (Array.isArray(node)) node.forEach(rename);
@@ -136,6 +141,8 @@ function rename(node: unknown): void {
     if (op === "call" || op === "rcall") {
       const list = args as unknown[];
       list[0] = renamed.get(list[0] as string) ?? list[0];
+      if (op === "call" && list[0] === "has")
+        (node as ParsedNode).setMeta("macro", hasMacro(list[1] as Parameters<typeof hasMacro>[0]));
     }
     rename(args);
   }

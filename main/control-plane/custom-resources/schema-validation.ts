@@ -5,7 +5,7 @@
 import { isIP } from "node:net";
 import type { StructuralSchema } from "../../../common/kube/facts/custom.ts";
 import type { StatusCause } from "../../../common/kube/status.ts";
-import { regexOf } from "../cel/functions/strings.ts";
+import { matches } from "../cel/regex.ts";
 import { Problems, same } from "../resources/validation/problems.ts";
 
 type Struct = Record<string, unknown>;
@@ -74,7 +74,7 @@ class Check {
     if (schema.maxLength !== undefined && length > schema.maxLength) this.problems.tooLong(path, schema.maxLength);
     if (schema.minLength !== undefined && length < schema.minLength)
       this.problems.invalid(path, value, `${at} should be at least ${schema.minLength} chars long`);
-    if (schema.pattern !== undefined && !regexOf(schema.pattern).test(value))
+    if (schema.pattern !== undefined && !matches(value, schema.pattern))
       this.problems.invalid(path, value, `${at} should match '${schema.pattern}'`);
     if (schema.format !== undefined && formats[schema.format]?.(value) === false)
       this.#wrongType(path, schema.format, value);

@@ -1,7 +1,7 @@
 /** Whether a schema is structural, and its rules sound: apiextensions' demands on openAPIV3Schema. */
 import type { StructuralSchema } from "../../../common/kube/facts/custom.ts";
 import { CelError } from "../cel/environment.ts";
-import { regexOf } from "../cel/functions/strings.ts";
+import { regexOf } from "../cel/regex.ts";
 import type { Problems } from "../resources/validation/problems.ts";
 import { costOf, tooExpensive } from "./cost.ts";
 import { compileRules, withObjectMeta } from "./rules.ts";

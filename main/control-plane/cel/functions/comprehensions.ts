@@ -4,47 +4,8 @@
  */
 import type { Environment } from "@marcbachmann/cel-js";
 import { CelError } from "../errors.ts";
+import type { Checker, Macro, MacroInput, Node, Scope, Type } from "./macro.ts";
 import { isOptional, optionalOf } from "./optionals.ts";
-
-/** The parts of the library's tree, checker and evaluator that a macro works with. */
-interface Node {
-  op: string;
-  args: unknown;
-}
-interface Type {
-  kind: string;
-  keyType?: Type;
-  valueType?: Type;
-}
-interface Scope {
-  forkWithVariable(name: string, type: Type): Scope;
-  reuse(parent: Scope): Scope;
-  setIterValue(value: unknown, evaluator: Evaluator): Scope;
-}
-interface Checker {
-  check(node: Node, scope: Scope): Type;
-  getType(name: string): Type;
-  registry: {
-    getListType(type: Type): Type;
-    getMapType(key: Type, value: Type): Type;
-    getOptionalType(type: Type): Type;
-  };
-  createError(code: string, message: string, node: Node): Error;
-}
-interface Evaluator {
-  run(node: Node, scope: Scope): unknown;
-}
-interface MacroInput {
-  args: Node[];
-  receiver: Node;
-}
-interface Macro extends MacroInput {
-  outer?: Scope;
-  inner?: Scope;
-  async: boolean;
-  typeCheck(checker: Checker, macro: Macro, scope: Scope): Type;
-  evaluate(evaluator: Evaluator, macro: Macro, scope: Scope): unknown;
-}
 
 const nameOf = (node: Node | undefined): string => {
   if (node?.op !== "id") throw new CelError("argument must be a simple name");
@@ -76,29 +37,29 @@ function over(result: (checker: Checker, key: Type, body: Type) => Type, evaluat
     receiver,
     async: false,
     typeCheck(checker, macro, scope) {
-      const range = checker.check(macro.receiver, scope);
+      const range = checker.check(receiver, scope);
       const dyn = checker.getType("dyn");
       const key = range.kind === "list" ? checker.getType("int") : (range.keyType ?? dyn);
       if (!["list", "map", "dyn"].includes(range.kind))
         throw checker.createError(
           "invalid_comprehension_range",
           "expression cannot be range of a comprehension",
-          macro.receiver,
+          receiver,
         );
-      macro.outer = scope.forkWithVariable(nameOf(macro.args[0]), key);
-      macro.inner = macro.outer.forkWithVariable(nameOf(macro.args[1]), range.valueType ?? dyn);
+      macro.outer = scope.forkWithVariable(nameOf(args[0]), key);
+      macro.inner = macro.outer.forkWithVariable(nameOf(args[1]), range.valueType ?? dyn);
       let body = dyn;
-      for (const node of macro.args.slice(2)) body = checker.check(node, macro.inner);
+      for (const node of args.slice(2)) body = checker.check(node, macro.inner);
       return result(checker, key, body);
     },
     evaluate(evaluator, macro, scope) {
-      const entries = entriesOf(evaluator.run(macro.receiver, scope));
+      const entries = entriesOf(evaluator.run(receiver, scope));
       const each = (node: Node | undefined, key: unknown, value: unknown): unknown => {
         const outer = (macro.outer as Scope).reuse(scope).setIterValue(key, evaluator);
         const inner = (macro.inner as Scope).reuse(outer).setIterValue(value, evaluator);
         return evaluator.run(node as Node, inner);
       };
-      return evaluate(each, entries, macro.args);
+      return evaluate(each, entries, args);
     },
   });
 }
@@ -131,17 +92,17 @@ function optional(flat: boolean) {
     receiver,
     async: false,
     typeCheck(checker, macro, scope) {
-      const type = checker.check(macro.receiver, scope);
-      macro.inner = scope.forkWithVariable(nameOf(macro.args[0]), type.valueType ?? checker.getType("dyn"));
-      const body = checker.check(macro.args[1] as Node, macro.inner);
+      const type = checker.check(receiver, scope);
+      macro.inner = scope.forkWithVariable(nameOf(args[0]), type.valueType ?? checker.getType("dyn"));
+      const body = checker.check(args[1] as Node, macro.inner);
       return flat ? body : checker.registry.getOptionalType(body);
     },
     evaluate(evaluator, macro, scope) {
-      const value = evaluator.run(macro.receiver, scope);
+      const value = evaluator.run(receiver, scope);
       if (!isOptional(value)) throw new CelError("no such overload");
       if (!value.hasValue()) return value;
       const inner = (macro.inner as Scope).reuse(scope).setIterValue(value.value(), evaluator);
-      const made = evaluator.run(macro.args[1] as Node, inner);
+      const made = evaluator.run(args[1] as Node, inner);
       return flat ? made : optionalOf(made);
     },
   });

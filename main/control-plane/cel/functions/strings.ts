@@ -2,37 +2,8 @@
 import type { Environment } from "@marcbachmann/cel-js";
 import { Duration } from "@marcbachmann/cel-js/evaluator";
 import { CelError } from "../errors.ts";
+import { findAll, matches } from "../regex.ts";
 import { registerNamespace } from "./namespace.ts";
-
-const compiled = new Map<string, RegExp>();
-const MOST_COMPILED = 500;
-
-/** RE2's syntax as JavaScript's: inline flags at the beginning, \A, \z and POSIX classes. Throws CelError. */
-export function regexOf(pattern: string, flags = ""): RegExp {
-  const key = `${flags}/${pattern}`;
-  const known = compiled.get(key);
-  if (known) return known;
-  const inline = /^\(\?([ims]+)\)/.exec(pattern);
-  const source = (inline ? pattern.slice(inline[0].length) : pattern)
-    .replaceAll("\\A", "^")
-    .replaceAll("\\z", "$")
-    .replaceAll("[:alpha:]", "A-Za-z")
-    .replaceAll("[:digit:]", "0-9")
-    .replaceAll("[:alnum:]", "0-9A-Za-z")
-    .replaceAll("[:lower:]", "a-z")
-    .replaceAll("[:upper:]", "A-Z")
-    .replaceAll("[:space:]", "\\s")
-    .replaceAll("[:punct:]", "!-\\/:-@\\[-`{-~")
-    .replaceAll("(?P<", "(?<");
-  try {
-    const made = new RegExp(source, `${flags}${inline?.[1] ?? ""}`);
-    if (compiled.size >= MOST_COMPILED) compiled.clear();
-    compiled.set(key, made);
-    return made;
-  } catch {
-    throw new CelError(`error parsing regexp: \`${pattern}\``);
-  }
-}
 
 function at(text: string, index: bigint): string {
   const letters = [...text];
@@ -127,21 +98,15 @@ export function registerStrings(environment: Environment): void {
     ["string.reverse(): string", (text: string) => [...text].toReversed().join("")],
     ["string.format(list): string", format],
     ["StringsNamespace.quote(string): string", (_: unknown, text: string) => JSON.stringify(text)],
-    ["string.find(string): string", (text: string, pattern: string) => regexOf(pattern).exec(text)?.[0] ?? ""],
-    [
-      "string.findAll(string): list<string>",
-      (text: string, pattern: string) => Array.from(text.matchAll(regexOf(pattern, "g")), ([found]) => found),
-    ],
+    ["string.find(string): string", (text: string, pattern: string) => findAll(text, pattern, 1)[0] ?? ""],
+    ["string.findAll(string): list<string>", (text: string, pattern: string) => findAll(text, pattern)],
     [
       "string.findAll(string, int): list<string>",
-      (text: string, pattern: string, most: bigint) => {
-        const found = Array.from(text.matchAll(regexOf(pattern, "g")), ([one]) => one);
-        return most < 0n ? found : found.slice(0, Number(most));
-      },
+      (text: string, pattern: string, most: bigint) => findAll(text, pattern, most < 0n ? undefined : Number(most)),
     ],
     // What the library has under these names knows neither RE2's syntax nor values of unknown type.
-    ["string.k8s_matches(string): bool", (text: string, pattern: string) => regexOf(pattern).test(text)],
-    ["k8s_matches(string, string): bool", (text: string, pattern: string) => regexOf(pattern).test(text)],
+    ["string.k8s_matches(string): bool", matches],
+    ["k8s_matches(string, string): bool", matches],
     ["list.k8s_join(): string", join],
     ["list.k8s_join(string): string", join],
     ["string.k8s_lowerAscii(): string", (text: string) => text.replaceAll(/[A-Z]/g, (one) => one.toLowerCase())],
