@@ -59,6 +59,8 @@ export class ClusterManager {
   /** Names that are being created, so that two cannot take the same. */
   private readonly reserved = new Set<string>();
   private readonly disposals: (() => void)[] = [];
+  /** What still follows operations that have ended. */
+  private readonly endings = new Set<Promise<void>>();
   private taking: Promise<void> = Promise.resolve();
 
   constructor(options: ManagerOptions) {
@@ -203,14 +205,16 @@ export class ClusterManager {
     const run = new OperationRun(kind, cluster, steps, this.usual);
     this.operations.set(run.id, run);
     run.topic.onChange(() => this.topic.changed());
-    void run.run(body).then((operation) => {
+    const ending = run.run(body).then(async (operation) => {
       const took = ((operation.endedAt ?? Date.now()) - operation.startedAt) / 1000;
       this.options.log(
         `${kind} ${cluster ?? ""}: ${operation.state} after ${took.toFixed(1)} s${operation.failure ? `: ${operation.failure.code}: ${operation.failure.message}` : ""}`,
       );
       this.forgetOld();
-      return this.usual.save().catch((error: unknown) => this.options.log(`usual times not kept: ${String(error)}`));
+      await this.usual.save().catch((error: unknown) => this.options.log(`usual times not kept: ${String(error)}`));
+      this.endings.delete(ending);
     });
+    this.endings.add(ending);
     this.topic.changed();
     return run;
   }
@@ -271,7 +275,8 @@ export class ClusterManager {
       );
     }
     await Promise.all(this.all().map((cluster) => cluster.release()));
-    await this.usual.save();
+    // Nothing is written any more once this has resolved.
+    await Promise.all(this.endings);
   }
 
   private async afterwards(run: OperationRun, work: (operation: Operation) => void): Promise<void> {

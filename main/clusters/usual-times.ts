@@ -41,9 +41,10 @@ export class UsualTimes {
     this.times[kind] = [...(this.times[kind] ?? []), Math.round(millis)].slice(-KEPT);
   }
 
-  /** Writes one after another; the last content wins. */
+  /** Writes one after another; the last content wins. One that fails keeps no later one from being written. */
   save(): Promise<void> {
-    this.writing = this.writing.then(() => writeFileAtomically(this.file, `${JSON.stringify(this.times)}\n`, 0o600));
+    const write = (): Promise<void> => writeFileAtomically(this.file, `${JSON.stringify(this.times)}\n`, 0o600);
+    this.writing = this.writing.then(write, write);
     return this.writing;
   }
 }
