@@ -7,6 +7,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { debianPackages } from "./packages.mjs";
+import { installer } from "./installer.mjs";
 import { node24, nodeEnvironment, root } from "./root.mjs";
 import { elapsed, run, say, succeeds } from "./run.mjs";
 
@@ -19,9 +20,12 @@ export async function npmPackages() {
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === wanted) return;
   const start = performance.now();
   say("installing npm packages (package-lock.json is new here); about a minute");
+  const { command, env } = await installer();
+  const [npm = "npm", ...words] = command;
   // Install scripts stay off: the two packages that need one are handled by name below.
-  await run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], {
+  await run(npm, [...words, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], {
     cwd: root,
+    env,
     timeoutMillis: 900_000,
   });
   writeFileSync(stamp, wanted);
