@@ -45,15 +45,13 @@ export function ui(): Promise<void> {
 }
 
 export async function engineStop(options: { keepClusters?: boolean }): Promise<void> {
-  const { connectEngine } = await import("../engine/client.ts");
+  const { connectEngine, stopEngine } = await import("../engine/client.ts");
   const { failureIn } = await import("./exit.ts");
   const { lockHolder } = await import("../host/lock.ts");
   const { pathsOf } = await import("../host/paths.ts");
   const { pause } = await import("../clusters/topic.ts");
   try {
-    const connection = await connectEngine();
-    await connection.client.system.stopEngine({ stopClusters: !options.keepClusters });
-    await connection.closed;
+    await stopEngine(await connectEngine(), !options.keepClusters);
     // The lock is let go last: an engine started before that would be turned away.
     while (await lockHolder(pathsOf().lock)) await pause(50);
   } catch (error) {

@@ -45,6 +45,24 @@ export async function connectEngine(options: ConnectOptions = {}): Promise<Engin
   };
 }
 
+/**
+ * Asks the engine to end, and resolves when it has let go of the connection. An engine with little to stop may be
+ * gone before its answer was sent: that is an answer too.
+ */
+export async function stopEngine(connection: EngineConnection, stopClusters: boolean): Promise<void> {
+  const { closed, client } = connection;
+  let gone = false;
+  void closed.then(() => (gone = true));
+  try {
+    await client.system.stopEngine({ stopClusters });
+  } catch (error) {
+    // The close is told of a moment after the calls that it ends.
+    await Promise.race([closed, pause(100)]);
+    if (!gone) throw error;
+  }
+  await closed;
+}
+
 /** The open WebSocket itself, for a relay. */
 export async function openEngineSocket(options: ConnectOptions = {}): Promise<WebSocket> {
   const paths = pathsOf(options.home);

@@ -10,8 +10,8 @@ import type { ContractRouterClient } from "@orpc/contract";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Contract } from "../../common/contract/index.ts";
 import { pathsOf } from "../host/paths.ts";
-import { connectEngine } from "./client.ts";
-import type { EngineConnection } from "./client.ts";
+import { connectEngine, stopEngine } from "./client.ts";
+import type { EngineClient, EngineConnection } from "./client.ts";
 import { Engine } from "./engine.ts";
 import { relayPort } from "./relay.ts";
 
@@ -90,6 +90,17 @@ describe("the engine", () => {
     const closed = once(port1, "close");
     close();
     await closed;
+  });
+
+  it("may be gone before it has answered that it stops", async () => {
+    const asked = (stopping: Promise<unknown>, closed: Promise<void>): Promise<void> =>
+      stopEngine(
+        { closed, close: () => undefined, client: { system: { stopEngine: () => stopping } } as never as EngineClient },
+        true,
+      );
+    const cut = Promise.reject(new Error("the connection was closed"));
+    await expect(asked(cut, Promise.resolve())).resolves.toBeUndefined();
+    await expect(asked(cut, new Promise(() => undefined))).rejects.toThrow("the connection was closed");
   });
 
   it("leaves no socket and no lock behind", async () => {
