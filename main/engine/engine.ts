@@ -139,7 +139,8 @@ export class Engine {
 
   requestStop(stopClusters: boolean): void {
     this.log.info(`asked to stop${stopClusters ? "" : ", leaving the clusters running"}`);
-    this.askToStop(stopClusters);
+    // Once whoever asks has been answered.
+    setImmediate(() => this.askToStop(stopClusters));
   }
 
   /**

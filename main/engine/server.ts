@@ -1,4 +1,5 @@
 /** Serves the contract over WebSocket on an HTTP server, whichever socket that listens on. */
+import { once } from "node:events";
 import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { RPCHandler } from "@orpc/server/ws";
@@ -11,9 +12,14 @@ export const RPC_PATH = "/rpc";
 export interface RpcServer {
   /** Carries on when `admit` says so; it answers with a refusal otherwise ("403 Forbidden"). */
   attach(server: Server, admit: (request: IncomingMessage) => string | undefined): void;
-  close(): void;
+  /** What was sent before still arrives. Resolves when no connection is left. */
+  close(): Promise<void>;
 }
 
+/** WebSocket's status code for an endpoint that ends. */
+const GOING_AWAY = 1001;
+/** How long a client may take to answer that the connection closes. */
+const CLOSE_MILLIS = 500;
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 
 export function rpcServer(router: AnyRouter, log: (line: string) => void): RpcServer {
@@ -35,9 +41,14 @@ export function rpcServer(router: AnyRouter, log: (line: string) => void): RpcSe
         sockets.handleUpgrade(request, socket, head, (upgraded) => sockets.emit("connection", upgraded, request));
       });
     },
-    close() {
-      for (const socket of sockets.clients) socket.terminate();
+    async close() {
       sockets.close();
+      for (const socket of sockets.clients) socket.close(GOING_AWAY);
+      const deadline = setTimeout(() => {
+        for (const socket of sockets.clients) socket.terminate();
+      }, CLOSE_MILLIS);
+      await Promise.all([...sockets.clients].map((socket) => once(socket, "close")));
+      clearTimeout(deadline);
     },
   };
 }
