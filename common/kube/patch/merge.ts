@@ -1,6 +1,7 @@
 /** JSON Merge Patch (RFC 7386) and JSON Patch (RFC 6902), with the API server's limits and errors. */
 import { applyPatch } from "rfc6902";
 import type { Operation } from "rfc6902";
+import { copyOf } from "../copy.ts";
 import { StatusError } from "../status.ts";
 
 const isStruct = (value: unknown): value is Record<string, unknown> =>
@@ -8,7 +9,7 @@ const isStruct = (value: unknown): value is Record<string, unknown> =>
 
 /** Returns the patched copy; `target` stays as it is. */
 export function applyMergePatch(target: unknown, patch: unknown): unknown {
-  if (!isStruct(patch)) return structuredClone(patch);
+  if (!isStruct(patch)) return copyOf(patch);
   const result: Record<string, unknown> = isStruct(target) ? { ...target } : {};
   for (const [key, value] of Object.entries(patch)) {
     if (value === null) delete result[key];
@@ -44,7 +45,7 @@ export function applyJsonPatch<T>(target: T, patch: unknown): T {
     if (typeof operation["path"] !== "string")
       throw new StatusError("BadRequest", "error decoding patch: operation without a path");
   }
-  const result = structuredClone(target);
+  const result = copyOf(target);
   for (const operation of patch as Operation[]) {
     const [problem] = applyPatch(result, [operation]);
     if (!problem) continue;

@@ -1,4 +1,5 @@
 /** Small builders that definitions are put together from: common verbs, status handling, tables. */
+import { copyOf } from "../../../common/kube/copy.ts";
 import type { KubeObject } from "../../../common/kube/object.ts";
 import type {
   Cell,
@@ -73,7 +74,7 @@ export function statusSubresource(
       delete metadata.ownerReferences;
       delete metadata.finalizers;
       const updated: KubeObject = {
-        ...structuredClone(old),
+        ...copyOf(old),
         metadata: {
           ...metadata,
           ...(ownerReferences ? { ownerReferences } : {}),

@@ -1,4 +1,5 @@
 /** Binding a Pod to a node: the scheduler's one write, a partial write of the Pod. */
+import { copyOf } from "../../../../../common/kube/copy.ts";
 import type { KubeObject } from "../../../../../common/kube/object.ts";
 import { StatusError } from "../../../../../common/kube/status.ts";
 import type { Pod } from "../../../../../common/kube/types.ts";
@@ -15,7 +16,7 @@ function conflict(name: string, why: string): StatusError {
 
 /** The Pod with its node. Throws Conflict when it has one, is gated, or is going away. */
 export function bind(binding: KubeObject, old: KubeObject, context: RequestContext): KubeObject {
-  const pod = structuredClone(old) as Pod;
+  const pod = copyOf(old) as Pod;
   const name = pod.metadata.name ?? "";
   const node = targetOf(binding).name ?? "";
   if (pod.metadata.deletionTimestamp !== undefined) {

@@ -1,4 +1,5 @@
 /** Pods. */
+import { copyOf } from "../../../../../common/kube/copy.ts";
 import type { KubeObject } from "../../../../../common/kube/object.ts";
 import { dnsSubdomainProblems } from "../../../../../common/kube/names.ts";
 import type { StatusCause } from "../../../../../common/kube/status.ts";
@@ -71,8 +72,8 @@ function partOfSpec(
     name,
     verbs: ["get", "patch", "update"],
     prepareForUpdate(object, old) {
-      const updated = structuredClone(old);
-      take(specOf(updated), structuredClone(specOf(object)));
+      const updated = copyOf(old);
+      take(specOf(updated), copyOf(specOf(object)));
       const { resourceVersion } = object.metadata;
       if (resourceVersion) updated.metadata.resourceVersion = resourceVersion;
       return updated;

@@ -1,4 +1,5 @@
 /** What of a Pod may change after it was created, by which door. */
+import { copyOf } from "../../../../../common/kube/copy.ts";
 import type { KubeObject } from "../../../../../common/kube/object.ts";
 import type { StatusCause } from "../../../../../common/kube/status.ts";
 import type { Container, Pod, PodSpec } from "../../../../../common/kube/types.ts";
@@ -39,7 +40,7 @@ export function validatePodUpdate(object: KubeObject, old: KubeObject): StatusCa
   }
   gates(spec, before, problems);
 
-  const comparable = structuredClone(spec);
+  const comparable = copyOf(spec);
   for (const part of ["containers", "initContainers"] as const) {
     comparable[part]?.forEach((container, index) => {
       const image = before[part]?.[index]?.image;
@@ -139,7 +140,7 @@ export function validateResize(object: KubeObject, old: KubeObject): StatusCause
       validateResources(container.resources, `spec.${part}[${index}].resources`, problems);
     });
   }
-  const comparable = structuredClone(spec);
+  const comparable = copyOf(spec);
   for (const part of ["containers", "initContainers"] as const) {
     (comparable[part] ?? []).forEach((container: Container, index) => {
       const resources = before[part]?.[index]?.resources;
