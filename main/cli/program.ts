@@ -236,6 +236,7 @@ function addControlPlane(root: Command): void {
     .option("--kubeconfig <file>", "where it writes an administrator's kubeconfig (default: in the data folder)")
     .option("--log-level <level>", "debug, info, warn (the default), error or silent")
     .option("--simulated-nodes <count>", "nodes that only pretend: a number, or names with commas")
+    .option("--simulation <file>", "how simulated nodes and their Pods behave (docs/simulated-nodes.md)")
     .option("--advertise-address <address>", "how nodes reach this computer")
     .option("--kubelet-egress <socket>", "reach kubelets by HTTP CONNECT on this socket (unix:PATH)")
     .option("--scheduler-config <file>", "a KubeSchedulerConfiguration: profiles, weights, arguments")

@@ -43,7 +43,7 @@ import { ServiceAllocator, builtinResources } from "./resources/index.ts";
 import { virtualHandlers } from "./resources/virtual/index.ts";
 import { startScheduler } from "./scheduler/index.ts";
 import { readConfiguration } from "./scheduler/profiles.ts";
-import { startSimulatedNodes } from "./simulated-nodes/index.ts";
+import type { RunningSimulation } from "./simulated-nodes/index.ts";
 import { openSqliteStore } from "./store/sqlite.ts";
 
 export interface ControlPlaneOptions {
@@ -55,6 +55,8 @@ export interface ControlPlaneOptions {
   kubeconfig: string;
   /** Nodes that only pretend: how many, or their names. */
   simulatedNodes?: number | string[];
+  /** How they and their Pods behave: a Simulation, as text, and the name of its file for messages. */
+  simulation?: { text: string; file: string };
   /** The address by which nodes reach this server. Default 10.0.2.2. */
   advertiseAddress?: string;
   /** Unix socket of the proxy to the kubelets. */
@@ -88,6 +90,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const log = createLog(options.log ?? "warn");
   const { schedulerConfiguration } = options;
   const configuration = schedulerConfiguration === undefined ? undefined : readConfiguration(schedulerConfiguration);
+  // Loaded by those who want it: it costs memory.
+  const simulated = options.simulatedNodes === undefined ? undefined : await import("./simulated-nodes/index.ts");
+  const { simulation } = options;
+  const rules = simulation && simulated?.readSimulation(simulation.text, simulation.file);
   const advertiseAddress = options.advertiseAddress ?? GUEST_VIEW;
   const [pki, store] = await Promise.all([
     ensurePki(join(options.data, "pki"), [advertiseAddress]),
@@ -143,7 +149,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     certificate: pki.kubeletClient.certificate,
     key: pki.kubeletClient.key,
   });
-  usage.api = { source: new UsageSource(kubelets), reader: fed.reader };
+  const real = new UsageSource(kubelets);
+  let pretending: RunningSimulation | undefined;
+  usage.api = {
+    source: { usage: async (node) => pretending?.usage(node) ?? real.usage(node) },
+    reader: fed.reader,
+  };
   const auditLog =
     options.audit &&
     new LogFile({ ...options.audit, failed: ({ message }) => log.error({ error: message }, "the audit log failed") });
@@ -199,14 +210,15 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     informers,
     startCompaction(store, (error) => log.error({ error: error.message }, "compaction failed")),
   ];
-  if (options.simulatedNodes !== undefined) {
-    parts.push(
-      await startSimulatedNodes({
-        client: clientOf("system:simulated-nodes"),
-        nodes: options.simulatedNodes,
-        log: line,
-      }),
-    );
+  if (simulated && options.simulatedNodes !== undefined) {
+    pretending = await simulated.startSimulatedNodes({
+      client: clientOf("system:simulated-nodes"),
+      nodes: options.simulatedNodes,
+      informers,
+      ...(rules ? { simulation: rules } : {}),
+      log: line,
+    });
+    parts.push(pretending);
   }
   await writeKubeconfig(options.kubeconfig, pki, url);
   return {

@@ -16,6 +16,7 @@ Runs a Kubernetes control plane (API v1.36) in the foreground; prints "ready" on
   --port PORT                port of 127.0.0.1 to serve on (default 6443; 0: any free one)
   --kubeconfig FILE          where to write the administrator's kubeconfig (default DIR/admin.kubeconfig)
   --simulated-nodes N|A,B    nodes that only pretend: how many, or their names
+  --simulation FILE          how those and their Pods behave (simulation.drydock.dev/v1alpha1)
   --advertise-address IP     address by which nodes reach this server (default 10.0.2.2)
   --kubelet-egress unix:PATH proxy (HTTP CONNECT) through which kubelets are reached
   --scheduler-config FILE    a KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1): profiles, weights, arguments
@@ -47,6 +48,7 @@ export function readArguments(
       port: { type: "string", default: "6443" },
       kubeconfig: { type: "string" },
       "simulated-nodes": { type: "string" },
+      simulation: { type: "string" },
       "advertise-address": { type: "string" },
       "kubelet-egress": { type: "string" },
       "scheduler-config": { type: "string" },
@@ -68,6 +70,9 @@ export function readArguments(
     throw new Error(`--log-level ${values["log-level"]}: not one of ${LEVELS.join(", ")}`);
   const data = resolve(values.data ?? ".");
   const nodes = values["simulated-nodes"];
+  const { simulation } = values;
+  if (simulation !== undefined && nodes === undefined)
+    throw new Error("--simulation says how simulated nodes behave: it goes with --simulated-nodes");
   const egress = values["kubelet-egress"];
   const schedulerConfig = values["scheduler-config"];
   return {
@@ -75,6 +80,7 @@ export function readArguments(
     port,
     kubeconfig: resolve(values.kubeconfig ?? `${data}/admin.kubeconfig`),
     ...(nodes === undefined ? {} : { simulatedNodes: readNodes(nodes) }),
+    ...(simulation === undefined ? {} : { simulation: { text: readFileSync(simulation, "utf8"), file: simulation } }),
     ...(values["advertise-address"] ? { advertiseAddress: values["advertise-address"] } : {}),
     ...(schedulerConfig === undefined ? {} : { schedulerConfiguration: readFileSync(schedulerConfig, "utf8") }),
     ...(egress ? { kubeletEgress: egress.replace(/^unix:(\/\/(?=\/))?/, "") } : {}),
@@ -107,8 +113,16 @@ function readAudit(values: Record<string, unknown>): Pick<ControlPlaneOptions, "
   };
 }
 
+/** Nobody needs more, and every node has a range of its own (a /24 of 10.244.0.0/16, as long as there are any). */
+const MOST_NODES = 10_000;
+
 function readNodes(text: string): number | string[] {
-  return /^\d+$/.test(text) ? Number(text) : text.split(",").filter((name) => name !== "");
+  const names = text.split(",").filter((name) => name !== "");
+  const count = /^\d+$/.test(text) ? Number(text) : names.length;
+  if (count > MOST_NODES) throw new Error(`--simulated-nodes ${count}: at most ${MOST_NODES} are simulated`);
+  if (count === 0 && text !== "0")
+    throw new Error(`--simulated-nodes ${JSON.stringify(text)}: neither a number nor names`);
+  return /^\d+$/.test(text) ? count : names;
 }
 
 /** Runs until it is told to end. Resolves with the exit code. */

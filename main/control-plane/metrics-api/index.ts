@@ -6,13 +6,14 @@ import type { Node, Pod } from "../../../common/kube/types.ts";
 import type { ComputedQuery, ResourceDefinition } from "../resources/definition.ts";
 import { define } from "../resources/define.ts";
 import type { Reader } from "../resources/reader.ts";
-import type { NodeUsage, Usage, UsageSource } from "./source.ts";
+import type { NodeUsage, Usage } from "./source.ts";
 
 const GROUP = { group: "metrics.k8s.io", version: "v1beta1" } as const;
 const API_VERSION = "metrics.k8s.io/v1beta1";
 
 export interface MetricsApi {
-  source: UsageSource;
+  /** undefined: the node does not say. */
+  source: { usage(node: Node): Promise<NodeUsage | undefined> };
   reader: Reader;
 }
 

@@ -1,8 +1,10 @@
-/** What a simulated node writes: its Node, its Lease, and the status of a Pod that it pretends to run. Pure. */
+/** What a simulated node writes of itself: its Node and its Lease. Pure. */
 import { microTimestamp, timestamp } from "../../../common/kube/clock.ts";
-import type { Lease, Node, Pod } from "../../../common/kube/types.ts";
+import type { Lease, Node } from "../../../common/kube/types.ts";
+import type { Fault, NodeRule } from "./rules/schema.ts";
 
 export const LEASE_SECONDS = 40;
+export const SIMULATED_LABEL = "drydock.dev/simulated";
 
 /** Names for a number of nodes: simulated-1, simulated-2, … */
 export function simulatedNames(nodes: number | readonly string[]): string[] {
@@ -15,13 +17,18 @@ export function isMaster(name: string): boolean {
 
 /** Addresses of a range that is for documentation (RFC 2544): nobody may mistake them for real ones. */
 export function nodeAddress(index: number): string {
-  return `198.18.${Math.floor(index / 250)}.${(index % 250) + 1}`;
+  return `198.${18 + Math.floor(index / 62_500)}.${Math.floor(index / 250) % 250}.${(index % 250) + 1}`;
 }
 
-/** `reserved`: a master that leaves the work to others. */
-export function simulatedNode(name: string, reserved: boolean): Node {
+/** `reserved`: a master that leaves the work to others; `index`: its number among the nodes, for its zone. */
+export function simulatedNode(name: string, reserved: boolean, index = 0, rule: NodeRule = {}): Node {
   const master = isMaster(name);
   const role = master ? "node-role.kubernetes.io/control-plane" : "node-role.kubernetes.io/worker";
+  const zone = rule.zones?.[index % rule.zones.length];
+  const taints = [
+    ...(master && reserved ? [{ key: "node-role.kubernetes.io/control-plane", effect: "NoSchedule" }] : []),
+    ...(rule.taints ?? []),
+  ];
   return {
     apiVersion: "v1",
     kind: "Node",
@@ -31,25 +38,64 @@ export function simulatedNode(name: string, reserved: boolean): Node {
         "kubernetes.io/hostname": name,
         "kubernetes.io/os": "linux",
         "kubernetes.io/arch": "amd64",
-        "drydock.dev/simulated": "true",
+        [SIMULATED_LABEL]: "true",
         [role]: "",
+        ...(zone ? { "topology.kubernetes.io/zone": zone } : {}),
+        ...rule.labels,
       },
     },
-    spec:
-      master && reserved ? { taints: [{ key: "node-role.kubernetes.io/control-plane", effect: "NoSchedule" }] } : {},
+    spec: taints.length > 0 ? { taints } : {},
   } as Node;
 }
 
-const CONDITIONS = [
-  ["MemoryPressure", "False", "KubeletHasSufficientMemory"],
-  ["DiskPressure", "False", "KubeletHasNoDiskPressure"],
-  ["PIDPressure", "False", "KubeletHasSufficientPID"],
-  ["Ready", "True", "KubeletReady"],
-] as const;
+const AMOUNTS = { cpu: "32", memory: "256Gi", "ephemeral-storage": "1Ti", pods: "110" };
 
-export function nodeStatus(name: string, address: string, version: string, now: number): NonNullable<Node["status"]> {
-  const amounts = { cpu: "32", memory: "256Gi", "ephemeral-storage": "1Ti", pods: "110" };
+const PRESSURES: readonly [Fault, string, string][] = [
+  ["MemoryPressure", "KubeletHasInsufficientMemory", "KubeletHasSufficientMemory"],
+  ["DiskPressure", "KubeletHasDiskPressure", "KubeletHasNoDiskPressure"],
+  ["PIDPressure", "KubeletHasInsufficientPID", "KubeletHasSufficientPID"],
+];
+
+type Status = NonNullable<Node["status"]>;
+type NodeCondition = NonNullable<Status["conditions"]>[number];
+
+function conditions(faults: ReadonlySet<Fault>, known: readonly NodeCondition[], now: number): NodeCondition[] {
   const time = timestamp(now);
+  const condition = (type: string, status: string, reason: string, message: string): NodeCondition => {
+    const old = known.find((one) => one.type === type);
+    const since = old?.status === status ? (old.lastTransitionTime ?? time) : time;
+    return { type, status, reason, message, lastHeartbeatTime: time, lastTransitionTime: since } as NodeCondition;
+  };
+  const ready = !faults.has("NotReady");
+  const own = [
+    ...PRESSURES.map(([type, yes, no]) =>
+      faults.has(type)
+        ? condition(type, "True", yes, "a simulated fault")
+        : condition(type, "False", no, "a simulated node"),
+    ),
+    condition(
+      "Ready",
+      ready ? "True" : "False",
+      ready ? "KubeletReady" : "KubeletNotReady",
+      ready ? "a simulated node" : "a simulated fault",
+    ),
+  ];
+  return [...known.filter(({ type }) => !own.some((one) => one.type === type)), ...own];
+}
+
+export interface NodeStatusInput {
+  name: string;
+  address: string;
+  version: string;
+  faults: ReadonlySet<Fault>;
+  rule?: NodeRule | undefined;
+  /** As it is known. */
+  known?: Node | undefined;
+  now: number;
+}
+
+export function nodeStatus({ name, address, version, faults, rule, known, now }: NodeStatusInput): Status {
+  const amounts = { ...AMOUNTS, ...rule?.capacity };
   return {
     capacity: amounts,
     allocatable: amounts,
@@ -57,14 +103,7 @@ export function nodeStatus(name: string, address: string, version: string, now: 
       { type: "InternalIP", address },
       { type: "Hostname", address: name },
     ],
-    conditions: CONDITIONS.map(([type, status, reason]) => ({
-      type,
-      status,
-      reason,
-      message: "a simulated node",
-      lastHeartbeatTime: time,
-      lastTransitionTime: time,
-    })),
+    conditions: conditions(faults, known?.status?.conditions ?? [], now),
     daemonEndpoints: { kubeletEndpoint: { Port: 10250 } },
     nodeInfo: {
       machineID: name,
@@ -78,7 +117,17 @@ export function nodeStatus(name: string, address: string, version: string, now: 
       operatingSystem: "linux",
       architecture: "amd64",
     },
-  } as NonNullable<Node["status"]>;
+  } as Status;
+}
+
+/** Whether the conditions say what is so. */
+export function saysTheSame(node: Node, faults: ReadonlySet<Fault>): boolean {
+  const of = (type: string): string | undefined =>
+    node.status?.conditions?.find((condition) => condition.type === type)?.status;
+  return (
+    of("Ready") === (faults.has("NotReady") ? "False" : "True") &&
+    PRESSURES.every(([type]) => of(type) === (faults.has(type) ? "True" : "False"))
+  );
 }
 
 export function nodeLease(name: string, now: number): Lease {
@@ -88,77 +137,4 @@ export function nodeLease(name: string, now: number): Lease {
     metadata: { name, namespace: "kube-node-lease" },
     spec: { holderIdentity: name, leaseDurationSeconds: LEASE_SECONDS, renewTime: microTimestamp(now) },
   } as Lease;
-}
-
-/** What to do about a Pod on a simulated node. */
-export type PodDecision = "ignore" | "remove" | "run";
-
-export function decidePod(pod: Pod): PodDecision {
-  if (pod.metadata.deletionTimestamp) return "remove";
-  return (pod.status?.phase ?? "Pending") === "Pending" ? "run" : "ignore";
-}
-
-/** Running and ready at once; a Pod of a Job has succeeded at once. */
-export function podStatus(pod: Pod, addresses: { pod: string; host: string }, now: number): NonNullable<Pod["status"]> {
-  const time = timestamp(now);
-  const finished = pod.metadata.ownerReferences?.some((owner) => owner.controller && owner.kind === "Job") ?? false;
-  const ready = finished ? "False" : "True";
-  const condition = (type: string, status: string): object => ({
-    type,
-    status,
-    lastTransitionTime: time,
-    ...(status === "False" ? { reason: "PodCompleted" } : {}),
-  });
-  const ended = { terminated: { exitCode: 0, reason: "Completed", startedAt: time, finishedAt: time } };
-  const container = (
-    spec: { name: string; image?: string },
-    state: object,
-    isReady: boolean,
-    started: boolean,
-  ): object => ({
-    name: spec.name,
-    image: spec.image ?? "",
-    imageID: `simulated://${spec.image ?? ""}`,
-    containerID: `simulated://${pod.metadata.uid}-${spec.name}`,
-    ready: isReady,
-    started,
-    restartCount: 0,
-    state,
-  });
-  const running = finished ? ended : { running: { startedAt: time } };
-  return {
-    ...pod.status,
-    phase: finished ? "Succeeded" : "Running",
-    hostIP: addresses.host,
-    hostIPs: [{ ip: addresses.host }],
-    podIP: addresses.pod,
-    podIPs: [{ ip: addresses.pod }],
-    startTime: pod.status?.startTime ?? time,
-    conditions: [
-      ...(pod.status?.conditions ?? []).filter((present) => present.type === "PodScheduled"),
-      condition("PodReadyToStartContainers", finished ? "False" : "True"),
-      condition("Initialized", "True"),
-      condition("Ready", ready),
-      condition("ContainersReady", ready),
-    ],
-    initContainerStatuses: (pod.spec?.initContainers ?? []).map((spec) => container(spec, ended, true, false)),
-    containerStatuses: (pod.spec?.containers ?? []).map((spec) => container(spec, running, !finished, !finished)),
-  } as NonNullable<Pod["status"]>;
-}
-
-/** Addresses of one node's podCIDR ("10.244.3.0/24"), handed out in turn; a /24 is assumed. */
-export class PodAddresses {
-  private next = 2;
-  private readonly prefix: string;
-
-  constructor(podCIDR: string | undefined) {
-    const [network = "10.255.0.0"] = (podCIDR ?? "").split("/");
-    this.prefix = (network === "" ? "10.255.0.0" : network).split(".").slice(0, 3).join(".");
-  }
-
-  take(): string {
-    const address = `${this.prefix}.${this.next}`;
-    this.next = this.next >= 254 ? 2 : this.next + 1;
-    return address;
-  }
 }

@@ -3,84 +3,252 @@ import type { KubeObject } from "../../../common/kube/object.ts";
 import type { Node, Pod } from "../../../common/kube/types.ts";
 import { FakeClient } from "../testing/fake-client.ts";
 import { VirtualClock } from "../testing/virtual-clock.ts";
+import { PodAddresses } from "./addresses.ts";
 import { startSimulatedNodes } from "./index.ts";
-import { PodAddresses, decidePod, nodeAddress, podStatus, simulatedNames } from "./objects.ts";
+import type { RunningSimulation, SimulatedNodesOptions } from "./index.ts";
+import { nodeAddress, simulatedNames } from "./objects.ts";
+import { readSimulation } from "./rules/read.ts";
 
 const PODS = { group: "", version: "v1", resource: "pods" };
 const NODES = { group: "", version: "v1", resource: "nodes" };
 const LEASES = { group: "coordination.k8s.io", version: "v1", resource: "leases" };
+const EVENTS = { group: "", version: "v1", resource: "events" };
 
-const pod = (more: object = {}): Pod =>
+const pod = (more: { metadata?: object; spec?: object } = {}): KubeObject =>
   ({
     apiVersion: "v1",
     kind: "Pod",
-    metadata: { name: "web", namespace: "default", uid: "u1" },
-    spec: { nodeName: "lab-worker-1", containers: [{ name: "web", image: "nginx" }] },
+    metadata: { name: "web", namespace: "default", ...more.metadata },
+    spec: { nodeName: "lab-worker-1", containers: [{ name: "web", image: "nginx" }], ...more.spec },
     status: { phase: "Pending", conditions: [{ type: "PodScheduled", status: "True" }] },
-    ...more,
-  }) as Pod;
+  }) as KubeObject;
 
-let running: { stop(): Promise<void> } | undefined;
+const simulation = (text: string): ReturnType<typeof readSimulation> =>
+  readSimulation(`apiVersion: simulation.drydock.dev/v1alpha1\nkind: Simulation\n${text}`);
+
+let running: RunningSimulation | undefined;
 afterEach(async () => {
   await running?.stop();
   running = undefined;
 });
 
-describe("objects", () => {
+async function start(options: Partial<SimulatedNodesOptions> = {}) {
+  const clock = new VirtualClock();
+  const client = new FakeClient({ clock });
+  running = await startSimulatedNodes({ client, nodes: ["lab-master-1", "lab-worker-1"], clock, ...options });
+  await clock.advance(1000);
+  return { clock, client };
+}
+
+const node = (client: FakeClient, name = "lab-worker-1"): Node =>
+  client.all<Node>(NODES).find(({ metadata }) => metadata.name === name) as Node;
+const ready = (client: FakeClient, name?: string): string | undefined =>
+  node(client, name).status?.conditions?.find(({ type }) => type === "Ready")?.status;
+const renewed = (client: FakeClient, name = "lab-worker-1"): unknown =>
+  (client.all(LEASES).find(({ metadata }) => metadata.name === name)?.["spec"] as { renewTime: string } | undefined)
+    ?.renewTime;
+
+describe("names and addresses", () => {
   it("names nodes, and gives each an address of its own", () => {
     expect(simulatedNames(2)).toEqual(["simulated-1", "simulated-2"]);
     expect(simulatedNames(["a"])).toEqual(["a"]);
-    expect(new Set(Array.from({ length: 1000 }, (_, index) => nodeAddress(index))).size).toBe(1000);
+    const addresses = Array.from({ length: 70_000 }, (_, index) => nodeAddress(index));
+    expect(new Set(addresses).size).toBe(70_000);
+    expect(addresses.every((address) => /^198\.1[89]\./.test(address))).toBe(true);
   });
 
-  it("decides what to do about a Pod", () => {
-    expect(decidePod(pod())).toBe("run");
-    expect(decidePod(pod({ status: { phase: "Running" } }))).toBe("ignore");
-    expect(decidePod(pod({ metadata: { deletionTimestamp: "2030-01-01T00:00:00Z" } }))).toBe("remove");
-  });
-
-  it("calls a Pod ready, and a Job's Pod done, keeping who scheduled it", () => {
-    const addresses = { pod: "10.244.1.2", host: "198.18.0.1" };
-    const running = podStatus(pod(), addresses, 0);
-    expect(running).toMatchObject({ phase: "Running", podIP: "10.244.1.2", containerStatuses: [{ ready: true }] });
-    expect(running.conditions?.map((condition) => condition.type)).toContain("PodScheduled");
-    const ownerReferences = [{ apiVersion: "batch/v1", kind: "Job", name: "j", uid: "j", controller: true }];
-    expect(podStatus(pod({ metadata: { ownerReferences } }), addresses, 0)).toMatchObject({ phase: "Succeeded" });
-  });
-
-  it("hands out addresses of a node's range, round and round", () => {
+  it("hands out addresses of a node's range, round and round, none that somebody has", () => {
     const addresses = new PodAddresses("10.244.7.0/24");
     const taken = Array.from({ length: 253 }, () => addresses.take());
     expect(taken[0]).toBe("10.244.7.2");
     expect(new Set(taken).size).toBe(253);
-    expect(addresses.take()).toBe("10.244.7.2");
+    expect(addresses.take((address) => address !== "10.244.7.9")).toBe("10.244.7.9");
   });
 });
 
-describe("startSimulatedNodes", () => {
-  it("registers nodes, renews leases, runs Pods and lets them go", async () => {
-    const clock = new VirtualClock();
-    const client = new FakeClient({ clock });
-    running = await startSimulatedNodes({ client, nodes: ["lab-master-1", "lab-worker-1"], clock });
-    await clock.advance(1000);
-    const nodes = client.all<Node>(NODES);
-    expect(nodes.map((node) => [node.metadata.name, node.status?.conditions?.at(-1)?.status])).toEqual([
-      ["lab-master-1", "True"],
-      ["lab-worker-1", "True"],
-    ]);
-    expect(nodes[0]?.spec?.taints).toHaveLength(1);
+describe("simulated nodes", () => {
+  it("register, renew leases, run Pods and let them go when their time is up", async () => {
+    const { clock, client } = await start();
+    expect([ready(client, "lab-master-1"), ready(client)]).toEqual(["True", "True"]);
+    expect(node(client, "lab-master-1").spec?.taints).toHaveLength(1);
 
-    await client.create({ ...PODS, namespace: "default", name: "web" }, pod() as KubeObject);
-    await clock.advance(1000);
-    expect(client.all<Pod>(PODS)[0]?.status?.phase).toBe("Running");
+    await client.create({ ...PODS, namespace: "default", name: "web" }, pod());
+    await clock.advance(100);
+    expect(client.all<Pod>(PODS)[0]?.status).toMatchObject({ phase: "Running", hostIP: "198.18.0.2" });
 
-    const renewed = (): unknown => (client.all(LEASES)[0]?.["spec"] as { renewTime: string } | undefined)?.renewTime;
-    const before = renewed();
+    const before = renewed(client);
     await clock.advance(20_000);
-    expect(renewed()).not.toBe(before);
+    expect(renewed(client)).not.toBe(before);
 
     await client.delete({ ...PODS, namespace: "default", name: "web" }, { gracePeriodSeconds: 30 });
-    await clock.advance(1000);
+    await clock.advance(900);
+    expect(client.all(PODS)).toHaveLength(1);
+    await clock.advance(200);
     expect(client.all(PODS)).toEqual([]);
+  });
+
+  it("write nothing about a Pod that stays as it is", async () => {
+    const { clock, client } = await start();
+    await client.create({ ...PODS, namespace: "default", name: "web" }, pod());
+    await clock.advance(1000);
+    const written = client.writes.length;
+    await clock.advance(9000);
+    expect(client.writes.slice(written).filter((write) => write.includes("pods"))).toEqual([]);
+  });
+
+  it("say how they are every five minutes, and are not made again when somebody deletes them", async () => {
+    const { clock, client } = await start();
+    const heard = (): unknown => node(client).status?.conditions?.[0]?.lastHeartbeatTime;
+    const before = heard();
+    await clock.advance(320_000);
+    expect(heard()).not.toBe(before);
+    await client.delete({ ...NODES, name: "lab-worker-1" });
+    await clock.advance(60_000);
+    expect(client.all(NODES).map(({ metadata }) => metadata.name)).toEqual(["lab-master-1"]);
+  });
+
+  it("have what the rules give them, late where the rules say so", async () => {
+    const { clock, client } = await start({
+      nodes: 3,
+      simulation: simulation(`
+nodes:
+  - match: { names: ["simulated-3"] }
+    start: 1m
+  - zones: [a, b]
+    labels: { disk: ssd }
+    taints: [{ key: dedicated, value: gpu, effect: NoSchedule }]
+    capacity: { cpu: 4, example.com/gpu: 2 }
+    ready: 20s
+`),
+    });
+    expect(client.all<Node>(NODES).map(({ metadata }) => metadata.labels?.["topology.kubernetes.io/zone"])).toEqual([
+      "a",
+      "b",
+    ]);
+    const first = node(client, "simulated-1");
+    expect(first.spec?.taints).toEqual([{ key: "dedicated", value: "gpu", effect: "NoSchedule" }]);
+    expect(first.metadata.labels?.["disk"]).toBe("ssd");
+    expect(first.status?.allocatable).toMatchObject({ cpu: 4, "example.com/gpu": 2, memory: "256Gi" });
+    expect(ready(client, "simulated-1")).toBe("False");
+    await clock.advance(20_000);
+    expect(ready(client, "simulated-1")).toBe("True");
+    await clock.advance(40_000);
+    expect(ready(client, "simulated-3")).toBe("True");
+  });
+});
+
+describe("faults", () => {
+  it("come and go as the rules say", async () => {
+    const { clock, client } = await start({
+      simulation: simulation(`
+nodes:
+  - match: { names: ["*-worker-*"] }
+    faults:
+      - { fault: NotReady, after: 10s, for: 5s }
+      - { fault: LeaseLost, after: 30s, for: 1m }
+`),
+    });
+    expect(ready(client)).toBe("True");
+    await clock.advance(10_000);
+    expect([ready(client), ready(client, "lab-master-1")]).toEqual(["False", "True"]);
+    await clock.advance(5000);
+    expect(ready(client)).toBe("True");
+    await clock.advance(20_000);
+    const [worker, master] = [renewed(client), renewed(client, "lab-master-1")];
+    await clock.advance(30_000);
+    expect(renewed(client)).toBe(worker);
+    expect(renewed(client, "lab-master-1")).not.toBe(master);
+    await clock.advance(40_000);
+    expect(renewed(client)).not.toBe(worker);
+  });
+
+  it("are put in by an annotation, and Pods of an unreachable node stand still", async () => {
+    const { clock, client } = await start();
+    const ref = { ...NODES, name: "lab-worker-1" };
+    const annotate = (fault: string | null): Promise<unknown> =>
+      client.patch(ref, "application/merge-patch+json", {
+        metadata: { annotations: { "simulation.drydock.dev/fault": fault } },
+      });
+    await annotate("Unreachable, MemoryPressure");
+    await clock.advance(1000);
+    await client.create({ ...PODS, namespace: "default", name: "web" }, pod());
+    await clock.advance(60_000);
+    expect(client.all<Pod>(PODS)[0]?.status?.phase).toBe("Pending");
+    await annotate("MemoryPressure");
+    await clock.advance(1000);
+    expect(client.all<Pod>(PODS)[0]?.status?.phase).toBe("Running");
+    expect(node(client).status?.conditions?.find(({ type }) => type === "MemoryPressure")?.status).toBe("True");
+    await annotate("Flood");
+    await clock.advance(5000);
+    expect(client.all(EVENTS).map(({ message }) => message)).toContain(
+      "simulation.drydock.dev/fault: Flood: not among NotReady, Unreachable, LeaseLost, MemoryPressure, DiskPressure, PIDPressure",
+    );
+  });
+});
+
+describe("Pods", () => {
+  it("follow the annotations, and an event says what is wrong with those", async () => {
+    const { clock, client } = await start();
+    const annotations = {
+      "simulation.drydock.dev/start": "2s",
+      "simulation.drydock.dev/run": "5s",
+      "simulation.drydock.dev/exit-code": "3",
+      "simulation.drydock.dev/colour": "red",
+    };
+    const made = pod({ metadata: { annotations }, spec: { restartPolicy: "Never" } });
+    await client.create({ ...PODS, namespace: "default", name: "web" }, made);
+    const phases: unknown[] = [];
+    for (let second = 0; second < 9; second += 1) {
+      await clock.advance(1000);
+      phases.push(client.all<Pod>(PODS)[0]?.status?.phase);
+    }
+    expect(phases).toEqual([
+      "Pending",
+      "Running",
+      "Running",
+      "Running",
+      "Running",
+      "Running",
+      "Failed",
+      "Failed",
+      "Failed",
+    ]);
+    expect(client.all<Pod>(PODS)[0]?.status?.containerStatuses?.[0]?.state?.terminated?.exitCode).toBe(3);
+    expect(client.all(EVENTS)[0]).toMatchObject({ reason: "InvalidSimulation", type: "Warning" });
+  });
+
+  it("goes on where it was after a restart of the simulation", async () => {
+    const { clock, client } = await start();
+    const annotations = { "simulation.drydock.dev/run": "60s" };
+    await client.create(
+      { ...PODS, namespace: "default", name: "web" },
+      pod({ metadata: { annotations }, spec: { restartPolicy: "Never" } }),
+    );
+    await clock.advance(30_000);
+    await running?.stop();
+    await clock.advance(20_000);
+    running = await startSimulatedNodes({ client, nodes: ["lab-master-1", "lab-worker-1"], clock });
+    await clock.advance(9000);
+    expect(client.all<Pod>(PODS)[0]?.status?.phase).toBe("Running");
+    await clock.advance(2000);
+    expect(client.all<Pod>(PODS)[0]?.status?.phase).toBe("Succeeded");
+  });
+
+  it("use what annotations say, a load divided among the Pods that share it", async () => {
+    const { clock, client } = await start();
+    const ownerReferences = [{ apiVersion: "apps/v1", kind: "ReplicaSet", name: "web", uid: "rs", controller: true }];
+    const annotations = { "simulation.drydock.dev/load-cpu": "1", "simulation.drydock.dev/usage-memory": "64Mi" };
+    for (const name of ["a", "b"])
+      await client.create(
+        { ...PODS, namespace: "default", name },
+        pod({ metadata: { name, ownerReferences, annotations } }),
+      );
+    await client.create({ ...PODS, namespace: "default", name: "c" }, pod({ metadata: { name: "c" } }));
+    await clock.advance(1000);
+    const used = running?.usage(node(client));
+    expect(used?.pods.get("default/a")?.get("web")).toEqual({ cpu: 500_000_000, memoryBytes: 64 * 1024 * 1024 });
+    expect(used?.pods.get("default/c")?.get("web")?.cpu).toBe(1_000_000);
+    expect(used?.node.cpu).toBeGreaterThan(1_000_000_000);
+    expect(running?.usage({ metadata: { name: "elsewhere" } } as Node)).toBeUndefined();
   });
 });

@@ -7,7 +7,7 @@ import type { KubeObject } from "../../../common/kube/object.ts";
 import type { Pod } from "../../../common/kube/types.ts";
 import { isStatus } from "../../../common/kube/status.ts";
 import type { Log } from "../log.ts";
-import { timestamp } from "./status.ts";
+import { timestamp } from "../../../common/kube/clock.ts";
 
 /** Burst and refill of events per object, as client-go's spam filter has them. */
 const BURST = 25;

@@ -2,11 +2,13 @@
  * The status of a Pod as the API defines it, from what the runtime holds of it. Pure: the same input gives
  * the same status, and times of transition are taken over from the status before where nothing changed.
  */
+import { timestamp } from "../../../common/kube/clock.ts";
 import type { Container, ContainerStatus, Pod, PodStatus } from "../../../common/kube/types.ts";
+import { conditionsOf, finalPhase, phaseOf } from "../../../common/node/pod-status.ts";
 import type { RuntimeContainer } from "../runtime/runtime.ts";
 import { initProgress } from "./decide.ts";
 import type { ProbeView } from "./decide.ts";
-import { allContainers, isExited, isSidecar, latest, qosClass, restartPolicy } from "./pod.ts";
+import { allContainers, isExited, isSidecar, latest, qosClass } from "./pod.ts";
 import type { PodView } from "./pod.ts";
 
 export interface StatusInput {
@@ -32,13 +34,6 @@ export interface StatusInput {
   now: number;
 }
 
-type Condition = NonNullable<PodStatus["conditions"]>[number];
-
-/** RFC 3339, whole seconds. */
-export function timestamp(milliseconds: number): string {
-  return new Date(milliseconds).toISOString().replace(/\.\d+Z$/, "Z");
-}
-
 export function podStatus(input: StatusInput): PodStatus {
   const { pod, previous, now } = input;
   const statuses = new Map<string, ContainerStatus>();
@@ -56,7 +51,15 @@ export function podStatus(input: StatusInput): PodStatus {
     : input.terminating
       ? finalPhase(pod, statuses)
       : phaseOf(pod, statuses, progress.failed, waitsForInit);
-  const conditions = conditionsOf(input, statuses, phase, progress);
+  const conditions = conditionsOf({
+    pod,
+    previous,
+    statuses,
+    phase,
+    initialized: progress.next,
+    sandboxReady: input.view.sandboxes[0]?.state === "running" && input.podIP !== undefined,
+    now,
+  });
   const startTime = previous?.startTime ?? timestamp(now);
   // A Pod that has ended keeps the address that it had.
   const podIP = input.podIP ?? (phase === "Succeeded" || phase === "Failed" ? previous?.podIP : undefined);
@@ -174,111 +177,4 @@ function terminated(
     finishedAt: timestamp(finishedAt),
     containerID: `docker://${container.id}`,
   };
-}
-
-function finalPhase(pod: Pod, statuses: Map<string, ContainerStatus>): NonNullable<PodStatus["phase"]> {
-  return (pod.spec?.containers ?? []).every(({ name }) => statuses.get(name)?.state?.terminated?.exitCode === 0)
-    ? "Succeeded"
-    : "Failed";
-}
-
-function phaseOf(
-  pod: Pod,
-  statuses: Map<string, ContainerStatus>,
-  initFailed: boolean,
-  waitsForInit: boolean,
-): NonNullable<PodStatus["phase"]> {
-  if (initFailed) return "Failed";
-  if (waitsForInit) return "Pending";
-  const policy = restartPolicy(pod);
-  let waiting = 0;
-  let running = 0;
-  let stopped = 0;
-  let succeeded = 0;
-  for (const { name } of pod.spec?.containers ?? []) {
-    const { state, lastState } = statuses.get(name) as ContainerStatus;
-    if (state?.running) running++;
-    else if (state?.terminated) {
-      stopped++;
-      if (state.terminated.exitCode === 0) succeeded++;
-    } else if (state?.waiting && lastState?.terminated) stopped++;
-    else waiting++;
-  }
-  if (waiting > 0) return "Pending";
-  if (running > 0) return "Running";
-  if (stopped > 0) {
-    if (policy === "Always") return "Running";
-    if (stopped === succeeded) return "Succeeded";
-    return policy === "Never" ? "Failed" : "Running";
-  }
-  return "Pending";
-}
-
-function conditionsOf(
-  input: StatusInput,
-  statuses: Map<string, ContainerStatus>,
-  phase: string,
-  progress: { next: number; failed: boolean },
-): Condition[] {
-  const { pod, view, now } = input;
-  const init = pod.spec?.initContainers ?? [];
-  const unready = (pod.spec?.containers ?? []).map(({ name }) => name).filter((name) => !statuses.get(name)?.ready);
-  const unreadySidecars = init
-    .filter((container) => isSidecar(container) && !statuses.get(container.name)?.ready)
-    .map(({ name }) => name);
-  const uninitialized = init.slice(progress.next).map(({ name }) => name);
-  const known = (input.previous?.conditions ?? pod.status?.conditions ?? []) as Condition[];
-  // Others write theirs to the API: only there is the newest.
-  const foreign = (pod.status?.conditions ?? []) as Condition[];
-  const notReady = [...unreadySidecars, ...unready];
-
-  const ready = (type: string, extra: string[]): Omit<Condition, "lastTransitionTime"> => {
-    if (phase === "Succeeded") return { type, status: "False", reason: "PodCompleted" };
-    if (phase === "Failed") return { type, status: "False", reason: "PodFailed" };
-    if (notReady.length > 0)
-      return {
-        type,
-        status: "False",
-        reason: "ContainersNotReady",
-        message: `containers with unready status: [${notReady.join(" ")}]`,
-      };
-    if (extra.length > 0) return { type, status: "False", reason: "ReadinessGatesNotReady", message: extra.join(", ") };
-    return { type, status: "True" };
-  };
-  const gates = (pod.spec?.readinessGates ?? []).flatMap((gate) => {
-    const condition = foreign.find(({ type }) => type === gate.conditionType);
-    if (!condition) return [`corresponding condition of pod readiness gate "${gate.conditionType}" does not exist.`];
-    return condition.status === "True"
-      ? []
-      : [`the status of pod readiness gate "${gate.conditionType}" is not "True", but ${condition.status}`];
-  });
-  const sandboxReady = view.sandboxes[0]?.state === "running" && input.podIP !== undefined;
-  const ours: Omit<Condition, "lastTransitionTime">[] = [
-    { type: "PodReadyToStartContainers", status: sandboxReady ? "True" : "False" },
-    uninitialized.length === 0 || phase === "Succeeded"
-      ? {
-          type: "Initialized",
-          status: "True",
-          ...(phase === "Succeeded" && init.length > 0 ? { reason: "PodCompleted" } : {}),
-        }
-      : {
-          type: "Initialized",
-          status: "False",
-          reason: "ContainersNotInitialized",
-          message: `containers with incomplete status: [${uninitialized.join(" ")}]`,
-        },
-    ready("Ready", gates),
-    ready("ContainersReady", []),
-    { type: "PodScheduled", status: "True" },
-  ];
-  return ours.map((condition): Condition => {
-    const old = known.find(({ type }) => type === condition.type);
-    const same = old?.status === condition.status;
-    const generation = pod.metadata.generation;
-    return {
-      ...condition,
-      ...(generation ? { observedGeneration: generation } : {}),
-      lastTransitionTime: same && old.lastTransitionTime ? old.lastTransitionTime : timestamp(now),
-    } as Condition;
-  });
 }

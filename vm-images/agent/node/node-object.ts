@@ -2,7 +2,7 @@
 import type { Node } from "../../../common/kube/types.ts";
 import { KUBELET_PORT } from "../../../common/node/identity.ts";
 import type { NodeIdentity } from "../../../common/node/identity.ts";
-import { timestamp } from "../kubelet/status.ts";
+import { timestamp } from "../../../common/kube/clock.ts";
 import type { MachineFacts } from "../machine/facts.ts";
 import type { RuntimeImage } from "../runtime/runtime.ts";
 

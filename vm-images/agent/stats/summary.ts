@@ -1,6 +1,6 @@
 /** A sample as the kubelet's own API shows it: /stats/summary as JSON, /metrics/resource and /metrics/cadvisor as Prometheus text. Pure. */
 import type { Pod } from "../../../common/kube/types.ts";
-import { timestamp } from "../kubelet/status.ts";
+import { timestamp } from "../../../common/kube/clock.ts";
 import type { Traffic, Usage } from "./cgroup.ts";
 import type { ContainerSample, FileSystem, PodSample, Sample } from "./collect.ts";
 
