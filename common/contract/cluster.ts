@@ -15,17 +15,24 @@ export const Driver = z.enum(["qemu", "simulated"]);
 export const AcceleratorChoice = z.enum(["auto", "kvm", "hvf", "tcg"]);
 
 /** What the user asks for. Defaults are the one-click cluster. */
-export const ClusterPlan = z.object({
-  name: ClusterName.default("drydock"),
-  masters: z.int().min(1).max(5).default(1),
-  workers: z.int().min(0).max(50).default(2),
-  /** Per node. */
-  cpus: z.int().min(1).max(32).default(2),
-  memoryMiB: z.int().min(512).max(262144).default(1024),
-  diskGiB: z.int().min(4).max(1024).default(20),
-  driver: Driver.default("qemu"),
-  accelerator: AcceleratorChoice.default("auto"),
-});
+export const ClusterPlan = z
+  .object({
+    name: ClusterName.default("drydock"),
+    masters: z.int().min(1).max(5).default(1),
+    workers: z.int().min(0).max(1000).default(2),
+    /** Per node. */
+    cpus: z.int().min(1).max(32).default(2),
+    memoryMiB: z.int().min(512).max(262144).default(1024),
+    diskGiB: z.int().min(4).max(1024).default(20),
+    driver: Driver.default("qemu"),
+    accelerator: AcceleratorChoice.default("auto"),
+    /** How simulated nodes and their Pods behave: a Simulation (simulation.drydock.dev/v1alpha1), as text. */
+    simulation: z.string().max(262_144).optional(),
+  })
+  .refine(({ driver, workers }) => driver === "simulated" || workers <= 50, {
+    path: ["workers"],
+    message: "Too big: expected number to be <=50 (more only with simulated nodes)",
+  });
 export type ClusterPlan = z.infer<typeof ClusterPlan>;
 /** As sent by clients: every field may be left out. */
 export type ClusterPlanInput = z.input<typeof ClusterPlan>;
@@ -44,6 +51,7 @@ export const Finding = z.object({
     "accelerator",
     "image",
     "host",
+    "simulation",
   ]),
   /** e.g. "3 nodes need 6 GiB of memory; 4.1 GiB are free" */
   message: z.string(),

@@ -1,4 +1,5 @@
 /** Commands on clusters: up, down, delete, list, status, kubeconfig. */
+import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline/promises";
 import type { ClusterPlanInput, ClusterSummary } from "../../common/contract/cluster.ts";
 import type { EngineClient } from "../engine/client.ts";
@@ -19,6 +20,8 @@ export interface UpOptions extends DataOptions {
   disk?: number;
   driver?: "qemu" | "simulated";
   accel?: "auto" | "kvm" | "hvf" | "tcg";
+  /** Path of a file. */
+  simulation?: string;
 }
 
 export function up(name: string | undefined, options: UpOptions): Promise<void> {
@@ -141,8 +144,9 @@ async function find(client: EngineClient, cluster: string): Promise<ClusterSumma
   }
 }
 
+/** Throws UsageError on a file that cannot be read; what is in it the engine judges. */
 function planOf(name: string, options: UpOptions): ClusterPlanInput {
-  const { masters, workers, cpus, memory, disk, driver, accel } = options;
+  const { masters, workers, cpus, memory, disk, driver, accel, simulation } = options;
   return {
     name,
     ...(masters === undefined ? {} : { masters }),
@@ -152,7 +156,16 @@ function planOf(name: string, options: UpOptions): ClusterPlanInput {
     ...(disk === undefined ? {} : { diskGiB: disk }),
     ...(driver === undefined ? {} : { driver }),
     ...(accel === undefined ? {} : { accelerator: accel }),
+    ...(simulation === undefined ? {} : { simulation: textOf(simulation) }),
   };
+}
+
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch (error) {
+    throw new UsageError(`--simulation ${file}: ${(error as Error).message}`);
+  }
 }
 
 /** An existing cluster keeps its shape: options that ask for another one are not silently ignored. */

@@ -59,13 +59,14 @@ function addClusterCommands(root: Command): void {
     .addOption(
       new Option("--accel <name>", "what runs the machines (default auto)").choices(["auto", "kvm", "hvf", "tcg"]),
     )
+    .option("--simulation <file>", "how simulated nodes and their Pods behave (docs/simulated-nodes.md)")
     .addOption(json())
     .addHelpText(
       "after",
       example(
         "drydock up",
         "drydock up lab --workers 3 --memory 2G",
-        "drydock up big --driver simulated --workers 50",
+        "drydock up big --driver simulated --workers 1000",
       ) + EXIT_HELP,
     )
     .action(async (name: string | undefined, options) => (await import("./clusters.ts")).up(name, options));

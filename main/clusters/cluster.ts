@@ -3,6 +3,7 @@
  * watched of it. How it is created, started, stopped and deleted stands in lifecycle.ts.
  */
 import { createHash } from "node:crypto";
+import { writeFile } from "node:fs/promises";
 import path from "node:path";
 import type { ClusterState, ClusterSummary } from "../../common/contract/cluster.ts";
 import type { Failure } from "../../common/contract/failure.ts";
@@ -81,6 +82,7 @@ export class Cluster {
       kubeconfig: this.adminKubeconfig,
       log: path.join(this.folder, "control-plane.log"),
       ...(containers ? { kubeletEgress: socket } : { simulatedNodes: record.nodes.map((node) => node.name) }),
+      ...(record.plan.simulation === undefined ? {} : { simulation: this.simulation }),
     });
     this.controlPlane.topic.onChange(() => environment.changed());
     this.nodePorts = new NodePorts(environment.changed, (error) =>
@@ -95,6 +97,11 @@ export class Cluster {
   /** The cluster's own kubeconfig, for people. */
   get kubeconfig(): string {
     return path.join(this.folder, "kubeconfig");
+  }
+
+  /** Where the control plane reads how its simulated nodes behave. */
+  private get simulation(): string {
+    return path.join(this.folder, "simulation.yaml");
   }
 
   private get adminKubeconfig(): string {
@@ -128,6 +135,8 @@ export class Cluster {
       await this.egress.listen();
       this.egressOpen = true;
     }
+    const { simulation } = this.record.plan;
+    if (simulation !== undefined) await writeFile(this.simulation, simulation, { mode: 0o600 });
     await this.controlPlane.start(log, signal);
     this.api?.close();
     this.api = new KubeApi(await readCredentials(this.adminKubeconfig));

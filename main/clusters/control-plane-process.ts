@@ -23,6 +23,8 @@ export interface ControlPlaneOptions {
   kubeletEgress?: string;
   /** Names of nodes that only pretend. */
   simulatedNodes?: string[];
+  /** File that says how they behave. */
+  simulation?: string;
 }
 
 const READY_MILLIS = 60_000;
@@ -110,7 +112,7 @@ export class ControlPlaneProcess {
   }
 
   private flags(): string[] {
-    const { data, port, kubeconfig, kubeletEgress, simulatedNodes } = this.options;
+    const { data, port, kubeconfig, kubeletEgress, simulatedNodes, simulation } = this.options;
     return [
       `--data=${data}`,
       `--port=${port}`,
@@ -119,6 +121,7 @@ export class ControlPlaneProcess {
       "--exit-with-parent",
       ...(kubeletEgress ? [`--kubelet-egress=unix:${kubeletEgress}`] : []),
       ...(simulatedNodes ? [`--simulated-nodes=${simulatedNodes.join(",")}`] : []),
+      ...(simulation ? [`--simulation=${simulation}`] : []),
     ];
   }
 

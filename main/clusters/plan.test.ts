@@ -80,6 +80,21 @@ describe("checkPlan", () => {
     expect(errors({ driver: "simulated", workers: 50 }, host)).toEqual([]);
   });
 
+  it("takes many workers, and a simulation, only where nodes are simulated", () => {
+    const simulation = "apiVersion: simulation.drydock.dev/v1alpha1\nkind: Simulation\n";
+    expect(errors({ driver: "simulated", workers: 1000, simulation })).toEqual([]);
+    expect(errors({ workers: 51 })).toEqual(["workers"]);
+    expect(errors({ driver: "simulated", workers: 1001 })).toEqual(["workers"]);
+    expect(errors({ simulation })).toEqual(["simulation"]);
+    const [wrong] = checkPlan({ driver: "simulated", simulation: `${simulation}pods: [{ run: soon }]` }, roomy).filter(
+      ({ severity }) => severity === "error",
+    );
+    expect(wrong?.message).toContain("pods[0].run");
+    const addresses = nodesOf(ClusterPlan.parse({ driver: "simulated", workers: 1000 })).map(({ address }) => address);
+    expect(new Set(addresses).size).toBe(1001);
+    expect(addresses.at(-1)).toBe("10.240.3.252");
+  });
+
   it("warns about emulation, saying why nothing faster works", () => {
     const host: Host = {
       ...roomy,

@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { ClusterPlan } from "../../common/contract/cluster.ts";
 import type { Finding } from "../../common/contract/cluster.ts";
+import { readSimulation } from "../control-plane/simulated-nodes/rules/read.ts";
 import { DrydockError, fail } from "./failure.ts";
 import type { FailureCode } from "./failure.ts";
 import type { NodeRecord } from "./cluster-file.ts";
@@ -29,13 +30,14 @@ const OVERHEAD_BYTES = 300 * MiB;
 const DISK_START_BYTES = 1 * GiB;
 const IMAGE_BYTES = 2 * GiB;
 
-/** Names, addresses and MACs: masters from .11, workers from .21 of 10.240.0.0/24. */
+/** Names, addresses and MACs: masters from .11, workers from .21 of 10.240.0.0/24 (many simulated ones beyond it). */
 export function nodesOf(plan: ClusterPlan): NodeRecord[] {
   const nodes: NodeRecord[] = [];
   const add = (role: "master" | "worker", count: number, first: number): void => {
     for (let index = 1; index <= count; index++) {
       const name = `${plan.name}-${role}-${index}`;
-      const address = `10.240.0.${first + index - 1}`;
+      const host = first + index - 1;
+      const address = `10.240.${Math.floor(host / 256)}.${host % 256}`;
       nodes.push({ name, role, address, mac: macOf(name), joined: false, stopped: false });
     }
   };
@@ -66,7 +68,22 @@ export function checkPlan(input: unknown, host: Host): Finding[] {
     plan.driver === "simulated"
       ? [{ severity: "ok", field: "driver", message: "simulated nodes: no virtual machines, no containers" }]
       : [];
-  return [...findings, ...driver];
+  return [...findings, ...driver, ...simulationFindings(plan)];
+}
+
+function simulationFindings({ simulation, driver }: ClusterPlan): Finding[] {
+  if (simulation === undefined) return [];
+  const error = (message: string, advice: string): Finding[] => [
+    { severity: "error", field: "simulation", message, advice },
+  ];
+  if (driver !== "simulated")
+    return error("a simulation says how simulated nodes behave; these are virtual machines", "use --driver simulated");
+  try {
+    readSimulation(simulation);
+    return [];
+  } catch (thrown) {
+    return error((thrown as Error).message, "mend the file; docs/simulated-nodes.md describes it");
+  }
 }
 
 function nameFindings(plan: ClusterPlan, host: Host): Finding[] {
@@ -194,6 +211,7 @@ function fieldOf(key: PropertyKey | undefined): Finding["field"] {
     "diskGiB",
     "driver",
     "accelerator",
+    "simulation",
   ];
   return fields.find((field) => field === key) ?? "host";
 }

@@ -32,6 +32,9 @@ describe("the arguments of drydock control-plane", () => {
     [["--data=/d", "--port=70000"]],
     [["--data=/d", "--log-level=loud"]],
     [["--nonsense"]],
+    [["--data=/d", "--simulated-nodes=,"]],
+    [["--data=/d", "--simulated-nodes=10001"]],
+    [["--data=/d", "--simulation=/s"]],
   ])("make no sense as %j", (argv) => {
     expect(() => readArguments(argv)).toThrow(/--/);
   });

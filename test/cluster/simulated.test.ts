@@ -1,6 +1,6 @@
 /** A cluster's life with nodes that only pretend: quick, and without virtual machines. */
 import { existsSync } from "node:fs";
-import { readdir, rm } from "node:fs/promises";
+import { readdir, rm, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { ClusterSummary } from "../../common/contract/cluster.ts";
@@ -49,6 +49,17 @@ describe("a simulated cluster", () => {
     const again = await dock.drydock(["up", "sim", "--driver", "simulated"]);
     expect(again.stderr).toContain("running already");
     expect(again.code).toBe(0);
+  });
+
+  it("is refused with a simulation that is none, by the name of the field", async () => {
+    const file = path.join(dock.home, "bad.yaml");
+    await writeFile(file, "apiVersion: simulation.drydock.dev/v1alpha1\nkind: Simulation\npods: [{ run: soon }]\n");
+    const refused = await dock.drydock(["up", "bad", "--driver", "simulated", "--simulation", file]);
+    expect(refused.code).not.toBe(0);
+    expect(refused.stderr).toContain("pods[0].run");
+    const missing = await dock.drydock(["up", "bad", "--driver", "simulated", "--simulation", `${file}.none`]);
+    expect(missing.stderr).toContain("no such file");
+    await rm(file);
   });
 
   it("keeps its objects over down and up", async () => {

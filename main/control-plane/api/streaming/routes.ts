@@ -126,6 +126,8 @@ async function kubeletOf({ reader }: ApiEnvironment, pod: Pod): Promise<KubeletA
   const nodeName = pod.spec?.nodeName;
   if (!nodeName) throw new StatusError("BadRequest", `pod ${pod.metadata.name} does not have a host assigned`);
   const node = (await reader.live("nodes", undefined, nodeName)) as Node | undefined;
+  if (node?.metadata.labels?.["drydock.dev/simulated"] === "true")
+    throw new StatusError("ServiceUnavailable", `${nodeName} is a simulated node: there are no containers to ask`);
   const address = node?.status?.addresses?.find(({ type }) => type === "InternalIP")?.address;
   if (!address) throw new StatusError("ServiceUnavailable", `no address is known of node ${nodeName}`);
   return { address, port: node?.status?.daemonEndpoints?.kubeletEndpoint?.Port ?? KUBELET_PORT };
