@@ -53,7 +53,7 @@ export function cpuMillis(child: ChildProcess): number {
 }
 
 /** DRYDOCK_BENCH_PROGRAM names another file than the built app's, the sources' for one. */
-const program = process.env["DRYDOCK_BENCH_PROGRAM"] ?? path.join(root, "out/main/control-plane.js");
+export const program = process.env["DRYDOCK_BENCH_PROGRAM"] ?? path.join(root, "out/main/control-plane.js");
 
 /** `delays`: the file to which the process says how long its loop was held up (`loopDelays`). */
 export function startControlPlane(data: string, delays?: string): Promise<Program> {

@@ -220,6 +220,11 @@ export class ClusterCache implements ClusterView {
     return this.#nominated.get(uid)?.node;
   }
 
+  /** Room is kept for somebody somewhere. */
+  get hasNominations(): boolean {
+    return this.#nominated.size > 0;
+  }
+
   nominatedOn(node: string): PodInfo[] {
     const uids = this.#nominatedOn.get(node);
     return uids ? [...uids].map((uid) => (this.#nominated.get(uid) as { pod: PodInfo }).pod) : [];

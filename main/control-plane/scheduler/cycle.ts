@@ -47,7 +47,8 @@ export function prepareAll(plugins: readonly Plugin[], pod: PodInfo, cluster: Cl
 
 /** The first plug-in that refuses the node. */
 export function filterNode(ready: readonly Ready[], node: NodeInfo): Refused | undefined {
-  for (const { plugin, prepared } of ready) {
+  for (let at = 0; at < ready.length; at += 1) {
+    const { plugin, prepared } = ready[at] as Ready;
     const refusal = prepared.filter?.(node);
     if (refusal) return { plugin: plugin.name, refusal };
   }
@@ -63,7 +64,7 @@ export function filterKeepingRoom(
   node: NodeInfo,
 ): Refused | undefined {
   const refused = filterNode(ready, node);
-  if (refused) return refused;
+  if (refused || !cluster.hasNominations) return refused;
   const rivals = cluster
     .nominatedOn(node.name)
     .filter(({ uid, priority }) => uid !== pod.uid && priority >= pod.priority);
@@ -80,7 +81,8 @@ export function scoreNodes(
   for (const { plugin, prepared } of ready) {
     const { score } = prepared;
     if (!score) continue;
-    const scores = nodes.map((node) => score(node));
+    const scores: number[] = [];
+    for (let at = 0; at < nodes.length; at += 1) scores.push(score(nodes[at] as NodeInfo));
     prepared.normalize?.(scores, nodes);
     all.push({ plugin, scores });
   }
@@ -118,8 +120,9 @@ export class Cycle {
     why: Map<string, Refused>,
   ): NodeInfo[] {
     const { nodes } = cluster;
+    const filtering = ready.filter(({ prepared }) => prepared.filter !== undefined);
     const fits = (node: NodeInfo): boolean => {
-      const refused = filterKeepingRoom(plugins, ready, pod, cluster, node);
+      const refused = filterKeepingRoom(plugins, filtering, pod, cluster, node);
       if (refused) why.set(node.name, refused);
       return !refused;
     };

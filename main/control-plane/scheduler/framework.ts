@@ -76,7 +76,8 @@ export interface Plugin {
 
 /** Scales so that the highest becomes 100; `reverse` turns the best into the worst. */
 export function scaleScores(scores: number[], reverse = false): void {
-  const highest = Math.max(0, ...scores);
+  let highest = 0;
+  for (const score of scores) if (score > highest) highest = score;
   for (let at = 0; at < scores.length; at += 1) {
     const scaled = highest === 0 ? 0 : Math.floor((HIGHEST_SCORE * (scores[at] as number)) / highest);
     scores[at] = reverse ? HIGHEST_SCORE - scaled : scaled;

@@ -135,6 +135,10 @@ export class SimulatedNodes {
     return this.#kept.get(name)?.address ?? "";
   }
 
+  index(name: string): number {
+    return this.#kept.get(name)?.index ?? 0;
+  }
+
   /** Its kubelet is there and does its work. */
   works(name: string): boolean {
     const kept = this.#kept.get(name);
@@ -231,7 +235,12 @@ export class SimulatedNodes {
       await client.update(ref, lease);
     } catch (error) {
       if (!isStatus(error, "NotFound")) throw error;
-      await client.create(ref, lease);
+      try {
+        await client.create(ref, lease);
+      } catch (other) {
+        // Another of its heartbeats was as quick.
+        if (!isStatus(other, "AlreadyExists")) throw other;
+      }
     }
   }
 }

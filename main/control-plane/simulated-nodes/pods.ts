@@ -9,7 +9,7 @@ import type { Node, Pod, PodStatus } from "../../../common/kube/types.ts";
 import { WorkQueue } from "../../../common/kube/workqueue.ts";
 import { isTerminated, podRef } from "../controllers/kernel/pods.ts";
 import { same } from "../resources/validation/problems.ts";
-import { PodAddresses } from "./addresses.ts";
+import { PodAddresses, spareCidr } from "./addresses.ts";
 import type { SimulatedNodes } from "./nodes.ts";
 import { decidePod } from "./pods/status.ts";
 import { draw } from "./rules/chance.ts";
@@ -134,12 +134,12 @@ export class SimulatedPods {
     const { uid = "" } = pod.metadata;
     const known = pod.status?.podIP ?? this.#given.get(uid);
     if (known) return known;
-    const { nodes, pods } = this.#options;
+    const { nodes, pods, machines } = this.#options;
     const podCIDR = nodes.get(node)?.spec?.podCIDR;
     let addresses = this.#addresses.get(node);
     if (!addresses) {
-      addresses = new PodAddresses(podCIDR);
-      // Before the node has its range, addresses are made up, and not remembered.
+      addresses = new PodAddresses(podCIDR ?? spareCidr(machines.index(node)));
+      // It may have its range in a moment.
       if (podCIDR) this.#addresses.set(node, addresses);
     }
     const taken = new Set<string | undefined>();

@@ -3,7 +3,7 @@ import type { KubeObject } from "../../../common/kube/object.ts";
 import type { Node, Pod } from "../../../common/kube/types.ts";
 import { FakeClient } from "../testing/fake-client.ts";
 import { VirtualClock } from "../testing/virtual-clock.ts";
-import { PodAddresses } from "./addresses.ts";
+import { PodAddresses, spareCidr } from "./addresses.ts";
 import { startSimulatedNodes } from "./index.ts";
 import type { RunningSimulation, SimulatedNodesOptions } from "./index.ts";
 import { nodeAddress, simulatedNames } from "./objects.ts";
@@ -63,6 +63,8 @@ describe("names and addresses", () => {
     expect(taken[0]).toBe("10.244.7.2");
     expect(new Set(taken).size).toBe(253);
     expect(addresses.take((address) => address !== "10.244.7.9")).toBe("10.244.7.9");
+    const spare = Array.from({ length: 10_000 }, (_, index) => spareCidr(index));
+    expect(new Set(spare).size).toBe(10_000);
   });
 });
 

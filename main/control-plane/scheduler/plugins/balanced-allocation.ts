@@ -17,18 +17,22 @@ export function balancedAllocationWith({ resources = [...DEFAULT_RESOURCES] }: B
       if (names.every((name) => !requests[name])) return undefined;
       return {
         score: ({ allocatable, requested }) => {
-          const fractions: number[] = [];
+          // Asked of every node for every Pod: mean and deviation in one pass, without a list (Welford).
+          let count = 0;
+          let mean = 0;
+          let squares = 0;
           for (const name of names) {
             const offered = allocatable[name] ?? 0;
-            if (offered > 0) fractions.push(Math.min(1, ((requested[name] ?? 0) + (requests[name] ?? 0)) / offered));
+            if (offered === 0) continue;
+            const fraction = Math.min(1, ((requested[name] ?? 0) + (requests[name] ?? 0)) / offered);
+            count += 1;
+            const before = fraction - mean;
+            mean += before / count;
+            squares += before * (fraction - mean);
           }
-          if (fractions.length === 0) return 0;
-          let sum = 0;
-          for (const fraction of fractions) sum += fraction;
-          const mean = sum / fractions.length;
-          let squares = 0;
-          for (const fraction of fractions) squares += (fraction - mean) ** 2;
-          return Math.floor((1 - Math.sqrt(squares / fractions.length)) * HIGHEST_SCORE);
+          if (count === 0) return 0;
+          // The last digit of a sum of fractions must not decide a whole point.
+          return Math.floor((1 - Math.sqrt(squares / count)) * HIGHEST_SCORE + 1e-9);
         },
       };
     },

@@ -50,7 +50,9 @@ export const taintToleration: Plugin = {
         return taint && refuseForGood(`node(s) had untolerated taint {${taint.key}: ${taint.value ?? ""}}`);
       },
       score: ({ taints }) =>
-        taints.filter((taint) => taint.effect === "PreferNoSchedule" && !tolerates(tolerations, taint)).length,
+        taints.length === 0
+          ? 0
+          : taints.filter((taint) => taint.effect === "PreferNoSchedule" && !tolerates(tolerations, taint)).length,
       normalize: (scores) => scaleScores(scores, true),
     };
   },
