@@ -36,7 +36,7 @@ it("says why a Pod waits, in Kubernetes' words and in ours, and what would help"
     (text) => text !== "",
   );
   expect(message).toMatch(
-    /^0\/3 nodes are available: 1 Insufficient cpu, 1 node\(s\) had untolerated taint \{dedicated: gpu\}, 1 node\(s\) were unschedulable\. preemption: /,
+    /^0\/3 nodes are available: 1 Insufficient cpu, 1 node\(s\) had untolerated taint\(s\), 1 node\(s\) were unschedulable\. preemption: /,
   );
   expect(await server.ok("get events --field-selector=reason=FailedScheduling")).toContain("Insufficient cpu");
   const table = await server.ok("get podschedulings");

@@ -7,6 +7,7 @@ import { isTerminated } from "../controllers/kernel/pods.ts";
 import { Counters } from "./counters.ts";
 import type { Wish, WishKind } from "./counters.ts";
 import { NodeInfo, PodInfo } from "./model.ts";
+import { allocationOf } from "./resources.ts";
 import { Volumes } from "./volumes.ts";
 
 type Matches = (pod: PodInfo) => boolean;
@@ -33,6 +34,8 @@ export interface ClusterView {
   /** Affinity terms of Pods on nodes. */
   wishes(kind: WishKind): Iterable<Wish>;
   readonly hasWishes: boolean;
+  /** How many nodes list the image. */
+  nodesWithImage(image: string): number;
   domainsOf(topologyKeys: readonly string[]): Domains;
 }
 
@@ -50,6 +53,7 @@ export class ClusterCache implements ClusterView {
   readonly #nominated = new Map<string, { node: string; pod: PodInfo }>();
   readonly #nominatedOn = new Map<string, Set<string>>();
   readonly #domains = new Map<string, Domains>();
+  readonly #images = new Map<string, number>();
 
   get nodes(): readonly NodeInfo[] {
     this.#list ??= [...this.#nodes.values()];
@@ -90,6 +94,10 @@ export class ClusterCache implements ClusterView {
     );
   }
 
+  nodesWithImage(image: string): number {
+    return this.#images.get(image) ?? 0;
+  }
+
   domainsOf(topologyKeys: readonly string[]): Domains {
     const id = topologyKeys.join(" ");
     let known = this.#domains.get(id);
@@ -120,15 +128,18 @@ export class ClusterCache implements ClusterView {
     const known = this.#nodes.get(name);
     if (known) {
       const same = JSON.stringify(known.labels) === JSON.stringify(node.metadata.labels ?? {});
-      if (same) return known.setNode(node);
-      this.#counters.changeNode(known.pods.values(), known, -1);
+      this.#countImages(known, -1);
+      if (!same) this.#counters.changeNode(known.pods.values(), known, -1);
       known.setNode(node);
+      this.#countImages(known, 1);
+      if (same) return;
       this.#counters.changeNode(known.pods.values(), known, 1);
       this.#domains.clear();
-      return undefined;
+      return;
     }
     const info = new NodeInfo(node);
     this.#nodes.set(name, info);
+    this.#countImages(info, 1);
     this.#list = undefined;
     this.#domains.clear();
     for (const pod of this.#strays.get(name)?.values() ?? []) info.add(pod);
@@ -141,28 +152,34 @@ export class ClusterCache implements ClusterView {
     const info = this.#nodes.get(name);
     if (!info) return;
     this.#counters.changeNode(info.pods.values(), info, -1);
+    this.#countImages(info, -1);
     if (info.pods.size > 0) this.#strays.set(name, new Map(info.pods));
     this.#nodes.delete(name);
     this.#list = undefined;
     this.#domains.clear();
   }
 
-  /** A Pod as the API shows it: bound ones count until they end. */
-  setPod(pod: Pod): void {
+  /** A Pod as the API shows it: bound ones count until they end. Whether it asks for less than before. */
+  setPod(pod: Pod): boolean {
     const uid = pod.metadata.uid ?? "";
     const place = this.#places.get(uid);
     const nodeName = pod.spec?.nodeName;
-    if (isTerminated(pod)) return this.removePod(uid);
+    if (isTerminated(pod)) {
+      this.removePod(uid);
+      return false;
+    }
     // Bound by us a moment ago, and the API has not told yet.
-    if (!nodeName) return undefined;
+    if (!nodeName) return false;
     if (place && place.node === nodeName && sameForScheduling(place.pod.pod, pod)) {
       place.assumed = false;
       place.pod.pod = pod;
-      return undefined;
+      return false;
     }
     if (place) this.#take(uid);
-    this.#place(new PodInfo(pod), nodeName, false);
-    return undefined;
+    const info = new PodInfo(pod);
+    this.#place(info, nodeName, false);
+    const before = place?.node === nodeName ? place.pod.requests : {};
+    return Object.entries(before).some(([name, amount]) => amount > (info.requests[name] ?? 0));
   }
 
   removePod(uid: string): void {
@@ -230,6 +247,14 @@ export class ClusterCache implements ClusterView {
     return uids ? [...uids].map((uid) => (this.#nominated.get(uid) as { pod: PodInfo }).pod) : [];
   }
 
+  #countImages({ imageSizes }: NodeInfo, by: 1 | -1): void {
+    for (const image of imageSizes.keys()) {
+      const count = this.nodesWithImage(image) + by;
+      if (count > 0) this.#images.set(image, count);
+      else this.#images.delete(image);
+    }
+  }
+
   #place(pod: PodInfo, node: string, assumed: boolean): void {
     this.#places.set(pod.uid, { node, pod, assumed });
     const info = this.#nodes.get(node);
@@ -259,6 +284,7 @@ function sameForScheduling(a: Pod, b: Pod): boolean {
     b.metadata.generation === expected &&
     (a.metadata.deletionTimestamp === undefined) === (b.metadata.deletionTimestamp === undefined) &&
     JSON.stringify(a.metadata.labels) === JSON.stringify(b.metadata.labels) &&
+    allocationOf(a) === allocationOf(b) &&
     (expected !== undefined || JSON.stringify(a.spec) === JSON.stringify(b.spec))
   );
 }

@@ -170,7 +170,7 @@ export class Cycle {
   }
 }
 
-/** "1 node(s) had untolerated taint {a: b}, 2 Insufficient cpu": reasons with how many nodes gave them, sorted. */
+/** "1 node(s) had untolerated taint(s), 2 Insufficient cpu": reasons with how many nodes gave them, sorted. */
 function histogram(why: Iterable<Refused>): string {
   const counts = new Map<string, number>();
   for (const { refusal } of why)

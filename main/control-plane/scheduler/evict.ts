@@ -42,11 +42,14 @@ export async function evict(pod: PodInfo, { node, victims }: Preemption, options
 
 export function budgetsOf(objects: Iterable<KubeObject>): Budget[] {
   return Array.from(objects, ({ metadata, spec, status }) => {
+    const told = status as { disruptionsAllowed?: number; disruptedPods?: object } | undefined;
     const selector = selectorFromObject((spec as { selector?: object } | undefined)?.selector);
     return {
       namespace: metadata.namespace ?? "",
-      matches: (labels) => selector.matches(labels),
-      allowed: (status as { disruptionsAllowed?: number } | undefined)?.disruptionsAllowed ?? 0,
+      // For preemption one that selects everything selects nothing.
+      matches: (labels) => !selector.empty && selector.matches(labels),
+      allowed: told?.disruptionsAllowed ?? 0,
+      disrupted: new Set(Object.keys(told?.disruptedPods ?? {})),
     };
   });
 }

@@ -99,7 +99,7 @@ function judge(info: PodInfo, cluster: ClusterCache, view: SchedulerView): PodRe
       fits: false,
       refusals: refusals.map(({ plugin, refusal }) => ({
         plugin,
-        reasons: [...refusal.reasons],
+        reasons: [...(refusal.details ?? refusal.reasons)],
         preemptionMayHelp: !refusal.unresolvable,
       })),
       scores: [],

@@ -10,6 +10,8 @@ import type { NodeInfo, PodInfo } from "./model.ts";
 /** Why a node will not do. The reasons are what users read, in Kubernetes' words. */
 export interface Refusal {
   reasons: readonly string[];
+  /** The same more exactly, for whoever explains: what Kubernetes leaves out of its messages. */
+  details?: readonly string[];
   /** Taking Pods away from the node would not help. */
   unresolvable: boolean;
 }
@@ -41,11 +43,34 @@ export interface Prepared {
 export type ClusterEvent =
   | { type: "node added"; node: Node }
   | { type: "node updated"; node: Node; old: Node }
-  /** A bound Pod appeared, or changed its labels. */
-  | { type: "pod placed"; pod: Pod }
+  | { type: "node gone"; node: Node }
+  /** A bound Pod appeared, or (then there is `old`) changed its labels. */
+  | { type: "pod placed"; pod: Pod; old?: Pod }
   /** A bound Pod is gone, has ended, or asks for less. */
   | { type: "pod gone"; pod: Pod }
-  | { type: "other"; resource: string };
+  /** Of storage. */
+  | { type: "other"; resource: string; namespace: string; name: string };
+
+/** Whether a node came, or changed in its labels; `old` labels are undefined for a new one. */
+export function labelsAfter(
+  event: ClusterEvent,
+): { labels: Record<string, string>; old: Record<string, string> | undefined } | undefined {
+  if (event.type !== "node added" && event.type !== "node updated") return undefined;
+  const labels = event.node.metadata.labels ?? {};
+  if (event.type === "node added") return { labels, old: undefined };
+  const old = event.old.metadata.labels ?? {};
+  return JSON.stringify(old) === JSON.stringify(labels) ? undefined : { labels, old };
+}
+
+/** Whether the event is about one of the Pod's own claims. */
+export function concernsClaims(event: ClusterEvent, pod: PodInfo): boolean {
+  return (
+    event.type === "other" &&
+    event.resource === "persistentvolumeclaims" &&
+    event.namespace === pod.namespace &&
+    pod.claims.includes(event.name)
+  );
+}
 
 /** What a plug-in may do between the choice of a node and the binding. */
 export interface BindContext {

@@ -130,8 +130,8 @@ class Scheduler {
       informers: this.#informers,
       volumes: this.#cache.volumes,
       served: this.#options.served ?? (() => true),
-      changed: (resource) => {
-        this.#queue.happened({ type: "other", resource });
+      changed: (resource, { metadata: { namespace = "", name = "" } }) => {
+        this.#queue.happened({ type: "other", resource, namespace, name });
         this.#waiters.look();
       },
     });
@@ -151,7 +151,10 @@ class Scheduler {
           this.#cache.setNode(node);
           this.#queue.happened({ type: "node updated", node, old });
         },
-        delete: ({ metadata }) => this.#cache.removeNode(metadata.name ?? ""),
+        delete: (node) => {
+          this.#cache.removeNode(node.metadata.name ?? "");
+          this.#queue.happened({ type: "node gone", node });
+        },
       }),
       pods.addHandler({
         add: (pod) => this.#podChanged(pod, undefined),
@@ -209,8 +212,11 @@ class Scheduler {
         if (wasThere) this.#queue.happened({ type: "pod gone", pod });
         return;
       }
-      this.#cache.setPod(pod);
-      if (!wasThere || old?.metadata.labels !== pod.metadata.labels) this.#queue.happened({ type: "pod placed", pod });
+      const asksForLess = this.#cache.setPod(pod);
+      if (asksForLess) this.#queue.happened({ type: "pod gone", pod });
+      if (!wasThere) this.#queue.happened({ type: "pod placed", pod });
+      else if (JSON.stringify(old.metadata.labels) !== JSON.stringify(pod.metadata.labels))
+        this.#queue.happened({ type: "pod placed", pod, old });
       return;
     }
     if (!this.#profileFor(pod)) return;

@@ -124,6 +124,14 @@ function weighted(raw: { weight: number; podAffinityTerm: RawTerm }[] | undefine
   return (raw ?? []).map(({ weight, podAffinityTerm }) => term(podAffinityTerm, pod, weight));
 }
 
+/** Whether a Pod with such labels may be among those a term speaks of; what labels its namespace has is not asked. */
+export function mayMatchTerm(
+  { namespaces, namespaceSelector, selector }: AffinityTerm,
+  { namespace = "", labels }: { namespace?: string | undefined; labels?: Record<string, string> | undefined },
+): boolean {
+  return (namespaces.has(namespace) || namespaceSelector !== selectNothing) && selector.matches(labels ?? {});
+}
+
 /** Whether a Pod is among those a term speaks of; `labelsOf` gives a namespace's labels. */
 export function matchesTerm(
   of: AffinityTerm,
@@ -136,13 +144,13 @@ export function matchesTerm(
   return inNamespace && of.selector.matches(pod.labels);
 }
 
-function claimsOf(pod: Pod): string[] {
+export function claimsOf(pod: Pod): string[] {
   return (pod.spec?.volumes ?? []).flatMap(({ name, persistentVolumeClaim, ephemeral }) =>
     persistentVolumeClaim ? [persistentVolumeClaim.claimName] : ephemeral ? [`${pod.metadata.name}-${name}`] : [],
   );
 }
 
-function hostPortsOf(pod: Pod): HostPort[] {
+export function hostPortsOf(pod: Pod): HostPort[] {
   const ports: HostPort[] = [];
   const sidecars = (pod.spec?.initContainers ?? []).filter(({ restartPolicy }) => restartPolicy === "Always");
   for (const container of [...(pod.spec?.containers ?? []), ...sidecars]) {

@@ -3,6 +3,7 @@
  * Kubernetes' DefaultPreemption: fewest broken disruption budgets, then lowest priorities, then fewest Pods,
  * then those that run for the shortest time.
  */
+import { conditionOf } from "../controllers/kernel/pods.ts";
 import type { ClusterCache } from "./cache.ts";
 import { filterKeepingRoom, prepareAll } from "./cycle.ts";
 import type { NoNode } from "./cycle.ts";
@@ -22,6 +23,8 @@ export interface Budget {
   matches(labels: Record<string, string>): boolean;
   /** Disruptions it still allows. */
   allowed: number;
+  /** Names of Pods whose eviction it has counted already. */
+  disrupted: ReadonlySet<string>;
 }
 
 /** Nodes that are tried in earnest: a tenth of the cluster, and so many at least. */
@@ -72,9 +75,18 @@ function waitsForVictims(pod: PodInfo, cluster: ClusterCache, { why }: NoNode): 
   const name = cluster.nomination(pod.uid);
   const node = cluster.node(name ?? "");
   if (!node || why.get(node.name)?.refusal.unresolvable) return false;
-  for (const other of node.pods.values())
-    if (other.priority < pod.priority && other.pod.metadata.deletionTimestamp !== undefined) return true;
+  for (const other of node.pods.values()) if (other.priority < pod.priority && isLeavingForAnother(other)) return true;
   return false;
+}
+
+/** Others that are going take their room with them, too, but nobody has reckoned with it for this Pod. */
+function isLeavingForAnother({ pod }: PodInfo): boolean {
+  const target = conditionOf(pod, "DisruptionTarget");
+  return (
+    pod.metadata.deletionTimestamp !== undefined &&
+    target?.status === "True" &&
+    target.reason === "PreemptionByScheduler"
+  );
 }
 
 /** Takes all lower Pods away, then gives back as many as can stay: first those that budgets protect. */
@@ -115,6 +127,7 @@ function protectedBy(budgets: readonly Budget[], pods: readonly PodInfo[]): Set<
       let broken = false;
       for (const budget of budgets) {
         if (budget.namespace !== pod.namespace || !budget.matches(pod.labels)) continue;
+        if (budget.disrupted.has(pod.pod.metadata.name ?? "")) continue;
         const rest = (left.get(budget) ?? 0) - 1;
         left.set(budget, rest);
         if (rest < 0) broken = true;

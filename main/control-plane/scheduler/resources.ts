@@ -37,6 +37,7 @@ function raiseTo(most: Amounts, other: Amounts): void {
 }
 
 interface Requester {
+  name?: string;
   resources?: { requests?: Quantities };
   restartPolicy?: string;
 }
@@ -51,8 +52,13 @@ const UNASKED: Amounts = { cpu: 100, memory: 200 * 1024 * 1024 };
  */
 function total(pod: Pod, fill: boolean): Amounts {
   const spec = pod.spec;
+  const held = heldBy(pod);
   const of = (container: Requester): Amounts => {
     const asked = amounts(container.resources?.requests);
+    const has = held?.of.get(container.name ?? "");
+    // While a resize is on its way the larger counts; one that cannot be done counts for nothing.
+    if (has && held?.infeasible) return fill ? { ...UNASKED, ...has } : has;
+    if (has) raiseTo(asked, has);
     return fill ? { ...UNASKED, ...asked } : asked;
   };
   const running: Amounts = {};
@@ -75,6 +81,47 @@ function total(pod: Pod, fill: boolean): Amounts {
   Object.assign(running, amounts((spec as { resources?: { requests?: Quantities } } | undefined)?.resources?.requests));
   addTo(running, amounts(spec?.overhead as Quantities));
   return running;
+}
+
+interface ContainerStatus {
+  name: string;
+  resources?: { requests?: Quantities };
+  allocatedResources?: Quantities;
+}
+
+const statusesOf = ({ status }: Pod): ContainerStatus[] =>
+  [...(status?.containerStatuses ?? []), ...(status?.initContainerStatuses ?? [])] as ContainerStatus[];
+
+const isInfeasible = ({ status }: Pod): boolean =>
+  (status?.conditions ?? []).some(
+    ({ type, status: is, reason }) => type === "PodResizePending" && is === "True" && reason === "Infeasible",
+  );
+
+/** What the kubelet says it has given to containers (in-place resize); undefined: it says nothing. */
+function heldBy(pod: Pod): { of: Map<string, Amounts>; infeasible: boolean } | undefined {
+  let of: Map<string, Amounts> | undefined;
+  for (const { name, resources, allocatedResources } of statusesOf(pod)) {
+    if (!resources?.requests && !allocatedResources) continue;
+    const has = amounts(resources?.requests);
+    raiseTo(has, amounts(allocatedResources));
+    (of ??= new Map()).set(name, has);
+  }
+  return of && { of, infeasible: isInfeasible(pod) };
+}
+
+/** Differs where what containers hold, and so what the Pod counts for, may differ. "": as the spec says. */
+export function allocationOf(pod: Pod): string {
+  const wanted = new Map(
+    [...(pod.spec?.containers ?? []), ...(pod.spec?.initContainers ?? [])].map(({ name, resources }) => [
+      name,
+      JSON.stringify(resources?.requests),
+    ]),
+  );
+  let differs = isInfeasible(pod) ? "infeasible" : "";
+  for (const { name, resources, allocatedResources } of statusesOf(pod))
+    for (const has of [resources?.requests, allocatedResources])
+      if (has && JSON.stringify(has) !== wanted.get(name)) differs += `${name} ${JSON.stringify(has)}`;
+  return differs;
 }
 
 export function requestsOf(pod: Pod): Amounts {

@@ -5,8 +5,11 @@ import { kinds } from "../controllers/kernel/kinds.ts";
 import { conditionOf } from "../controllers/kernel/pods.ts";
 import { FakeClient } from "../testing/fake-client.ts";
 import { VirtualClock } from "../testing/virtual-clock.ts";
+import { ClusterCache } from "./cache.ts";
+import { budgetsOf } from "./evict.ts";
 import { startScheduler } from "./index.ts";
 import type { RunningScheduler } from "./index.ts";
+import type { Budget } from "./preemption.ts";
 
 let clock: VirtualClock;
 let client: FakeClient;
@@ -83,7 +86,7 @@ test("says why no node will do, in Kubernetes' words", async () => {
   addNode("w2", { cpu: "1" });
   await addPod("a", { cpu: "2" });
   const text =
-    "0/3 nodes are available: 1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, 2 Insufficient cpu. preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.";
+    "0/3 nodes are available: 1 node(s) had untolerated taint(s), 2 Insufficient cpu. preemption: 0/3 nodes are available: 3 Preemption is not helpful for scheduling.";
   expect(message("a")).toBe(text);
   expect(events()).toEqual([`FailedScheduling: ${text}`]);
   expect(conditionOf(pod("a"), "PodScheduled")).toMatchObject({ status: "False", reason: "Unschedulable" });
@@ -233,4 +236,58 @@ test("many Pods fill the nodes evenly and never beyond what they have", async ()
     if (spec?.nodeName) counts.set(spec.nodeName, (counts.get(spec.nodeName) ?? 0) + 1);
   expect([...counts.values()]).toEqual(Array.from({ length: 10 }, () => 12));
   expect(client.all<Node>(kinds.nodes)).toHaveLength(10);
+});
+
+test("a resize counts by the larger amount until it is done, and what it frees helps others at once", async () => {
+  addNode("w1");
+  await addPod("big", { cpu: "3" });
+  const big = client.all<Pod>(kinds.pods)[0] as Pod;
+  const resources = (cpu: string): object => ({ requests: { cpu } });
+  const put = (wanted: string, held: string): Pod =>
+    client.put<Pod>(kinds.pods, {
+      ...big,
+      metadata: { ...big.metadata, generation: Number(wanted) },
+      spec: { ...big.spec, containers: [{ name: "c", image: "i", resources: resources(wanted) }] },
+      status: {
+        phase: "Running",
+        containerStatuses: [{ name: "c", resources: resources(held), allocatedResources: { cpu: held } }],
+      },
+    } as unknown as Pod);
+  put("3", "3");
+  await addPod("small", { cpu: "2" });
+  put("1", "3");
+  await clock.advance(3000);
+  expect(nodeOf("small")).toBeUndefined();
+  put("1", "1");
+  await clock.advance(3000);
+  expect(nodeOf("small")).toBe("w1");
+});
+
+test("images are weighed by how many nodes have them, as nodes come, change and go", async () => {
+  const cache = new ClusterCache();
+  const node = (name: string, ...images: string[]): Node =>
+    ({ metadata: { name }, status: { images: images.map((image) => ({ names: [image], sizeBytes: 1 })) } }) as Node;
+  cache.setNode(node("a", "x", "y"));
+  cache.setNode(node("b", "x"));
+  expect([cache.nodesWithImage("x"), cache.nodesWithImage("y"), cache.nodesWithImage("z")]).toEqual([2, 1, 0]);
+  cache.setNode(node("a", "z"));
+  expect([cache.nodesWithImage("x"), cache.nodesWithImage("y"), cache.nodesWithImage("z")]).toEqual([1, 0, 1]);
+  cache.removeNode("b");
+  expect(cache.nodesWithImage("x")).toBe(0);
+});
+
+test("a disruption budget protects no Pod that it has counted already, and none when it selects everything", () => {
+  const budget = (selector: object, disruptedPods = {}): Budget =>
+    budgetsOf([
+      {
+        apiVersion: "policy/v1",
+        kind: "PodDisruptionBudget",
+        metadata: { namespace: "default" },
+        spec: { selector },
+        status: { disruptionsAllowed: 0, disruptedPods },
+      },
+    ])[0] as Budget;
+  expect(budget({ matchLabels: { app: "a" } }).matches({ app: "a" })).toBe(true);
+  expect(budget({}).matches({ app: "a" })).toBe(false);
+  expect(budget({ matchLabels: { app: "a" } }, { gone: "2030-01-01T00:00:00Z" }).disrupted).toEqual(new Set(["gone"]));
 });

@@ -18,7 +18,7 @@ export interface StorageFeedOptions {
   volumes: Volumes;
   /** Kinds that the server does not know are not asked for. */
   served(gvr: GroupVersionResource): boolean;
-  changed(resource: string): void;
+  changed(resource: string, object: KubeObject): void;
 }
 
 export function feedStorage({ informers, volumes, served, changed }: StorageFeedOptions): StorageFeed {
@@ -29,11 +29,11 @@ export function feedStorage({ informers, volumes, served, changed }: StorageFeed
     const informer = informers.for<T>(gvr);
     const put = (object: T): void => {
       map.set(objectKey(object), object);
-      changed(gvr.resource);
+      changed(gvr.resource, object);
     };
     const remove = (object: T): void => {
       map.delete(objectKey(object));
-      changed(gvr.resource);
+      changed(gvr.resource, object);
     };
     removals.push(informer.addHandler({ add: put, update: put, delete: remove }));
     all.push(informer as unknown as Informer);

@@ -14,15 +14,14 @@ export function normalizedImage(image: string): string {
 export const imageLocality: Plugin = {
   name: "ImageLocality",
   weight: 1,
-  prepare({ pod }, { nodes }) {
+  prepare({ pod }, cluster) {
     const images = [...(pod.spec?.initContainers ?? []), ...(pod.spec?.containers ?? [])].map(({ image = "" }) =>
       normalizedImage(image),
     );
     const spread = new Map<string, number>();
     for (const image of new Set(images)) {
-      let count = 0;
-      for (const { imageSizes } of nodes) if (imageSizes.has(image)) count += 1;
-      if (count > 0) spread.set(image, count / nodes.length);
+      const count = cluster.nodesWithImage(image);
+      if (count > 0) spread.set(image, count / cluster.nodes.length);
     }
     if (spread.size === 0) return undefined;
     const most = MOST_PER_CONTAINER * images.length;

@@ -1,10 +1,11 @@
 /** Pods that must or should be near certain others, or far from them; and those others' own wishes. */
+import type { Pod } from "../../../../common/kube/types.ts";
 import type { ClusterView } from "../cache.ts";
 import type { WishKind } from "../counters.ts";
-import { HIGHEST_SCORE, refuse, refuseForGood } from "../framework.ts";
+import { HIGHEST_SCORE, labelsAfter, refuse, refuseForGood } from "../framework.ts";
 import type { Plugin } from "../framework.ts";
-import { matchesTerm } from "../model.ts";
-import type { AffinityTerm, NodeInfo, PodInfo } from "../model.ts";
+import { PodInfo, matchesTerm, mayMatchTerm } from "../model.ts";
+import type { AffinityTerm, NodeInfo } from "../model.ts";
 
 export interface InterPodAffinityArgs {
   /** What a required affinity term of a running Pod counts for an incoming one that it matches. Default 1. */
@@ -101,14 +102,14 @@ export function interPodAffinityWith(args: InterPodAffinityArgs): Plugin {
       };
     },
     mayHelp: (event, pod) => {
-      if (event.type === "node added" || event.type === "node updated") return true;
-      const touches = (terms: readonly AffinityTerm[], labels: Record<string, string> | undefined): boolean =>
-        terms.some(({ selector }) => selector.matches(labels ?? {}));
-      if (event.type === "pod placed") return touches(pod.affinity, event.pod.metadata.labels);
+      // A node in another place is one more to try, whatever it is that keeps the Pod off the others.
+      if (event.type === "node added" || event.type === "node updated") return labelsAfter(event) !== undefined;
+      const touches = (terms: readonly AffinityTerm[], other: Pod): boolean =>
+        terms.some((term) => mayMatchTerm(term, other.metadata));
+      if (event.type === "pod placed")
+        return touches(pod.affinity, event.pod) || (event.old !== undefined && touches(pod.antiAffinity, event.old));
       if (event.type !== "pod gone") return false;
-      if (touches(pod.antiAffinity, event.pod.metadata.labels)) return true;
-      const { podAntiAffinity } = (event.pod.spec?.affinity ?? {}) as { podAntiAffinity?: object };
-      return podAntiAffinity !== undefined;
+      return touches(pod.antiAffinity, event.pod) || touches(new PodInfo(event.pod).antiAffinity, pod.pod);
     },
   };
 }

@@ -1,6 +1,6 @@
 /** nodeSelector and node affinity: which nodes a Pod needs, and which it likes. */
 import type { Pod } from "../../../../common/kube/types.ts";
-import { refuseForGood, scaleScores } from "../framework.ts";
+import { labelsAfter, refuseForGood, scaleScores } from "../framework.ts";
 import type { Plugin } from "../framework.ts";
 import { termMatcher } from "../node-terms.ts";
 import type { NodeMatch, NodeSelectorTerm } from "../node-terms.ts";
@@ -78,9 +78,14 @@ export function nodeAffinityWith({ addedAffinity }: NodeAffinityArgs): Plugin {
       };
     },
     mayHelp: (event, { pod }) => {
-      if (event.type !== "node added" && event.type !== "node updated") return false;
+      const changed = labelsAfter(event);
+      if (!changed || !("node" in event)) return false;
+      const name = event.node.metadata.name ?? "";
       const required = requiredMatcher(pod);
-      return !required || required({ name: event.node.metadata.name ?? "", labels: event.node.metadata.labels ?? {} });
+      const fits = (labels: Record<string, string>): boolean =>
+        (!required || required({ name, labels })) &&
+        (!addedTerms || addedTerms.some((matches) => matches({ name, labels })));
+      return fits(changed.labels) && !(changed.old && fits(changed.old));
     },
   };
 }

@@ -12,5 +12,5 @@ export const nodeName: Plugin = {
         name === wanted ? undefined : refuseForGood("node(s) didn't match the requested node name"),
     };
   },
-  mayHelp: (event) => event.type === "node added",
+  mayHelp: (event, { pod }) => event.type === "node added" && event.node.metadata.name === pod.spec?.nodeName,
 };

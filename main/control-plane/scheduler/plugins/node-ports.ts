@@ -1,6 +1,7 @@
 /** Two Pods cannot listen at the same port of one node's address. */
 import { refuse } from "../framework.ts";
 import type { Plugin } from "../framework.ts";
+import { hostPortsOf } from "../model.ts";
 import type { HostPort } from "../model.ts";
 
 const ANY = "0.0.0.0";
@@ -24,8 +25,8 @@ export const nodePorts: Plugin = {
       },
     };
   },
-  mayHelp: (event) =>
+  mayHelp: (event, { hostPorts }) =>
     event.type === "node added" ||
     (event.type === "pod gone" &&
-      (event.pod.spec?.containers ?? []).some(({ ports }) => ports?.some(({ hostPort }) => hostPort))),
+      hostPortsOf(event.pod).some((freed) => hostPorts.some((wanted) => portsCollide(freed, wanted)))),
 };

@@ -14,6 +14,6 @@ export const nodeUnschedulable: Plugin = {
     };
   },
   mayHelp: (event) =>
-    event.type === "node added" ||
+    (event.type === "node added" && !event.node.spec?.unschedulable) ||
     (event.type === "node updated" && Boolean(event.old.spec?.unschedulable) && !event.node.spec?.unschedulable),
 };

@@ -1,5 +1,5 @@
 /** A node's storage driver attaches only so many volumes, as its CSINode says. */
-import { refuse } from "../framework.ts";
+import { concernsClaims, refuse } from "../framework.ts";
 import type { Plugin } from "../framework.ts";
 import type { PodInfo } from "../model.ts";
 import type { Volumes } from "../volumes.ts";
@@ -44,8 +44,9 @@ export const nodeVolumeLimits: Plugin = {
       },
     };
   },
-  mayHelp: (event) =>
+  mayHelp: (event, pod) =>
     event.type === "node added" ||
-    event.type === "pod gone" ||
-    (event.type === "other" && ["csinodes", "persistentvolumeclaims"].includes(event.resource)),
+    (event.type === "pod gone" && (event.pod.spec?.volumes ?? []).length > 0) ||
+    (event.type === "other" && event.resource === "csinodes") ||
+    concernsClaims(event, pod),
 };

@@ -1,8 +1,9 @@
 /** Spreads Pods over zones, hosts or other domains: strictly (DoNotSchedule) or by score (ScheduleAnyway). */
 import { selectorFromObject } from "../../../../common/kube/selector.ts";
 import type { LabelSelectorObject, Selector } from "../../../../common/kube/selector.ts";
+import type { Pod } from "../../../../common/kube/types.ts";
 import type { ClusterView } from "../cache.ts";
-import { HIGHEST_SCORE, refuse, refuseForGood } from "../framework.ts";
+import { HIGHEST_SCORE, labelsAfter, refuse, refuseForGood } from "../framework.ts";
 import type { Plugin } from "../framework.ts";
 import type { NodeInfo, PodInfo } from "../model.ts";
 import { requiredMatcher } from "./node-affinity.ts";
@@ -189,9 +190,24 @@ export function podTopologySpreadWith(args: PodTopologySpreadArgs): Plugin {
       };
     },
     mayHelp: (event, pod) => {
-      if (event.type === "node added" || event.type === "node updated") return true;
+      const raw = (pod.pod.spec?.topologySpreadConstraints ?? []) as RawConstraint[];
+      const placed = (labels: Record<string, string> | undefined): boolean =>
+        raw.length === 0 || raw.every(({ topologyKey }) => labels?.[topologyKey] !== undefined);
+      // The emptiest domain may be gone with its last node.
+      if (event.type === "node gone") return placed(event.node.metadata.labels);
+      if (event.type === "node added" || event.type === "node updated") {
+        // Taints, too, may count (nodeTaintsPolicy).
+        if (event.type === "node updated" && raw.some(({ nodeTaintsPolicy }) => nodeTaintsPolicy === "Honor"))
+          return true;
+        const changed = labelsAfter(event);
+        return changed !== undefined && (placed(changed.labels) || placed(changed.old));
+      }
       if (event.type !== "pod gone" && event.type !== "pod placed") return false;
-      return event.pod.metadata.namespace === pod.namespace;
+      if (event.pod.metadata.namespace !== pod.namespace) return false;
+      const counts = (other: Pod | undefined): boolean =>
+        other !== undefined &&
+        raw.some(({ labelSelector }) => selectorFromObject(labelSelector).matches(other.metadata.labels ?? {}));
+      return raw.length === 0 || counts(event.pod) || ("old" in event && counts(event.old));
     },
   };
 }

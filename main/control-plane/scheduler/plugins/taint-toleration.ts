@@ -1,4 +1,5 @@
 /** Taints keep Pods away that do not tolerate them: NoSchedule and NoExecute strictly, PreferNoSchedule by score. */
+import type { Node } from "../../../../common/kube/types.ts";
 import { refuseForGood, scaleScores } from "../framework.ts";
 import type { Plugin } from "../framework.ts";
 import type { Taint } from "../model.ts";
@@ -47,7 +48,9 @@ export const taintToleration: Plugin = {
       filter: ({ taints }) => {
         if (taints.length === 0) return undefined;
         const taint = untolerated(tolerations, taints, STRICT);
-        return taint && refuseForGood(`node(s) had untolerated taint {${taint.key}: ${taint.value ?? ""}}`);
+        if (!taint) return undefined;
+        const details = [`node(s) had untolerated taint {${taint.key}: ${taint.value ?? ""}}`];
+        return { ...refuseForGood("node(s) had untolerated taint(s)"), details };
       },
       score: ({ taints }) =>
         taints.length === 0
@@ -58,6 +61,8 @@ export const taintToleration: Plugin = {
   },
   mayHelp: (event, { pod }) => {
     if (event.type !== "node added" && event.type !== "node updated") return false;
-    return untolerated(pod.spec?.tolerations, (event.node.spec?.taints ?? []) as Taint[], STRICT) === undefined;
+    const tolerable = ({ spec }: Node): boolean =>
+      untolerated(pod.spec?.tolerations, (spec?.taints ?? []) as Taint[], STRICT) === undefined;
+    return tolerable(event.node) && !(event.type === "node updated" && tolerable(event.old));
   },
 };

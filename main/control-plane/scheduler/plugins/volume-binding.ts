@@ -6,7 +6,7 @@ import type { KubeObject } from "../../../../common/kube/object.ts";
 import { objectKey } from "../../../../common/kube/object.ts";
 import type { PersistentVolume, PersistentVolumeClaim } from "../../../../common/kube/types.ts";
 import { kinds } from "../../controllers/kernel/kinds.ts";
-import { refuseForGood } from "../framework.ts";
+import { concernsClaims, labelsAfter, refuseForGood } from "../framework.ts";
 import type { BindContext, Plugin, Refusal } from "../framework.ts";
 import type { NodeInfo, PodInfo } from "../model.ts";
 import { SELECTED_NODE, fitsNode, isBound } from "../volumes.ts";
@@ -107,11 +107,10 @@ export const volumeBinding: Plugin = {
     };
     return { release, preBind: (context) => bindClaims(pod, node.name, planned, volumes, context) };
   },
-  mayHelp: (event) =>
-    event.type === "node added" ||
-    event.type === "node updated" ||
-    (event.type === "other" &&
-      ["persistentvolumeclaims", "persistentvolumes", "storageclasses", "csinodes"].includes(event.resource)),
+  mayHelp: (event, pod) =>
+    labelsAfter(event) !== undefined ||
+    (event.type === "other" && ["persistentvolumes", "storageclasses", "csinodes"].includes(event.resource)) ||
+    concernsClaims(event, pod),
 };
 
 /** Throws what writing throws, and when the claims are not bound in time or given up by their provisioner. */

@@ -1,7 +1,8 @@
 /** Volumes that only one Pod, or one node, may have: ReadWriteOncePod claims, and disks that are not shared. */
 import type { Pod } from "../../../../common/kube/types.ts";
-import { refuse, refuseForGood } from "../framework.ts";
+import { concernsClaims, refuse } from "../framework.ts";
 import type { Plugin } from "../framework.ts";
+import { claimsOf } from "../model.ts";
 import type { NodeInfo, PodInfo } from "../model.ts";
 
 const IN_USE = "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode";
@@ -54,16 +55,17 @@ export const volumeRestrictions: Plugin = {
     return {
       filter: (node) => {
         if (taken) return refuse(IN_USE);
-        return disks.length > 0 && collides(disks, node) ? refuseForGood("node(s) had no available disk") : undefined;
+        return disks.length > 0 && collides(disks, node) ? refuse("node(s) had no available disk") : undefined;
       },
     };
   },
   mayHelp: (event, pod) =>
     event.type === "node added" ||
-    (event.type === "other" && event.resource === "persistentvolumeclaims") ||
+    concernsClaims(event, pod) ||
     (event.type === "pod gone" &&
-      event.pod.metadata.namespace === pod.namespace &&
-      (event.pod.spec?.volumes ?? []).length > 0),
+      ((event.pod.metadata.namespace === pod.namespace &&
+        claimsOf(event.pod).some((name) => pod.claims.includes(name))) ||
+        disksOf(event.pod).some(({ id }) => disksOf(pod.pod).some((wanted) => wanted.id === id)))),
 };
 
 function uses(namespace: string, claim: string): (pod: PodInfo) => boolean {

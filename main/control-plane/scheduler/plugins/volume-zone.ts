@@ -1,6 +1,6 @@
 /** A volume that is labelled with a zone or region is only reached from nodes there. */
 import type { PersistentVolume } from "../../../../common/kube/types.ts";
-import { refuseForGood } from "../framework.ts";
+import { concernsClaims, labelsAfter, refuseForGood } from "../framework.ts";
 import type { Plugin } from "../framework.ts";
 
 const LABELS = [
@@ -37,8 +37,8 @@ export const volumeZone: Plugin = {
           : refuseForGood("node(s) had no available volume zone"),
     };
   },
-  mayHelp: (event) =>
-    event.type === "node added" ||
-    event.type === "node updated" ||
-    (event.type === "other" && ["persistentvolumeclaims", "persistentvolumes"].includes(event.resource)),
+  mayHelp: (event, pod) =>
+    labelsAfter(event) !== undefined ||
+    (event.type === "other" && event.resource === "persistentvolumes") ||
+    concernsClaims(event, pod),
 };
