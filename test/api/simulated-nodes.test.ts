@@ -114,8 +114,9 @@ it("has faults where a node is annotated, and says which annotation it does not 
     (keys) => keys === "",
   );
   await server.ok("annotate node simulated-2 simulation.drydock.dev/fault=Flood");
-  await until(
+  const events = await until(
     () => server.ok("get events --field-selector=reason=InvalidSimulation -A"),
-    (text) => text.includes("Flood: not among NotReady"),
+    (text) => text.includes("Flood"),
   );
+  expect(events).toContain("Flood: not among NotReady, Unreachable");
 });

@@ -16,7 +16,7 @@ const node = ({ labels = {}, taints, unschedulable, cpu = "4" }: NodeWish = {}):
     metadata: { name: "n", labels },
     spec: { taints, unschedulable },
     status: { allocatable: { cpu, pods: "10" } },
-  }) as Node;
+  }) as unknown as Node;
 const pod = (spec: object = {}, labels: Record<string, string> = {}, namespace = "default"): Pod =>
   ({ metadata: { name: "p", namespace, uid: "u", labels }, spec: { containers: [{ name: "c" }], ...spec } }) as Pod;
 

@@ -192,7 +192,7 @@ export function podTopologySpreadWith(args: PodTopologySpreadArgs): Plugin {
     mayHelp: (event, pod) => {
       const raw = (pod.pod.spec?.topologySpreadConstraints ?? []) as RawConstraint[];
       const placed = (labels: Record<string, string> | undefined): boolean =>
-        raw.length === 0 || raw.every(({ topologyKey }) => labels?.[topologyKey] !== undefined);
+        raw.every(({ topologyKey }) => labels?.[topologyKey] !== undefined);
       // The emptiest domain may be gone with its last node.
       if (event.type === "node gone") return placed(event.node.metadata.labels);
       if (event.type === "node added" || event.type === "node updated") {
