@@ -35,6 +35,8 @@ export interface InformerOptions<T> {
   transform?(object: T): T;
   /** Told of what went wrong (the informer itself goes on). Default: silence. */
   failed?(error: unknown): void;
+  /** Told of every handler that is added, with the way to remove it. */
+  handled?(remove: () => void): void;
 }
 
 const RETRY: BackoffOptions = { firstMillis: 200, maxMillis: 30_000, jitter: 0.3 };
@@ -138,7 +140,9 @@ export class Informer<T extends KubeObject = KubeObject> {
   addHandler(handler: InformerHandler<T>): () => void {
     this.#handlers.add(handler);
     for (const object of this.#objects.values()) this.#tell(() => handler.add?.(object, true));
-    return () => this.#handlers.delete(handler);
+    const remove = (): void => void this.#handlers.delete(handler);
+    this.#options.handled?.(remove);
+    return remove;
   }
 
   async #run(): Promise<void> {
@@ -279,6 +283,7 @@ export class InformerFactory {
   readonly #options: { clock?: Clock; failed?: (gvr: GroupVersionResource, error: unknown) => void };
   readonly #informers = new Map<string, Informer>();
   #running = false;
+  #collected: (() => void)[] | undefined;
 
   constructor(
     client: Client,
@@ -291,7 +296,7 @@ export class InformerFactory {
   /** The shared informer; once the factory has been started, a new one starts at once. */
   for<T extends KubeObject = KubeObject>(
     gvr: GroupVersionResource,
-    options: Omit<InformerOptions<T>, "clock" | "failed"> = {},
+    options: Omit<InformerOptions<T>, "clock" | "failed" | "handled"> = {},
   ): Informer<T> {
     const { namespace = "", labelSelector = "", fieldSelector = "", transform } = options;
     const id = [
@@ -310,6 +315,7 @@ export class InformerFactory {
         ...options,
         ...(clock ? { clock } : {}),
         ...(failed ? { failed: (error: unknown) => failed(gvr, error) } : {}),
+        handled: (remove) => this.#collected?.push(remove),
       });
       informer = made as unknown as Informer;
       this.#informers.set(id, informer);
@@ -326,6 +332,20 @@ export class InformerFactory {
   start(): void {
     this.#running = true;
     for (const informer of this.#informers.values()) informer.start();
+  }
+
+  /** Runs `add`; what it returns removes the handlers that were added meanwhile, for those whose work ends first. */
+  collect(add: () => void): () => void {
+    const outer = this.#collected;
+    const mine: (() => void)[] = (this.#collected = []);
+    try {
+      add();
+    } finally {
+      this.#collected = outer;
+    }
+    return () => {
+      for (const remove of mine.splice(0)) remove();
+    };
   }
 
   /** Resolves when every informer asked for so far is in sync. */

@@ -4,8 +4,6 @@
  */
 import { join } from "node:path";
 import { StatusError } from "../../common/kube/status.ts";
-import { InformerFactory } from "../../common/kube/informer.ts";
-import type { Pod } from "../../common/kube/types.ts";
 import { Catalog } from "./api/catalog.ts";
 import type { ApiEnvironment } from "./api/environment.ts";
 import { bootstrap } from "./api/bootstrap.ts";
@@ -29,8 +27,6 @@ import type { Policy } from "./audit/policy.ts";
 import { createAuth } from "./auth/index.ts";
 import { InProcessClient } from "./client/in-process.ts";
 import { CustomResources } from "./custom-resources/controller.ts";
-import { startControllers } from "./controllers/index.ts";
-import { kinds } from "./controllers/kernel/kinds.ts";
 import { createExplain } from "./explain/index.ts";
 import { Fairness } from "./fairness/index.ts";
 import { CollectionSizes } from "./fairness/sizes.ts";
@@ -39,9 +35,9 @@ import { metricsDefinitions } from "./metrics-api/index.ts";
 import type { MetricsApi } from "./metrics-api/index.ts";
 import { UsageSource } from "./metrics-api/source.ts";
 import { ensurePki } from "./pki/index.ts";
+import { startReplica } from "./replica.ts";
 import { ServiceAllocator, builtinResources } from "./resources/index.ts";
 import { virtualHandlers } from "./resources/virtual/index.ts";
-import { startScheduler } from "./scheduler/index.ts";
 import { readConfiguration } from "./scheduler/profiles.ts";
 import type { RunningSimulation } from "./simulated-nodes/index.ts";
 import { openSqliteStore } from "./store/sqlite.ts";
@@ -182,32 +178,23 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const url = `https://${HOST}:${port}`;
   await bootstrap({ client, catalog, advertiseAddress, port, serviceAddress: SERVICE_ADDRESS });
   const line = (text: string): void => log.warn(text);
-  const manager = clientOf("system:kube-controller-manager");
-  // One copy of the cluster for controllers and scheduler.
-  const informers = new InformerFactory(manager, {
-    failed: (gvr, error) =>
-      line(`informer of ${gvr.resource}: ${error instanceof Error ? error.message : String(error)}`),
-  });
-  const controllers = startControllers({
-    client: manager,
-    informers,
+  const replica = await startReplica({
+    clients: {
+      manager: clientOf("system:kube-controller-manager"),
+      scheduler: clientOf("system:kube-scheduler"),
+    },
     ca: pki.ca,
     resources: () => catalog.all(),
-    log: line,
-  });
-  const scheduler = startScheduler({
-    client: clientOf("system:kube-scheduler"),
-    informers,
     served: ({ group, version, resource }) => catalog.find(group, version, resource) !== undefined,
+    // The store is a file of this process: a holder that is found there is what a crash left.
+    alone: true,
     ...(configuration ? { configuration } : {}),
+    scheduling: (view, pods) => explain.attach(view, pods),
     log: line,
   });
-  explain.attach(scheduler.view, informers.for<Pod>(kinds.pods));
   const parts: { stop(): Promise<void> | void }[] = [
     customResources,
-    controllers,
-    scheduler,
-    informers,
+    replica,
     startCompaction(store, (error) => log.error({ error: error.message }, "compaction failed")),
   ];
   if (simulated && options.simulatedNodes !== undefined) {

@@ -45,7 +45,7 @@ export interface ControllersOptions {
   /** Default 10.244.0.0/16, a /24 for each node. */
   clusterCIDR?: string;
   nodePrefixLength?: number;
-  /** Shared with the scheduler, where they run together: whoever made it stops it. Default: its own. */
+  /** Shared with the scheduler, where they run together: whoever made it stops it, and it may serve again. Default: its own. */
   informers?: InformerFactory;
   clock?: Clock;
   random?(): number;

@@ -12,8 +12,8 @@ import { HistoryRecorder } from "./recorder.ts";
 export interface Explain {
   recorder: HistoryRecorder;
   definitions: ResourceDefinition[];
-  /** Before this Pods cannot be explained: a get finds none. */
-  attach(scheduler: SchedulerView, pods: Informer<Pod>): void;
+  /** Before this, and after the function it returns, Pods cannot be explained: a get finds none. */
+  attach(scheduler: SchedulerView, pods: Informer<Pod>): () => void;
 }
 
 export function createExplain(now: () => number = Date.now): Explain {
@@ -33,7 +33,10 @@ export function createExplain(now: () => number = Date.now): Explain {
     recorder,
     definitions,
     attach: (scheduler, pods) => {
-      attached = { scheduler, pods };
+      const mine = (attached = { scheduler, pods });
+      return () => {
+        if (attached === mine) attached = undefined;
+      };
     },
   };
 }

@@ -109,13 +109,16 @@ export function runController(
     },
     addAfter: (key, milliseconds) => queue.addAfter(key, milliseconds),
   };
-  setup = definition.setup({ ...context, events }, keys);
+  const removeHandlers = context.informers.collect(() => {
+    setup = definition.setup({ ...context, events }, keys);
+  });
   void ready.then(() => (stopped ? undefined : setup?.started?.()));
   return {
     name: definition.name,
     queue,
     stop: async () => {
       stopped = true;
+      removeHandlers();
       await setup?.stop?.();
       await queue.stop();
     },
