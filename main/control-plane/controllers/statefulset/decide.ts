@@ -52,36 +52,44 @@ export function decideStateful(input: StatefulInput): StatefulPlan {
   for (let ordinal = start; ordinal < start + replicas; ordinal += 1) {
     const pod = byOrdinal.get(ordinal);
     if (!pod) plan.create.push({ ordinal, hash: hashFor(ordinal) });
-    else if (isTerminated(pod) && pod.metadata.deletionTimestamp === undefined) plan.remove.push(pod);
-    else if (parallel || healthy(pod)) continue;
+    else if (isTerminated(pod)) {
+      if (pod.metadata.deletionTimestamp === undefined) plan.remove.push(pod);
+    } else if (parallel || healthy(pod)) continue;
     if (!parallel) return plan;
   }
-  if (parallel && (plan.create.length > 0 || plan.remove.length > 0)) return plan;
 
-  // From the last on: give up what is too many. In order, each waits until the one after it is gone.
+  // From the last on: give up what is too many. In order, each waits until the one after it is gone, and one that is
+  // not well waits for those before it that are not either.
   const beyond = [...byOrdinal].filter(([ordinal]) => !inRange(ordinal)).toSorted(([a], [b]) => b - a);
+  const [, firstUnhealthy] = beyond.findLast(([, pod]) => !healthy(pod)) ?? [];
   for (const [, pod] of beyond) {
-    if (pod.metadata.deletionTimestamp === undefined) plan.remove.push(pod);
+    const going = pod.metadata.deletionTimestamp !== undefined;
+    if (!going && (parallel || healthy(pod) || pod === firstUnhealthy)) plan.remove.push(pod);
     if (!parallel) return plan;
   }
-  if (plan.remove.length > 0) return plan;
   if (input.strategy?.type === "OnDelete") return plan;
 
-  // From the last down to the partition: replace what is of another revision.
+  // From the last down to the partition: replace what is of another revision. What does not run well costs nothing.
   const most = Math.max(1, resolve(input.strategy?.rollingUpdate?.maxUnavailable ?? 1, replicas, "up"));
-  let missing = [...byOrdinal].filter(([ordinal, pod]) => inRange(ordinal) && !healthy(pod)).length;
-  for (let ordinal = start + replicas - 1; ordinal >= start + partition; ordinal -= 1) {
+  let missing = 0;
+  for (let ordinal = start; ordinal < start + replicas; ordinal += 1)
+    if (!healthy(byOrdinal.get(ordinal))) missing += 1;
+  let replaced = 0;
+  for (let ordinal = start + replicas - 1; ordinal >= start + partition && replaced < most; ordinal -= 1) {
     const pod = byOrdinal.get(ordinal);
-    if (!pod || pod.metadata.deletionTimestamp !== undefined) {
+    if (!pod || pod.metadata.deletionTimestamp !== undefined || plan.remove.includes(pod)) {
       if (most === 1) return plan;
       continue;
     }
-    if (hashOf(pod) !== input.updateHash) {
-      if (healthy(pod) && missing >= most) return plan;
-      if (healthy(pod)) missing += 1;
-      plan.remove.push(pod);
-      if (plan.remove.length >= most) return plan;
-    } else if (!healthy(pod) && most === 1) return plan;
+    const well = healthy(pod);
+    if (hashOf(pod) === input.updateHash) {
+      if (!well && most === 1) return plan;
+      continue;
+    }
+    if (well && missing >= most) continue;
+    if (well) missing += 1;
+    plan.remove.push(pod);
+    replaced += 1;
   }
   return plan;
 }

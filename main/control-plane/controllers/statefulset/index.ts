@@ -2,7 +2,7 @@
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import { objectKey } from "../../../../common/kube/object.ts";
 import { selectorFromObject } from "../../../../common/kube/selector.ts";
-import type { LabelSelectorObject, Selector } from "../../../../common/kube/selector.ts";
+import type { Selector } from "../../../../common/kube/selector.ts";
 import { isStatus } from "../../../../common/kube/status.ts";
 import type { Pod } from "../../../../common/kube/types.ts";
 import { commit } from "../kernel/committer.ts";
@@ -12,35 +12,19 @@ import { Expectations } from "../kernel/expectations.ts";
 import { REVISION_HASH, hashOf, pruneHistory, syncHistory, templateOf } from "../kernel/history.ts";
 import type { ControllerRevision } from "../kernel/history.ts";
 import { kinds } from "../kernel/kinds.ts";
-import { claim, controllerReference, indexByController, ownersOf } from "../kernel/ownership.ts";
+import { claim, indexByController, ownersOf } from "../kernel/ownership.ts";
 import { createPod, podFromTemplate, podRef } from "../kernel/pods.ts";
 import type { PodTemplate } from "../kernel/pods.ts";
 import { nextAvailable } from "../replicaset/decide.ts";
+import { Claims, claimName, isStale } from "./claims.ts";
 import { decideStateful, decideStatefulStatus, ordinalOf } from "./decide.ts";
-import type { StatefulInput, StatefulStatus } from "./decide.ts";
-
-type StatefulSetObject = KubeObject & {
-  spec: {
-    replicas?: number;
-    selector: LabelSelectorObject;
-    template: PodTemplate;
-    serviceName?: string;
-    podManagementPolicy?: string;
-    minReadySeconds?: number;
-    revisionHistoryLimit?: number;
-    updateStrategy?: NonNullable<StatefulInput["strategy"]>;
-    ordinals?: { start?: number };
-    volumeClaimTemplates?: KubeObject[];
-    persistentVolumeClaimRetentionPolicy?: { whenDeleted?: string; whenScaled?: string };
-  };
-  status?: StatefulStatus;
-};
+import type { StatefulInput } from "./decide.ts";
+import type { StatefulSetObject } from "./model.ts";
 
 const POD_NAME = "statefulset.kubernetes.io/pod-name";
 const POD_INDEX = "apps.kubernetes.io/pod-index";
 
 const selectorOf = (owner: KubeObject): Selector => selectorFromObject((owner as StatefulSetObject).spec.selector);
-const claimName = (template: string, pod: string): string => `${template}-${pod}`;
 
 /** The Pod of one ordinal: stable name and host name, volumes bound to its own claims. */
 export function podOf(set: StatefulSetObject, ordinal: number, template: PodTemplate, hash: string): Pod {
@@ -69,59 +53,23 @@ export const statefulSetController: ControllerDefinition = {
     const sets = follow(informers.for<StatefulSetObject>(kinds.statefulSets), keys);
     const pods = indexByController(informers.for<Pod>(kinds.pods));
     const revisions = indexByController(informers.for<ControllerRevision>(kinds.controllerRevisions));
-    const claims = informers.for<KubeObject>(kinds.persistentVolumeClaims);
+    const claims = new Claims(client, informers.for<KubeObject>(kinds.persistentVolumeClaims), events);
     const expectations = new Expectations(clock);
     sets.addHandler({ delete: (set) => expectations.forget(objectKey(set)) });
     follow(pods, keys, (pod) => ownersOf(pod, kinds.statefulSets, sets as never, selectorOf));
 
-    const ensureClaims = async (set: StatefulSetObject, pod: string): Promise<void> => {
-      const { group, version, resource } = kinds.persistentVolumeClaims;
-      const { namespace = "" } = set.metadata;
-      for (const template of set.spec.volumeClaimTemplates ?? []) {
-        const name = claimName(template.metadata.name ?? "", pod);
-        if (claims.get(`${namespace}/${name}`)) continue;
-        const labels = { ...template.metadata.labels, ...set.spec.selector.matchLabels };
-        // Deleted with the set: owned by it, so that the garbage collector does it.
-        const owned =
-          set.spec.persistentVolumeClaimRetentionPolicy?.whenDeleted === "Delete"
-            ? { ownerReferences: [controllerReference(set, kinds.statefulSets)] }
-            : {};
-        const made = {
-          apiVersion: "v1",
-          kind: "PersistentVolumeClaim",
-          metadata: { ...template.metadata, name, namespace, labels, ...owned },
-          spec: structuredClone(template.spec),
-        };
-        try {
-          await client.create({ group, version, resource, namespace, name }, made);
-          events.record(
-            set,
-            "Normal",
-            "SuccessfulCreate",
-            `create Claim ${name} Pod ${pod} in StatefulSet ${set.metadata.name} success`,
-          );
-        } catch (error) {
-          if (!isStatus(error, "AlreadyExists")) throw error;
-        }
-      }
-    };
-    const dropClaims = async (set: StatefulSetObject, pod: string): Promise<void> => {
-      if (set.spec.persistentVolumeClaimRetentionPolicy?.whenScaled !== "Delete") return;
-      const { group, version, resource } = kinds.persistentVolumeClaims;
-      for (const template of set.spec.volumeClaimTemplates ?? []) {
-        try {
-          await client.delete({
-            group,
-            version,
-            resource,
-            namespace: set.metadata.namespace ?? "",
-            name: claimName(template.metadata.name ?? "", pod),
-          });
-        } catch (error) {
-          if (!isStatus(error, "NotFound")) throw error;
-        }
-      }
-    };
+    // A claim that goes may be what a new Pod waits for.
+    informers.for<KubeObject>(kinds.persistentVolumeClaims).addHandler({
+      delete: ({ metadata }) => {
+        for (const set of sets.list(metadata.namespace))
+          if (
+            set.spec.volumeClaimTemplates?.some((one) =>
+              metadata.name?.startsWith(`${one.metadata.name}-${set.metadata.name}-`),
+            )
+          )
+            keys.add(objectKey(set));
+      },
+    });
 
     return {
       async reconcile(key) {
@@ -155,11 +103,23 @@ export const statefulSetController: ControllerDefinition = {
         };
         const plan = decideStateful(input);
         let failure: unknown;
+        for (const pod of owned) {
+          const ordinal = ordinalOf(name, pod);
+          if (ordinal === undefined) continue;
+          const tooMany = ordinal < input.start || ordinal >= input.start + input.replicas;
+          await claims.own(set, pod, tooMany);
+          const pending = pod.status?.phase === "Pending" && pod.metadata.deletionTimestamp === undefined;
+          if (pending && !tooMany) await claims.ensure(set, pod);
+        }
         for (const { ordinal, hash } of plan.create) {
           const revision = hash === input.currentHash ? current : update;
           const pod = podOf(set, ordinal, templateOf(revision), hash);
+          if (claims.of(set, pod.metadata.name ?? "").some(isStale)) {
+            if (input.parallel) continue;
+            break;
+          }
           try {
-            await ensureClaims(set, pod.metadata.name ?? "");
+            await claims.ensure(set, pod);
             expectations.written(key, pods, await createPod(client, pod));
             events.record(
               set,
@@ -188,9 +148,6 @@ export const statefulSetController: ControllerDefinition = {
               "SuccessfulDelete",
               `delete Pod ${pod.metadata.name} in StatefulSet ${name} successful`,
             );
-            const ordinal = ordinalOf(name, pod) ?? 0;
-            if (ordinal < input.start || ordinal >= input.start + input.replicas)
-              await dropClaims(set, pod.metadata.name ?? "");
           } catch (error) {
             if (!isStatus(error, "NotFound")) throw error;
           }

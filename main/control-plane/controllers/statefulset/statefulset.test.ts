@@ -117,18 +117,23 @@ test("a rollout that does not get ready stops there, and a fix goes on from ther
   expect(images()).toEqual(["c", "c", "c"]);
 });
 
-test("every Pod has claims of its own, which stay, or go when told", async () => {
+test("every Pod has claims of its own, which stay, or go with their owner", async () => {
   const volumeClaimTemplates = [
     {
       metadata: { name: "data" },
       spec: { accessModes: ["ReadWriteOnce"], resources: { requests: { storage: "1Gi" } } },
     },
   ];
-  await deploy({
-    volumeClaimTemplates,
-    persistentVolumeClaimRetentionPolicy: { whenDeleted: "Retain", whenScaled: "Delete" },
+  const policy = (whenDeleted: string, whenScaled: string): object => ({
+    persistentVolumeClaimRetentionPolicy: { whenDeleted, whenScaled },
   });
+  await deploy(
+    { volumeClaimTemplates, ...policy("Retain", "Delete") },
+    { controllers: ["statefulset-controller", "garbage-collector-controller"] },
+  );
   await cluster.clock.advance(10_000);
+  const owners = (): (string | undefined)[] =>
+    cluster.all(kinds.persistentVolumeClaims).map(({ metadata }) => metadata.ownerReferences?.[0]?.kind);
   const claims = (): (string | undefined)[] =>
     cluster.all(kinds.persistentVolumeClaims).map(({ metadata }) => metadata.name);
   expect(claims()).toEqual(["data-db-0", "data-db-1", "data-db-2"]);
@@ -136,6 +141,43 @@ test("every Pod has claims of its own, which stay, or go when told", async () =>
   await cluster.patch(kinds.statefulSets, "db", { spec: { replicas: 2 } });
   await cluster.clock.advance(10_000);
   expect(claims()).toEqual(["data-db-0", "data-db-1"]);
+  expect(owners()).toEqual([undefined, undefined]);
+  // Scaled up while its Pod was still on its way out: the claim stays, and so does what is in it.
+  await cluster.patch(kinds.statefulSets, "db", { spec: { replicas: 1 } });
+  await cluster.clock.advance(100);
+  expect(owners()).toEqual([undefined, "Pod"]);
+  const uid = cluster.one(kinds.persistentVolumeClaims, "data-db-1").metadata.uid;
+  await cluster.patch(kinds.statefulSets, "db", { spec: { replicas: 2 } });
+  await cluster.clock.advance(10_000);
+  expect(cluster.one(kinds.persistentVolumeClaims, "data-db-1").metadata.uid).toBe(uid);
+  expect(names()).toEqual(["db-0", "db-1"]);
+  // The policy may change at any time.
+  await cluster.patch(kinds.statefulSets, "db", { spec: policy("Delete", "Retain") });
+  await cluster.clock.advance(1000);
+  expect(owners()).toEqual(["StatefulSet", "StatefulSet"]);
+  await cluster.patch(kinds.statefulSets, "db", { spec: { replicas: 1 } });
+  await cluster.clock.advance(10_000);
+  expect(claims()).toEqual(["data-db-0", "data-db-1"]);
+  await cluster.client.delete({ ...kinds.statefulSets, namespace: "default", name: "db" });
+  await cluster.clock.advance(10_000);
+  expect([...claims(), ...names()]).toEqual([]);
+});
+
+test("Parallel goes up, down and on at once; maxUnavailable bounds what a rollout takes away", async () => {
+  await deploy({
+    replicas: 6,
+    podManagementPolicy: "Parallel",
+    updateStrategy: { type: "RollingUpdate", rollingUpdate: { partition: 1, maxUnavailable: "50%" } },
+  });
+  await cluster.clock.advance(5000);
+  await cluster.patch(kinds.statefulSets, "db", { spec: { template: template("b") } });
+  const seen: number[] = [];
+  for (let step = 0; step < 60; step += 1) {
+    await cluster.clock.advance(250);
+    seen.push(pods().filter((pod) => isReady(pod) && !pod.metadata.deletionTimestamp).length);
+  }
+  expect(Math.min(...seen)).toBe(3);
+  expect(images()).toEqual(["a", "b", "b", "b", "b", "b"]);
 });
 
 test("ordinals may begin elsewhere; a Pod that ended is made again", async () => {
