@@ -79,7 +79,11 @@ export class FakeClient implements Client {
 
   async get<T extends KubeObject = KubeObject>(ref: ObjectRef): Promise<T> {
     await this.#before("get", ref);
-    return this.#must(ref) as T;
+    const found = this.#must(ref);
+    // The object itself will do: what is asked of a scale is its number of replicas.
+    if (ref.subresource === "scale" && (found.spec as { replicas?: number } | undefined)?.replicas === undefined)
+      throw new StatusError("NotFound", "the server could not find the requested resource");
+    return found as T;
   }
 
   async list<T extends KubeObject = KubeObject>(

@@ -28,19 +28,15 @@ const MANY_MISSED = 100;
 
 export function decideCron(input: CronInput): CronPlan {
   const { schedule, nowMillis, startingDeadlineSeconds } = input;
-  const next = schedule.next(nowMillis);
-  const plan: CronPlan = {
-    replace: [],
-    events: [],
-    again: next === undefined ? undefined : Math.max(1, next - nowMillis),
-  };
+  const plan: CronPlan = { replace: [], events: [], again: undefined };
   if (input.suspend) return plan;
   let earliest = input.lastScheduleMillis ?? input.createdMillis;
   if (startingDeadlineSeconds !== undefined) earliest = Math.max(earliest, nowMillis - startingDeadlineSeconds * 1000);
   // Only the last of the missed times counts.
   let due: number | undefined;
   let missed = 0;
-  for (let time = schedule.next(earliest); time !== undefined && time <= nowMillis; time = schedule.next(time)) {
+  let time = schedule.next(earliest);
+  for (; time !== undefined && time <= nowMillis; time = schedule.next(time)) {
     due = time;
     missed += 1;
     if (missed <= MANY_MISSED) continue;
@@ -49,6 +45,8 @@ export function decideCron(input: CronInput): CronPlan {
     const near = schedule.next(nowMillis - 2 * period - 1);
     if (period > 0 && near !== undefined && near > time && near <= nowMillis) time = near - 1;
   }
+  // Counted from the last time it was due: "@every 1h" does not begin anew whenever somebody looks.
+  if (time !== undefined) plan.again = Math.max(1, time - nowMillis);
   if (missed > MANY_MISSED) {
     plan.events.push({
       type: "Warning",

@@ -108,12 +108,22 @@ export const cronJobController: ControllerDefinition = {
         }
         const now = clock.now();
         const running = owned.filter((job) => !finished(job) && job.metadata.deletionTimestamp === undefined);
-        for (const { name } of cron.status?.active ?? []) {
-          const end = owned.find(({ metadata }) => metadata.name === name);
+        const known = new Set((cron.status?.active ?? []).map(({ uid }) => uid));
+        for (const { name, uid } of cron.status?.active ?? []) {
+          const end = owned.find(({ metadata }) => metadata.uid === uid);
           const how = end && finished(end);
           if (how)
             events.record(cron, "Normal", "SawCompletedJob", `Saw completed job: ${name}, condition: ${how.type}`);
+          else if (!end) events.record(cron, "Normal", "MissingJob", `Active job went missing: ${name}`);
         }
+        for (const { metadata } of running)
+          if (!known.has(metadata.uid ?? ""))
+            events.record(
+              cron,
+              "Warning",
+              "UnexpectedJob",
+              `Saw a job that the controller did not create or forgot: ${metadata.name}`,
+            );
         const last = cron.status?.lastScheduleTime;
         const plan = decideCron({
           schedule: parseSchedule(spec.schedule, spec.timeZone),
@@ -126,7 +136,10 @@ export const cronJobController: ControllerDefinition = {
           nowMillis: now,
         });
         for (const { type, reason, message } of plan.events) events.record(cron, type, reason, message);
-        for (const job of plan.replace) await remove(job);
+        for (const job of plan.replace) {
+          await remove(job);
+          events.record(cron, "Normal", "SuccessfulDelete", `Deleted job ${job.metadata.name}`);
+        }
         const made = plan.start === undefined ? undefined : await start(key, cron, plan.start);
         const active = [...running.filter((job) => !plan.replace.includes(job)), ...(made ? [made] : [])].map(
           ({ metadata }) => ({

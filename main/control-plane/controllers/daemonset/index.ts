@@ -1,5 +1,7 @@
 /** DaemonSet: one Pod on every node that fits, rolled over node by node. */
 import type { KubeObject } from "../../../../common/kube/object.ts";
+import { backoffMillis } from "../../../../common/kube/backoff.ts";
+import type { BackoffOptions } from "../../../../common/kube/backoff.ts";
 import { objectKey } from "../../../../common/kube/object.ts";
 import { selectorFromObject } from "../../../../common/kube/selector.ts";
 import type { LabelSelectorObject, Selector } from "../../../../common/kube/selector.ts";
@@ -30,8 +32,9 @@ type DaemonSetObject = KubeObject & {
   status?: DaemonStatus;
 };
 
-/** A daemon that keeps failing is started anew after a wait. */
-const FAILED_AGAIN_MILLIS = 5000;
+/** A daemon that keeps failing is started anew after a wait that doubles; it is forgotten after twice the longest. */
+const FAILED_AGAIN: BackoffOptions = { firstMillis: 1000, maxMillis: 900_000 };
+const FORGET_FAILURES_MILLIS = 2 * 900_000;
 
 const selectorOf = (owner: KubeObject): Selector => selectorFromObject((owner as DaemonSetObject).spec.selector);
 
@@ -44,7 +47,13 @@ export const daemonSetController: ControllerDefinition = {
     const revisions = indexByController(informers.for<ControllerRevision>(kinds.controllerRevisions));
     const nodes = informers.for<Node>(kinds.nodes);
     const expectations = new Expectations(clock);
-    sets.addHandler({ delete: (set) => expectations.forget(objectKey(set)) });
+    sets.addHandler({
+      delete: (set) => {
+        const key = objectKey(set);
+        expectations.forget(key);
+        for (const id of failures.keys()) if (id.startsWith(`${key} `)) failures.delete(id);
+      },
+    });
     follow(pods, keys, (pod) => ownersOf(pod, kinds.daemonSets, sets as never, selectorOf));
     const all = (): void => {
       for (const set of sets.values()) keys.add(objectKey(set));
@@ -56,8 +65,8 @@ export const daemonSetController: ControllerDefinition = {
       delete: all,
       update: (node, old) => (relevant(node) === relevant(old) ? undefined : all()),
     });
-    /** When each node's daemon failed last, by set and node. */
-    const failures = new Map<string, number>();
+    /** When each node's daemon failed last, and how often in a row, by set and node. */
+    const failures = new Map<string, { at: number; count: number }>();
 
     return {
       async reconcile(key) {
@@ -73,6 +82,11 @@ export const daemonSetController: ControllerDefinition = {
           informer: pods,
           selector: selectorOf(set),
         });
+        if (selectorOf(set).empty) {
+          const why = "This daemon set is selecting all pods. A non-empty selector is required.";
+          events.record(set, "Warning", "SelectingAll", why);
+          return undefined;
+        }
         const input: DaemonInput = {
           template: set.spec.template,
           nodes: nodes.list(),
@@ -90,23 +104,29 @@ export const daemonSetController: ControllerDefinition = {
             expectations.deleted(key, pods, pod);
             events.record(set, "Normal", "SuccessfulDelete", `Deleted pod: ${pod.metadata.name}`);
           } catch (error) {
-            if (!isStatus(error, "NotFound")) throw error;
+            if (isStatus(error, "NotFound")) return;
+            events.record(set, "Warning", "FailedDelete", `Error deleting: ${text(error)}`);
+            throw error;
           }
         };
         for (const pod of plan.failed) {
           const id = `${key} ${pod.spec?.nodeName}`;
-          const left = (failures.get(id) ?? Number.NEGATIVE_INFINITY) + FAILED_AGAIN_MILLIS - clock.monotonic();
+          const what = `daemon pod ${key.split("/")[0]}/${pod.metadata.name} on node ${pod.spec?.nodeName}`;
+          if (pod.status?.phase === "Succeeded") {
+            events.record(set, "Normal", "SucceededDaemonPod", `Found succeeded ${what}, will try to delete it`);
+            await remove(pod);
+            continue;
+          }
+          const now = clock.monotonic();
+          const seen = failures.get(id);
+          const before = seen && now - seen.at < FORGET_FAILURES_MILLIS ? seen : undefined;
+          const left = before ? before.at + backoffMillis(FAILED_AGAIN, before.count) - now : 0;
           if (left > 0) {
             again = Math.min(again ?? left, left);
             continue;
           }
-          failures.set(id, clock.monotonic());
-          events.record(
-            set,
-            "Warning",
-            "FailedDaemonPod",
-            `Found failed daemon pod ${key.split("/")[0]}/${pod.metadata.name} on node ${pod.spec?.nodeName}, will try to kill it`,
-          );
+          failures.set(id, { at: now, count: (before?.count ?? 0) + 1 });
+          events.record(set, "Warning", "FailedDaemonPod", `Found failed ${what}, will try to kill it`);
           await remove(pod);
         }
         for (const pod of plan.remove) await remove(pod);

@@ -5,7 +5,7 @@ import type { LabelSelectorObject } from "../../../../common/kube/selector.ts";
 import type { Pod } from "../../../../common/kube/types.ts";
 import { resolve } from "../deployment/arithmetic.ts";
 import type { IntOrPercent } from "../deployment/arithmetic.ts";
-import { isReady, isTerminated } from "../kernel/pods.ts";
+import { conditionOf, isReady, isTerminated } from "../kernel/pods.ts";
 import type { Condition } from "../kernel/pods.ts";
 
 export type Budget = KubeObject & {
@@ -27,26 +27,34 @@ export interface BudgetStatus {
 /** An eviction that was granted but did not happen within this time is forgotten. */
 const GRANTED_MILLIS = 120_000;
 
-/** `scale` is how many Pods the owners of these want; undefined when nobody says. */
+/** Whether the owners of its Pods have to be asked how many there should be. */
+export function needsScale({ spec }: Budget): boolean {
+  return spec.maxUnavailable !== undefined || typeof spec.minAvailable === "string";
+}
+
+/** `scale` is how many Pods the owners of these want. */
 export function decideBudget(
   budget: Budget,
   pods: readonly Pod[],
-  scale: number | undefined,
+  scale: number,
   nowMillis: number,
-): { status: BudgetStatus; again: number | undefined } {
+): { status: BudgetStatus; again: number | undefined; notDeleted: Pod[] } {
   const { minAvailable, maxUnavailable } = budget.spec;
-  const counted = pods.filter((pod) => !isTerminated(pod));
-  const byName = new Map(counted.map((pod) => [pod.metadata.name ?? "", pod]));
+  const byName = new Map(pods.map((pod) => [pod.metadata.name ?? "", pod]));
+  const notDeleted = Object.entries(budget.status?.disruptedPods ?? {}).flatMap(([name, time]) => {
+    const pod = byName.get(name);
+    const late = pod && pod.metadata.deletionTimestamp === undefined && Date.parse(time) + GRANTED_MILLIS <= nowMillis;
+    return late ? [pod] : [];
+  });
   const granted = Object.entries(budget.status?.disruptedPods ?? {}).filter(([name, time]) => {
     const pod = byName.get(name);
     return pod && pod.metadata.deletionTimestamp === undefined && Date.parse(time) + GRANTED_MILLIS > nowMillis;
   });
   const leaving = new Set(granted.map(([name]) => name));
-  const currentHealthy = counted.filter(
+  const currentHealthy = pods.filter(
     (pod) => isReady(pod) && pod.metadata.deletionTimestamp === undefined && !leaving.has(pod.metadata.name ?? ""),
   ).length;
-  const plain = maxUnavailable === undefined && typeof minAvailable !== "string";
-  const expectedPods = plain ? counted.length : (scale ?? counted.length);
+  const expectedPods = needsScale(budget) ? scale : pods.length;
   const desiredHealthy =
     maxUnavailable === undefined
       ? resolve(minAvailable ?? 1, expectedPods, "up")
@@ -75,5 +83,34 @@ export function decideBudget(
       conditions: [...(budget.status?.conditions ?? []).filter(({ type }) => type !== "DisruptionAllowed"), condition],
     },
     again: ends.length > 0 ? Math.max(1, Math.min(...ends)) : undefined,
+    notDeleted,
   };
+}
+
+/** When nothing can be said, nothing may be given up. */
+export function failedStatus(budget: Budget, message: string, nowMillis: number): BudgetStatus {
+  const old = budget.status?.conditions?.find(({ type }) => type === "DisruptionAllowed");
+  const before = budget.status ?? { currentHealthy: 0, desiredHealthy: 0, expectedPods: 0, disruptionsAllowed: 0 };
+  const condition: Condition = {
+    type: "DisruptionAllowed",
+    status: "False",
+    observedGeneration: before.observedGeneration ?? 0,
+    lastTransitionTime:
+      old?.status === "False" ? (old.lastTransitionTime ?? timestamp(nowMillis)) : timestamp(nowMillis),
+    reason: "SyncFailed",
+    message,
+  };
+  const others = (before.conditions ?? []).filter(({ type }) => type !== "DisruptionAllowed");
+  return { ...before, disruptionsAllowed: 0, conditions: [...others, condition] };
+}
+
+/** A Pod that was marked for a disruption which did not come is no longer marked after this time. */
+const STALE_MILLIS = 120_000;
+
+/** Milliseconds until the mark is stale; undefined: there is none that could become so. */
+export function untilStale(pod: Pod, nowMillis: number): number | undefined {
+  const mark = conditionOf(pod, "DisruptionTarget");
+  if (mark?.status !== "True" || mark.reason === "TerminationByKubelet") return undefined;
+  if (pod.metadata.deletionTimestamp !== undefined || isTerminated(pod)) return undefined;
+  return Date.parse(mark.lastTransitionTime ?? "") + STALE_MILLIS - nowMillis;
 }

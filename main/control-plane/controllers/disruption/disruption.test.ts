@@ -29,13 +29,7 @@ const budget = (spec: object, status?: object): Budget =>
   }) as Budget;
 
 test.each<
-  [
-    string,
-    object,
-    Pod[],
-    number | undefined,
-    { desiredHealthy: number; disruptionsAllowed: number; expectedPods: number },
-  ]
+  [string, object, Pod[], number, { desiredHealthy: number; disruptionsAllowed: number; expectedPods: number }]
 >([
   ["minAvailable", { minAvailable: 2 }, pods(3), 3, { desiredHealthy: 2, disruptionsAllowed: 1, expectedPods: 3 }],
   [
@@ -60,13 +54,13 @@ test.each<
     { desiredHealthy: 3, disruptionsAllowed: 0, expectedPods: 4 },
   ],
   [
-    "nobody says how many",
+    "nobody wants any",
     { maxUnavailable: 1 },
     pods(3),
-    undefined,
-    { desiredHealthy: 2, disruptionsAllowed: 1, expectedPods: 3 },
+    0,
+    { desiredHealthy: 0, disruptionsAllowed: 0, expectedPods: 0 },
   ],
-  ["no Pods", { minAvailable: 0 }, [], undefined, { desiredHealthy: 0, disruptionsAllowed: 0, expectedPods: 0 }],
+  ["no Pods", { minAvailable: 0 }, [], 0, { desiredHealthy: 0, disruptionsAllowed: 0, expectedPods: 0 }],
 ])("%s", (_what, spec, of, scale, expected) => {
   expect(decideBudget(budget(spec), of, scale, NOW).status).toMatchObject({ observedGeneration: 2, ...expected });
 });
@@ -121,4 +115,55 @@ test("the status follows the Pods of a Deployment", async () => {
     currentHealthy: 3,
     disruptionsAllowed: 0,
   });
+});
+
+test("what nobody manages, or cannot be asked for its scale, is given up for nobody", async () => {
+  const of = (cluster = new TestCluster({ controllers: ["disruption-controller", "job-controller"] }));
+  of.start();
+  const budget = (name: string): Promise<unknown> =>
+    of.create(kinds.podDisruptionBudgets, {
+      metadata: { name },
+      spec: { maxUnavailable: 1, selector: { matchLabels: { app: name } } },
+    });
+  await Promise.all([budget("lone"), budget("job"), budget("none")]);
+  await of.create(kinds.pods, { metadata: { name: "lone", labels: { app: "lone" } }, spec: { containers: [] } });
+  await of.create(kinds.jobs, {
+    metadata: { name: "job" },
+    spec: {
+      selector: { matchLabels: { app: "job" } },
+      template: { metadata: { labels: { app: "job" } }, spec: { containers: [] } },
+    },
+  });
+  await of.clock.advance(5000);
+  const told = (name: string): string[] =>
+    of
+      .all(kinds.events)
+      .filter(({ involvedObject }) => (involvedObject as { kind: string; name: string }).name === name)
+      .map(({ reason }) => String(reason));
+  expect(told("none")).toEqual(["NoPods"]);
+  expect(told("lone")).toEqual(["NoPods", "UnmanagedPods"]);
+  expect(told("job")).toContain("CalculateExpectedPodCountFailed");
+  expect(of.one(kinds.podDisruptionBudgets, "job").status).toMatchObject({
+    disruptionsAllowed: 0,
+    conditions: [
+      { status: "False", reason: "SyncFailed", message: "jobs.batch does not implement the scale subresource" },
+    ],
+  });
+});
+
+test("a Pod that was marked for a disruption which does not come loses the mark", async () => {
+  const of = (cluster = new TestCluster({ controllers: ["disruption-controller"] }));
+  of.start();
+  await of.create(kinds.pods, { metadata: { name: "p" }, spec: { containers: [] } });
+  await of.clock.advance(2000);
+  const lastTransitionTime = new Date(of.clock.now()).toISOString();
+  const conditions = [
+    { type: "DisruptionTarget", status: "True", reason: "EvictionByEvictionAPI", lastTransitionTime },
+  ];
+  await of.patch(kinds.pods, "p", { status: { conditions } }, "status");
+  const mark = (): unknown => (of.one(kinds.pods, "p").status as { conditions: unknown[] }).conditions[0];
+  await of.clock.advance(110_000);
+  expect(mark()).toMatchObject({ status: "True" });
+  await of.clock.advance(20_000);
+  expect(mark()).toMatchObject({ type: "DisruptionTarget", status: "False" });
 });

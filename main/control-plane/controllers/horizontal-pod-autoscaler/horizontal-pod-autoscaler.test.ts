@@ -65,7 +65,12 @@ describe("how many Pods a usage calls for", () => {
   });
 
   it("says what is missing", () => {
-    expect(() => propose(two, {})).toThrow(new MetricUnavailable("no metrics returned from resource metrics API"));
+    expect(() => propose(two, {})).toThrow(
+      new MetricUnavailable("unable to get metrics for resource cpu: no metrics returned from resource metrics API"),
+    );
+    expect(() => propose([pod("a", "unready")], { a: "1m" })).toThrow(
+      new MetricUnavailable("did not receive metrics for targeted pods (pods might be unready)"),
+    );
     const silent: Pod = { ...pod("a"), spec: { containers: [{ name: "app" }] } };
     expect(() => propose([silent], { a: "1m" })).toThrow("missing request for cpu in container app of Pod a");
   });

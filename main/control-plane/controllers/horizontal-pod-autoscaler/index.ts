@@ -12,6 +12,7 @@ import { timestamp } from "../../../../common/kube/clock.ts";
 import { commit } from "../kernel/committer.ts";
 import type { ControllerDefinition } from "../kernel/controller.ts";
 import { text } from "../kernel/controller.ts";
+import { goSelector } from "../kernel/go-format.ts";
 import { kinds } from "../kernel/kinds.ts";
 import type { Condition } from "../kernel/pods.ts";
 import { limitChange } from "./behavior.ts";
@@ -85,12 +86,15 @@ export const horizontalPodAutoscaler: ControllerDefinition = {
         given === undefined ? TOLERANCE : Number(parseQuantity(given).nano) / 1e9;
       let best: Wish | undefined;
       let failure: Refused | undefined;
+      let failures = 0;
       const seen: object[] = [];
       for (const spec of metricsOf(autoscaler)) {
         try {
-          const metric = resourceOf(spec);
+          const metric = resourceOf(spec, namespace);
           const measured = await measure(namespace, selector).catch((error: unknown) => {
-            throw new MetricUnavailable(`unable to fetch metrics from resource metrics API: ${text(error)}`);
+            throw new MetricUnavailable(
+              `unable to get metrics for resource ${metric.resource}: unable to fetch metrics from resource metrics API: ${text(error)}`,
+            );
           });
           const proposal = proposeReplicas({
             metric,
@@ -105,10 +109,14 @@ export const horizontalPodAutoscaler: ControllerDefinition = {
             best = { replicas: proposal.replicas, metric: nameOf(metric), current: seen };
         } catch (error) {
           if (!(error instanceof MetricUnavailable || error instanceof Refused)) throw error;
-          failure ??= error instanceof Refused ? error : failedMetric(spec, error.message);
+          failures += 1;
+          failure ??= error instanceof Refused ? error : failedMetric(spec, namespace, error.message);
         }
       }
-      if (failure && (!best || best.replicas < current)) throw failure;
+      if (failure && (!best || best.replicas < current)) {
+        failure.failures = failures;
+        throw failure;
+      }
       if (!best) throw new Refused("InvalidMetricSourceType", "the HPA has no metrics");
       return best;
     }
@@ -175,7 +183,12 @@ export const horizontalPodAutoscaler: ControllerDefinition = {
           currentMetrics = wished.current;
           const found = `the HPA was able to successfully calculate a replica count from ${wished.metric}`;
           conditions.set("ScalingActive", "True", "ValidMetricFound", found);
-          const memory = memories.get(key) ?? { wishes: [], added: [], removed: [] };
+          // Whoever begins to look knows nothing of the past: what is there was wished for until now.
+          const memory = memories.get(key) ?? {
+            wishes: [{ atMillis: clock.now(), replicas: current }],
+            added: [],
+            removed: [],
+          };
           memories.set(key, memory);
           const result = limitChange(autoscaler, current, wished.replicas, memory, clock.now());
           conditions.set("AbleToScale", "True", result.able.reason, result.able.message);
@@ -191,7 +204,7 @@ export const horizontalPodAutoscaler: ControllerDefinition = {
         } catch (error) {
           if (!(error instanceof Refused)) throw error;
           events.record(autoscaler, "Warning", error.reason, error.message);
-          const failed = `invalid metrics (1 invalid out of ${metricsOf(autoscaler).length}), first error is: ${error.message}`;
+          const failed = `invalid metrics (${error.failures} invalid out of ${metricsOf(autoscaler).length}), first error is: ${error.what}${error.message}`;
           events.record(autoscaler, "Warning", "FailedComputeMetricsReplicas", failed);
           const message = `the HPA was unable to compute the replica count: ${error.message}`;
           conditions.set("ScalingActive", "False", error.reason, message);
@@ -227,9 +240,14 @@ export const horizontalPodAutoscaler: ControllerDefinition = {
 /** Why it cannot scale: a condition's reason, and the message that belongs to it. */
 class Refused extends Error {
   readonly reason: string;
-  constructor(reason: string, message: string) {
+  /** What could not be had: the beginning of the longer message. */
+  readonly what: string;
+  /** How many metrics failed, of which this is the first. */
+  failures = 1;
+  constructor(reason: string, message: string, what = "") {
     super(message);
     this.reason = reason;
+    this.what = what;
   }
 }
 
@@ -240,24 +258,48 @@ function metricsOf({ spec }: Autoscaler): MetricSpec[] {
     : [{ type: "Resource", resource: { name: "cpu", target: { type: "Utilization", averageUtilization: 80 } } }];
 }
 
-/** Throws Refused for metrics that nobody here serves. */
-function resourceOf(spec: MetricSpec): ResourceMetric {
+const NO_CUSTOM_METRICS =
+  "unable to fetch metrics from custom metrics API: no custom metrics API (custom.metrics.k8s.io) registered";
+
+/** Throws Refused for metrics that nobody here serves, as Kubernetes answers without an adapter. */
+function resourceOf(spec: MetricSpec, namespace: string): ResourceMetric {
   if (spec.type === "Resource" && spec.resource) return { resource: spec.resource.name, target: spec.resource.target };
   if (spec.type === "ContainerResource" && spec.containerResource) {
     const { name, container, target } = spec.containerResource;
     return { resource: name, container, target };
   }
-  const api = spec.type === "External" ? "external" : "custom";
-  throw new Refused(
-    `FailedGet${spec.type}Metric`,
-    `unable to fetch metrics from ${api} metrics API: the server could not find the requested resource (${api}.metrics.k8s.io)`,
-  );
+  const refused = (message: string, what: string): Refused => new Refused(`FailedGet${spec.type}Metric`, message, what);
+  const { pods, object, external } = spec;
+  if (pods)
+    throw refused(
+      `unable to get metric ${pods.metric.name}: ${NO_CUSTOM_METRICS}`,
+      "failed to get pods metric value: ",
+    );
+  if (object) {
+    const { kind, name } = object.describedObject;
+    throw refused(
+      `unable to get metric ${object.metric.name}: ${kind} on ${namespace} ${name}/${NO_CUSTOM_METRICS}`,
+      "failed to get object metric value: ",
+    );
+  }
+  if (external) {
+    const { name, selector } = external.metric;
+    throw refused(
+      `unable to get external metric ${namespace}/${name}/${goSelector(selector)}: unable to fetch metrics from external metrics API: the server could not find the requested resource (get ${name}.external.metrics.k8s.io)`,
+      `failed to get ${name} external metric value: `,
+    );
+  }
+  throw new Refused("InvalidMetricSourceType", `unknown metric source type "${spec.type}"`);
 }
 
-function failedMetric(spec: MetricSpec, message: string): Refused {
-  const { resource } = resourceOf(spec);
+function failedMetric(spec: MetricSpec, namespace: string, message: string): Refused {
+  const { resource, container } = resourceOf(spec, namespace);
   const what = (spec.resource ?? spec.containerResource)?.target.type === "Utilization" ? "utilization" : "usage";
-  return new Refused(`FailedGet${spec.type}Metric`, `failed to get ${resource} ${what}: ${message}`);
+  return new Refused(
+    `FailedGet${spec.type}Metric`,
+    `failed to get ${resource} ${what}: ${message}`,
+    `failed to get ${resource} ${container === undefined ? "resource" : "container"} metric value: `,
+  );
 }
 
 function nameOf({ resource, container, target }: ResourceMetric): string {

@@ -65,18 +65,21 @@ export function proposeReplicas(input: ReplicasInput): Proposal {
     } else if (metric.resource === "cpu" && isUnready(pod, measured.get(name), input.nowMillis)) unready.add(name);
     if (used !== undefined) usage.set(name, used);
   }
-  if (usage.size === 0) throw new MetricUnavailable("no metrics returned from resource metrics API");
+  if (measured.size === 0)
+    throw new MetricUnavailable(
+      `unable to get metrics for resource ${metric.resource}: no metrics returned from resource metrics API`,
+    );
   const ready = new Map([...usage].filter(([name]) => !unready.has(name)));
+  if (ready.size === 0)
+    throw new MetricUnavailable("did not receive metrics for targeted pods (pods might be unready)");
   const counted = pods.filter(({ metadata }) => usage.has(metadata.name ?? "") || unready.has(metadata.name ?? ""));
   const requests = new Map([...counted, ...missing].map((pod) => [pod.metadata.name ?? "", requestOf(pod, metric)]));
   const ofTarget = (used: ReadonlyMap<string, number>): number => ratio(used, requests, metric);
-  const measuredNow = ready.size > 0 ? ready : usage;
-  const total = sum(measuredNow.values());
   const proposal = {
-    average: Math.ceil(total / measuredNow.size),
-    ...(metric.target.type === "Utilization" ? { utilization: percentOf(measuredNow, requests) } : {}),
+    average: Math.ceil(sum(ready.values()) / ready.size),
+    ...(metric.target.type === "Utilization" ? { utilization: percentOf(ready, requests) } : {}),
   };
-  const now = ofTarget(ready.size > 0 ? ready : new Map([...usage].map(([name]) => [name, 0])));
+  const now = ofTarget(ready);
   const near = (value: number): boolean => value >= 1 - tolerance.down && value <= 1 + tolerance.up;
   const rebalance = unready.size > 0 && now > 1;
   if (!rebalance && missing.length === 0)

@@ -1,5 +1,6 @@
 /** A HorizontalPodAutoscaler of autoscaling/v2, as far as the controller reads and writes it. */
 import type { KubeObject } from "../../../../common/kube/object.ts";
+import type { LabelSelectorObject } from "../../../../common/kube/selector.ts";
 import type { Condition } from "../kernel/pods.ts";
 
 export interface MetricTarget {
@@ -9,10 +10,18 @@ export interface MetricTarget {
   value?: string;
 }
 
+export interface MetricName {
+  name: string;
+  selector?: LabelSelectorObject;
+}
+
 export interface MetricSpec {
   type: "Resource" | "ContainerResource" | "Pods" | "Object" | "External";
   resource?: { name: string; target: MetricTarget };
   containerResource?: { name: string; container: string; target: MetricTarget };
+  pods?: { metric: MetricName };
+  object?: { metric: MetricName; describedObject: { kind: string; name: string } };
+  external?: { metric: MetricName };
 }
 
 export interface ScalingPolicy {

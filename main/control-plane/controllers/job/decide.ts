@@ -9,7 +9,7 @@ import type { Pod } from "../../../../common/kube/types.ts";
 import { isReady, isTerminated } from "../kernel/pods.ts";
 import type { Condition } from "../kernel/pods.ts";
 import { deletionOrder } from "../replicaset/deletion-order.ts";
-import { TRACKING, finished, formatIndexes, indexOf, isIndexed, parseIndexes } from "./model.ts";
+import { TRACKING, failuresBefore, finished, formatIndexes, indexOf, isIndexed, parseIndexes } from "./model.ts";
 import type { FailureRule, JobObject, JobStatus } from "./model.ts";
 
 export interface JobPlan {
@@ -19,6 +19,8 @@ export interface JobPlan {
   /** Pods to make, by index for Indexed Jobs. */
   create: (number | undefined)[];
   remove: Pod[];
+  /** How often each index has failed, where that is limited. */
+  failures: ReadonlyMap<number, number>;
   /** Look again after so many milliseconds: a deadline, or the end of a back-off. */
   again: number | undefined;
   events: { type: "Normal" | "Warning"; reason: string; message: string }[];
@@ -38,7 +40,15 @@ export function decideJob(job: JobObject, pods: readonly Pod[], nowMillis: numbe
   const { spec } = job;
   const before = job.status ?? {};
   const time = timestamp(nowMillis);
-  const plan: JobPlan = { status: { ...before }, release: [], create: [], remove: [], again: undefined, events: [] };
+  const plan: JobPlan = {
+    status: { ...before },
+    release: [],
+    create: [],
+    remove: [],
+    failures: spec.backoffLimitPerIndex === undefined ? new Map() : failuresPerIndex(job, pods),
+    again: undefined,
+    events: [],
+  };
   const status = plan.status;
   if (finished(job)) {
     plan.release.push(...pods.filter(isTracked));
@@ -106,6 +116,9 @@ export function decideJob(job: JobObject, pods: readonly Pod[], nowMillis: numbe
     } else if (old) conditions.push(old);
     staff(job, { active, living, succeeded, failed, status, ended, nowMillis }, plan);
   }
+  // The last Pod of an index that failed says how often: it stays until the next one says so.
+  if (!verdict && !suspended && spec.backoffLimitPerIndex !== undefined)
+    plan.release = plan.release.filter((pod) => !isTally(pod, pods, status));
   if (conditions.length > 0) status.conditions = conditions;
   else delete status.conditions;
   const deadline = spec.activeDeadlineSeconds;
@@ -176,7 +189,7 @@ function count(job: JobObject, pods: readonly Pod[], plan: JobPlan): Ended {
   if (isIndexed(job)) {
     const limit = job.spec.backoffLimitPerIndex;
     if (limit !== undefined) {
-      for (const [index, failures] of failuresPerIndex(result.failed))
+      for (const [index, failures] of plan.failures)
         if (failures > limit && !completed.has(index)) failedIndexes.add(index);
       status.failedIndexes = formatIndexes(failedIndexes);
     }
@@ -190,13 +203,29 @@ function count(job: JobObject, pods: readonly Pod[], plan: JobPlan): Ended {
   return result;
 }
 
-function failuresPerIndex(failed: readonly Pod[]): Map<number, number> {
+function failuresPerIndex(job: JobObject, pods: readonly Pod[]): Map<number, number> {
   const counts = new Map<number, number>();
-  for (const pod of failed) {
+  for (const pod of pods) {
     const index = indexOf(pod);
-    if (index !== undefined) counts.set(index, (counts.get(index) ?? 0) + 1);
+    if (index === undefined) continue;
+    const failed = hasFailed(job, pod) && ruleFor(job.spec.podFailurePolicy?.rules ?? [], pod)?.action !== "Ignore";
+    counts.set(index, Math.max(counts.get(index) ?? 0, failuresBefore(pod) + (failed ? 1 : 0)));
   }
   return counts;
+}
+
+function hasFailed(job: JobObject, pod: Pod): boolean {
+  if (pod.status?.phase === "Failed") return true;
+  return (
+    pod.metadata.deletionTimestamp !== undefined && job.spec.podReplacementPolicy !== "Failed" && !isTerminated(pod)
+  );
+}
+
+function isTally(pod: Pod, pods: readonly Pod[], status: JobStatus): boolean {
+  const index = indexOf(pod);
+  if (index === undefined || pod.status?.phase === "Succeeded") return false;
+  if (parseIndexes(status.completedIndexes).has(index) || parseIndexes(status.failedIndexes).has(index)) return false;
+  return !pods.some((other) => indexOf(other) === index && failuresBefore(other) > failuresBefore(pod));
 }
 
 /** The first rule of the failure policy that fits. */
@@ -254,7 +283,7 @@ function judge(job: JobObject, { active, ended, succeeded, failed, status, nowMi
   const { spec } = job;
   const fail = (reason: string, message: string): Verdict => ({ type: "Failed", reason, message });
   if (ended.fatal !== undefined) return fail("PodFailurePolicy", ended.fatal);
-  const limit = spec.backoffLimit ?? 6;
+  const limit = spec.backoffLimit ?? (spec.backoffLimitPerIndex === undefined ? 6 : Number.MAX_SAFE_INTEGER);
   const onFailure = (spec.template.spec as { restartPolicy?: string } | undefined)?.restartPolicy === "OnFailure";
   const restarts = onFailure ? active.reduce((sum, pod) => sum + restartsOf(pod), 0) : 0;
   if (failed > limit || (onFailure && restarts > 0 && restarts >= limit))
@@ -317,7 +346,8 @@ function staff(job: JobObject, world: World & { living: readonly Pod[] }, plan: 
   const present = spec.podReplacementPolicy === "Failed" ? living : active;
   const missing = Math.max(0, wanted - present.length);
   if (missing === 0) return;
-  const wait = backoffLeft(world.ended.failed, nowMillis);
+  const perIndex = spec.backoffLimitPerIndex !== undefined;
+  const wait = perIndex ? 0 : backoffLeft(world.ended.failed, nowMillis, world.ended.succeeded);
   if (wait > 0) return wake(plan, wait);
   if (!isIndexed(job)) {
     plan.create.push(...Array.from({ length: missing }, () => undefined));
@@ -329,15 +359,28 @@ function staff(job: JobObject, world: World & { living: readonly Pod[] }, plan: 
     ...present.map((pod) => indexOf(pod) ?? -1),
   ]);
   for (let index = 0; index < (spec.completions ?? 0) && plan.create.length < missing; index += 1)
-    if (!taken.has(index)) plan.create.push(index);
+    if (!taken.has(index)) {
+      // Each index has waits of its own.
+      const failed = perIndex ? world.ended.failed.filter((pod) => indexOf(pod) === index) : [];
+      const left = perIndex ? backoffLeft(failed, nowMillis, [], plan.failures.get(index)) : 0;
+      if (left > 0) wake(plan, left);
+      else plan.create.push(index);
+    }
 }
 
-/** 10 s after the first failure, doubling with each further one, counted from the last. */
-export function backoffLeft(failed: readonly Pod[], nowMillis: number): number {
-  if (failed.length === 0) return 0;
-  const last = Math.max(...failed.map(endOf));
-  const wait = Math.min(LONGEST_BACKOFF_MILLIS, FIRST_BACKOFF_MILLIS * 2 ** Math.min(failed.length - 1, 10));
-  return Number.isFinite(last) ? last + wait - nowMillis : 0;
+/** 10 s after the first failure since the last success, doubling with each further one, counted from the last. */
+export function backoffLeft(
+  failed: readonly Pod[],
+  nowMillis: number,
+  succeeded: readonly Pod[] = [],
+  failures?: number,
+): number {
+  const since = Math.max(Number.NEGATIVE_INFINITY, ...succeeded.map(endOf).filter((time) => !Number.isNaN(time)));
+  const ends = failed.map(endOf).filter((time) => time > since);
+  if (ends.length === 0) return 0;
+  const count = failures ?? ends.length;
+  const wait = Math.min(LONGEST_BACKOFF_MILLIS, FIRST_BACKOFF_MILLIS * 2 ** Math.min(Math.max(0, count - 1), 10));
+  return Math.max(...ends) + wait - nowMillis;
 }
 
 function endOf(pod: Pod): number {

@@ -13,7 +13,7 @@ import { kinds } from "../kernel/kinds.ts";
 import { claim, indexByController, ownersOf } from "../kernel/ownership.ts";
 import { createPod, podFromTemplate, podRef, slowStart } from "../kernel/pods.ts";
 import { decideJob } from "./decide.ts";
-import { INDEX, TRACKING, finished, isIndexed } from "./model.ts";
+import { INDEX, INDEX_FAILURES, OURS, TRACKING, finished, isIndexed } from "./model.ts";
 import type { JobObject } from "./model.ts";
 
 const selectorOf = (owner: KubeObject): Selector => selectorFromObject((owner as JobObject).spec.selector);
@@ -23,13 +23,17 @@ interface WithEnv {
 }
 
 /** A Pod of the Job; of an Indexed one with its index in name, label, host name and environment. */
-export function podOf(job: JobObject, index: number | undefined): Pod {
+export function podOf(job: JobObject, index: number | undefined, failures = 0): Pod {
   const pod = podFromTemplate(job.spec.template, job, kinds.jobs);
   pod.metadata.finalizers = [...(pod.metadata.finalizers ?? []), TRACKING];
   if (index === undefined) return pod;
   const { name = "" } = job.metadata;
   pod.metadata.generateName = `${name}-${index}-`;
-  pod.metadata.annotations = { ...pod.metadata.annotations, [INDEX]: String(index) };
+  pod.metadata.annotations = {
+    ...pod.metadata.annotations,
+    [INDEX]: String(index),
+    ...(job.spec.backoffLimitPerIndex === undefined ? {} : { [INDEX_FAILURES]: String(failures) }),
+  };
   pod.metadata.labels = { ...pod.metadata.labels, [INDEX]: String(index) };
   const spec = pod.spec as NonNullable<Pod["spec"]>;
   spec.hostname = `${name}-${index}`;
@@ -99,7 +103,7 @@ export const jobController: ControllerDefinition = {
       async reconcile(key) {
         if (key.startsWith("pod ")) return releaseOrphan(key.slice(4));
         const job = jobs.get(key);
-        if (!job) return undefined;
+        if (!job || (job.spec.managedBy ?? OURS) !== OURS) return undefined;
         if (!expectations.met(key)) return { again: 300_000 };
         const owned = await claim({
           client,
@@ -131,7 +135,8 @@ export const jobController: ControllerDefinition = {
         await Promise.all(plan.remove.map((pod) => remove(job, pod)));
         const made = await slowStart(plan.create, async (index) => {
           try {
-            const pod = await createPod(client, podOf(job, isIndexed(job) ? index : undefined));
+            const failures = index === undefined ? 0 : plan.failures.get(index);
+            const pod = await createPod(client, podOf(job, isIndexed(job) ? index : undefined, failures));
             expectations.written(key, pods, pod);
             events.record(job, "Normal", "SuccessfulCreate", `Created pod: ${pod.metadata.name}`);
           } catch (error) {

@@ -156,3 +156,46 @@ test("back-off: 10 s, doubling, at most 10 min, from the last failure", () => {
     }));
   expect([0, 1, 2, 3, 20].map((count) => backoffLeft(failed(count), at))).toEqual([0, 10_000, 20_000, 40_000, 600_000]);
 });
+
+test("a Job that somebody else manages is left alone", async () => {
+  await run({ managedBy: "example.com/other" }, succeed);
+  expect(pods()).toEqual([]);
+  expect(job().status).toBeUndefined();
+});
+
+test("each index counts its own failures, which outlive its Pods, and waits by itself", async () => {
+  const finish: Finish = (pod) => ({ afterMillis: 500, exitCode: indexOf(pod) === 1 ? 3 : 0 });
+  await run({ completionMode: "Indexed", completions: 3, parallelism: 3, backoffLimitPerIndex: 2 }, finish, 20);
+  const counts = (): (string | undefined)[] =>
+    pods()
+      .filter((pod) => indexOf(pod) === 1)
+      .map(({ metadata }) => metadata.annotations?.["batch.kubernetes.io/job-index-failure-count"]);
+  expect(counts()).toEqual(["0", "1"]);
+  // The first goes at once; the last says how often it has failed, and stays until the next one does.
+  for (const { metadata } of pods().filter((pod) => indexOf(pod) === 1))
+    await cluster.client.delete({ ...kinds.pods, namespace: "default", name: metadata.name ?? "" });
+  await cluster.clock.advance(2000);
+  expect(counts()).toEqual(["1"]);
+  await cluster.clock.advance(30_000);
+  expect(counts()).toEqual(["2"]);
+  expect(conditions()).toEqual(["FailureTarget=True FailedIndexes", "Failed=True FailedIndexes"]);
+  expect(job().status).toMatchObject({ completedIndexes: "0,2", failedIndexes: "1", succeeded: 2, failed: 3 });
+});
+
+test("a success sets the wait back", () => {
+  const ended = (phase: "Succeeded" | "Failed", second: number): Pod =>
+    ({
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: {},
+      status: {
+        phase,
+        containerStatuses: [{ name: "c", state: { terminated: { finishedAt: `2026-01-01T00:00:0${second}Z` } } }],
+      },
+    }) as unknown as Pod;
+  const now = Date.UTC(2026, 0, 1, 0, 0, 9);
+  const failed = [ended("Failed", 1), ended("Failed", 2), ended("Failed", 6)];
+  expect(backoffLeft(failed, now)).toBe(37_000);
+  expect(backoffLeft(failed, now, [ended("Succeeded", 4)])).toBe(7000);
+  expect(backoffLeft(failed, now, [ended("Succeeded", 8)])).toBe(0);
+});

@@ -7,6 +7,11 @@ import type { Condition, PodTemplate } from "../kernel/pods.ts";
 export const TRACKING = "batch.kubernetes.io/job-tracking";
 export const INDEX = "batch.kubernetes.io/job-completion-index";
 
+/** On a Pod of an index that has failed before: how often. */
+export const INDEX_FAILURES = "batch.kubernetes.io/job-index-failure-count";
+/** Who works on a Job whose managedBy says nothing else. */
+export const OURS = "kubernetes.io/job-controller";
+
 export interface FailureRule {
   action: "FailJob" | "FailIndex" | "Ignore" | "Count";
   onExitCodes?: { containerName?: string; operator: "In" | "NotIn"; values: number[] };
@@ -39,6 +44,7 @@ export type JobObject = KubeObject & {
     ttlSecondsAfterFinished?: number;
     suspend?: boolean;
     podReplacementPolicy?: string;
+    managedBy?: string;
     podFailurePolicy?: { rules: FailureRule[] };
     successPolicy?: { rules: { succeededIndexes?: string; succeededCount?: number }[] };
     selector?: LabelSelectorObject;
@@ -52,6 +58,12 @@ export const isIndexed = (job: JobObject): boolean => job.spec.completionMode ==
 export function indexOf(pod: Pod): number | undefined {
   const text = pod.metadata.annotations?.[INDEX] ?? pod.metadata.labels?.[INDEX];
   return text === undefined || !/^\d+$/.test(text) ? undefined : Number(text);
+}
+
+/** How often its index had failed before this Pod was made. */
+export function failuresBefore(pod: Pod): number {
+  const count = Number(pod.metadata.annotations?.[INDEX_FAILURES] ?? "0");
+  return Number.isSafeInteger(count) && count > 0 ? count : 0;
 }
 
 export function parseIndexes(text: string | undefined): Set<number> {

@@ -111,16 +111,34 @@ export function decideTaints(node: Node, eviction: Eviction, nowMillis: number):
   return [...foreign, ...wanted.map((taint) => has(taint) ?? { ...taint, timeAdded: timestamp(nowMillis) })];
 }
 
-export interface Disruption {
+/** Nodes of one zone. */
+export interface ZoneHealth {
   ready: number;
   notReady: number;
 }
 
+/** Nodes are given up one by one, at most one per zone in this time, and in a large zone that does badly more slowly. */
+const EVICTION_INTERVAL_MILLIS = 10_000;
+const SLOW_INTERVAL_MILLIS = 100_000;
+const LARGE_ZONE = 50;
+const UNHEALTHY_ZONE = 0.55;
+
+/** Region and zone, as labels have them. */
+export function zoneOf({ metadata }: Node): string {
+  const { "topology.kubernetes.io/region": region = "", "topology.kubernetes.io/zone": zone = "" } =
+    metadata.labels ?? {};
+  return `${region}/${zone}`;
+}
+
 /**
- * Whether evictions may go on: when every node is silent, it is we who are cut off; when most of a small
- * cluster is, something larger is wrong than those nodes.
+ * Milliseconds between two nodes of the zone that are given up; "hold": none for now; "call off": when every node of
+ * every zone is silent, it is we who are cut off. A zone of which most is silent, while not all of it is, has a larger
+ * trouble than its nodes; one that is silent as a whole, beside others that are not, is given up at the usual pace.
  */
-export function decideEviction({ ready, notReady }: Disruption): Eviction {
-  if (ready === 0) return "call off";
-  return notReady > 2 && notReady / (ready + notReady) >= 0.55 ? "hold" : "begin";
+export function evictionPace(zone: ZoneHealth, others: readonly ZoneHealth[]): number | "hold" | "call off" {
+  const { ready, notReady } = zone;
+  if (ready === 0) return others.some((other) => other.ready > 0) ? EVICTION_INTERVAL_MILLIS : "call off";
+  const partial = notReady > 2 && notReady / (ready + notReady) >= UNHEALTHY_ZONE;
+  if (!partial) return EVICTION_INTERVAL_MILLIS;
+  return ready + notReady > LARGE_ZONE ? SLOW_INTERVAL_MILLIS : "hold";
 }

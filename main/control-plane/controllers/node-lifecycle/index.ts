@@ -6,17 +6,15 @@ import { AwakeClock } from "../kernel/awake-clock.ts";
 import { commit } from "../kernel/committer.ts";
 import type { ControllerDefinition } from "../kernel/controller.ts";
 import { kinds } from "../kernel/kinds.ts";
-import { conditionOf, isTerminated, podRef } from "../kernel/pods.ts";
+import { conditionOf, isTerminated } from "../kernel/pods.ts";
 import type { Condition } from "../kernel/pods.ts";
-import { decideEviction, decideTaints, observe, signOf, silentConditions } from "./decide.ts";
+import { decideTaints, evictionPace, observe, signOf, silentConditions, zoneOf } from "./decide.ts";
 import type { Eviction, Health } from "./decide.ts";
 
 const TICK_MILLIS = 5000;
 /** A node may be silent so long; a new one, which still has to start, longer. */
 const GRACE_MILLIS = 40_000;
 const STARTUP_GRACE_MILLIS = 60_000;
-/** One node after the other is given up, not all at once. */
-const EVICTION_INTERVAL_MILLIS = 10_000;
 const LEASE_NAMESPACE = "kube-node-lease";
 
 export const nodeLifecycleController: ControllerDefinition = {
@@ -29,16 +27,33 @@ export const nodeLifecycleController: ControllerDefinition = {
     const health = new Map<string, Health>();
     const silent = new Set<string>();
     /** Kept as nodes change: in a large cluster's bad hour every node asks how many are left. */
-    const present = new Set<string>();
-    const well = new Set<string>();
+    const zones = new Map<string, { ready: Set<string>; notReady: Set<string>; lastEviction: number }>();
+    const zoneNamed = (name: string) => {
+      let zone = zones.get(name);
+      const never = Number.NEGATIVE_INFINITY;
+      if (!zone) zones.set(name, (zone = { ready: new Set(), notReady: new Set(), lastEviction: never }));
+      return zone;
+    };
+    const places = new Map<string, string>();
+    const forget = (name: string): void => {
+      const place = places.get(name);
+      const zone = place === undefined ? undefined : zones.get(place);
+      places.delete(name);
+      if (!zone || place === undefined) return;
+      zone.ready.delete(name);
+      zone.notReady.delete(name);
+      if (zone.ready.size + zone.notReady.size === 0) zones.delete(place);
+    };
     const judge = (node: Node): void => {
       const name = node.metadata.name ?? "";
-      present.add(name);
-      if (readyOf(node) === "True" && !silent.has(name)) well.add(name);
-      else well.delete(name);
+      const place = zoneOf(node);
+      if (places.get(name) !== place) forget(name);
+      places.set(name, place);
+      const zone = zoneNamed(place);
+      const well = readyOf(node) === "True" && !silent.has(name);
+      (well ? zone.ready : zone.notReady).add(name);
+      (well ? zone.notReady : zone.ready).delete(name);
     };
-    /** Awake time of the last node that was given up. */
-    let lastEviction = Number.NEGATIVE_INFINITY;
 
     const readyOf = (node: Node): string | undefined => conditionOf(node, "Ready")?.status;
 
@@ -61,11 +76,16 @@ export const nodeLifecycleController: ControllerDefinition = {
           keys.add(node.metadata.name ?? "");
       },
       delete: ({ metadata }) => {
-        present.delete(metadata.name ?? "");
-        well.delete(metadata.name ?? "");
+        forget(metadata.name ?? "");
         health.delete(metadata.name ?? "");
         silent.delete(metadata.name ?? "");
         keys.add(metadata.name ?? "");
+        events.record(
+          { apiVersion: "v1", kind: "Node", name: metadata.name ?? "", uid: metadata.uid ?? "" },
+          "Normal",
+          "RemovingNode",
+          `Node ${metadata.name} event: Removing Node ${metadata.name} from Controller`,
+        );
       },
     });
 
@@ -98,10 +118,13 @@ export const nodeLifecycleController: ControllerDefinition = {
     });
 
     const evictionOf = (node: Node): Eviction => {
-      const eviction = decideEviction({ ready: well.size, notReady: present.size - well.size });
-      if (readyOf(node) === "True" || eviction !== "begin" || hasDrivingTaint(node)) return eviction;
-      if (awake.now() - lastEviction < EVICTION_INTERVAL_MILLIS) return "hold";
-      lastEviction = awake.now();
+      const zone = zoneNamed(zoneOf(node));
+      const counts = [...zones.values()].map((one) => ({ ready: one.ready.size, notReady: one.notReady.size }));
+      const pace = evictionPace({ ready: zone.ready.size, notReady: zone.notReady.size }, counts);
+      if (typeof pace === "string") return pace;
+      if (readyOf(node) === "True" || hasDrivingTaint(node)) return "begin";
+      if (awake.now() - zone.lastEviction < pace) return "hold";
+      zone.lastEviction = awake.now();
       return "begin";
     };
 
@@ -114,10 +137,7 @@ export const nodeLifecycleController: ControllerDefinition = {
             one.type === "Ready" ? { ...one, status: "False", lastTransitionTime: timestamp(clock.now()) } : one,
           );
           try {
-            await client.patch({ ...podRef(pod), subresource: "status" }, "application/merge-patch+json", {
-              metadata: { uid: pod.metadata.uid, resourceVersion: pod.metadata.resourceVersion },
-              status: { conditions },
-            });
+            await commit(client, kinds.pods, pod, { ...pod, status: { ...pod.status, conditions } } as Pod);
             events.record(pod, "Warning", "NodeNotReady", "Node is not ready");
           } catch (error) {
             if (!isStatus(error, "NotFound")) throw error;

@@ -5,7 +5,7 @@ import type { Node, Pod } from "../../../../common/kube/types.ts";
 import { TestCluster } from "../../testing/cluster.ts";
 import { kinds } from "../kernel/kinds.ts";
 import { conditionOf } from "../kernel/pods.ts";
-import { decideEviction, decideTaints } from "./decide.ts";
+import { decideTaints, evictionPace } from "./decide.ts";
 import { stayMillis } from "./taint-eviction.ts";
 
 let cluster: TestCluster;
@@ -178,15 +178,20 @@ test("foreign taints stay, and a taint keeps the time it was put on", () => {
   expect(decideTaints(of, "hold", 0)).toEqual(taints);
 });
 
-test.each([
-  [0, 3, "call off"],
-  [1, 1, "begin"],
-  [2, 1, "begin"],
-  [1, 2, "begin"],
-  [1, 3, "hold"],
-  [10, 5, "begin"],
-])("%i ready and %i not: %s", (isReady, notReady, eviction) => {
-  expect(decideEviction({ ready: isReady as number, notReady: notReady as number })).toBe(eviction);
+test.each<[number, number, [number, number][], number | string]>([
+  [0, 3, [], "call off"],
+  [0, 3, [[0, 2]], "call off"],
+  // A zone that is gone as a whole beside others that are not.
+  [0, 3, [[1, 2]], 10_000],
+  [1, 1, [], 10_000],
+  [2, 1, [], 10_000],
+  [1, 2, [], 10_000],
+  [1, 3, [], "hold"],
+  [20, 31, [], 100_000],
+  [10, 5, [], 10_000],
+])("%i ready and %i not, beside zones of %j: %s", (isReady, notReady, others, pace) => {
+  const zone = { ready: isReady, notReady };
+  expect(evictionPace(zone, [zone, ...others.map(([a, b]) => ({ ready: a, notReady: b }))])).toBe(pace);
 });
 
 test.each([
