@@ -184,6 +184,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       scheduler: clientOf("system:kube-scheduler"),
     },
     ca: pki.ca,
+    issueToken: async (account, secret) =>
+      (await auth.tokens.issue(account, { bound: { kind: "Secret", ...secret } })).token,
     resources: () => catalog.all(),
     served: ({ group, version, resource }) => catalog.find(group, version, resource) !== undefined,
     // The store is a file of this process: a holder that is found there is what a crash left.

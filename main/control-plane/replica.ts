@@ -13,7 +13,7 @@ import type { Informer } from "../../common/kube/informer.ts";
 import type { GroupVersionResource } from "../../common/kube/object.ts";
 import type { Pod } from "../../common/kube/types.ts";
 import { startControllers } from "./controllers/index.ts";
-import type { ResourceInfo } from "./controllers/index.ts";
+import type { IssueToken, ResourceInfo } from "./controllers/index.ts";
 import { text } from "./controllers/kernel/controller.ts";
 import { kinds } from "./controllers/kernel/kinds.ts";
 import { LeaderElector } from "./leader-election/elector.ts";
@@ -28,6 +28,7 @@ export interface ReplicaOptions {
   /** Clients of these two users. */
   clients: { manager: Client; scheduler: Client };
   ca: KeyAndCertificate;
+  issueToken?: IssueToken;
   resources(): readonly ResourceInfo[];
   served(gvr: GroupVersionResource): boolean;
   /** Default: this host's name and a random part, as Kubernetes has it. */
@@ -95,6 +96,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
       log,
       ca: options.ca,
       resources: () => options.resources(),
+      ...(options.issueToken ? { issueToken: options.issueToken } : {}),
       ...(options.only ? { only: options.only } : {}),
       ...(options.random ? { random: options.random } : {}),
     }),

@@ -13,13 +13,14 @@ import { daemonSetController } from "./daemonset/index.ts";
 import { deploymentController } from "./deployment/index.ts";
 import { disruptionController } from "./disruption/index.ts";
 import { endpointSliceController, endpointsController } from "./endpoints/index.ts";
+import { endpointSliceMirroring } from "./endpoints/mirror.ts";
 import { ephemeralVolumeController } from "./ephemeral-volume/index.ts";
 import { garbageCollector } from "./garbage-collector/index.ts";
 import { ingressController } from "./ingress/index.ts";
 import { horizontalPodAutoscaler } from "./horizontal-pod-autoscaler/index.ts";
 import { jobController } from "./job/index.ts";
 import { runController, text } from "./kernel/controller.ts";
-import type { ControllerContext, ControllerDefinition, ResourceInfo } from "./kernel/controller.ts";
+import type { ControllerContext, ControllerDefinition, IssueToken, ResourceInfo } from "./kernel/controller.ts";
 import { loadBalancerController } from "./load-balancer.ts";
 import { namespaceController } from "./namespace/index.ts";
 import { nodeIpamController } from "./node-ipam.ts";
@@ -27,19 +28,23 @@ import { nodeLifecycleController } from "./node-lifecycle/index.ts";
 import { taintEvictionController } from "./node-lifecycle/taint-eviction.ts";
 import { persistentVolumeBinder } from "./persistent-volume/index.ts";
 import { claimProtection, volumeProtection } from "./persistent-volume/protection.ts";
+import { nodeTtlController } from "./node-ttl.ts";
 import { podGarbageController } from "./pod-gc.ts";
 import { replicaSetController, replicationController } from "./replicaset/index.ts";
 import { resourceQuotaController } from "./resource-quota/index.ts";
 import { rootCaController } from "./root-ca.ts";
-import { serviceAccountController } from "./service-account.ts";
+import { serviceAccountController } from "./service-account/index.ts";
+import { tokensController } from "./service-account/tokens.ts";
 import { statefulSetController } from "./statefulset/index.ts";
 import { volumeProvisioner } from "./volume-provisioner/index.ts";
 
-export type { ResourceInfo } from "./kernel/controller.ts";
+export type { IssueToken, ResourceInfo } from "./kernel/controller.ts";
 
 export interface ControllersOptions {
   client: Client;
   ca: KeyAndCertificate;
+  /** Makes tokens that last, for Secrets which ask for one. Default: they get none. */
+  issueToken?: IssueToken;
   /** Everything the API server serves at present; asked again now and then, for resources that come later. */
   resources(): readonly ResourceInfo[];
   /** Default 10.244.0.0/16, a /24 for each node. */
@@ -59,6 +64,7 @@ function definitions(options: ControllersOptions): ControllerDefinition[] {
   return [
     namespaceController,
     serviceAccountController,
+    tokensController,
     rootCaController,
     nodeIpamController(options.clusterCIDR ?? "10.244.0.0/16", options.nodePrefixLength ?? 24),
     certificateController,
@@ -76,7 +82,9 @@ function definitions(options: ControllersOptions): ControllerDefinition[] {
     disruptionController,
     endpointSliceController,
     endpointsController,
+    endpointSliceMirroring,
     nodeLifecycleController,
+    nodeTtlController,
     taintEvictionController,
     podGarbageController,
     resourceQuotaController,
@@ -116,6 +124,7 @@ export function startControllers(options: ControllersOptions): RunningController
     log,
     ca: options.ca,
     resources: () => options.resources(),
+    ...(options.issueToken ? { issueToken: options.issueToken } : {}),
   };
   const ready = Promise.withResolvers<void>();
   const running = definitions(options)

@@ -5,6 +5,7 @@ import type { Namespace, Node, Pod } from "../../../common/kube/types.ts";
 import { TestCluster } from "../testing/cluster.ts";
 import { kinds } from "./kernel/kinds.ts";
 import { freeSubnet, parseCidr, subnet } from "./node-ipam.ts";
+import { stepFor } from "./node-ttl.ts";
 import { decideGarbage } from "./pod-gc.ts";
 
 let cluster: TestCluster | undefined;
@@ -147,4 +148,46 @@ test("which Pods are garbage", () => {
   );
   const names = (of: readonly Pod[]): (string | undefined)[] => of.map(({ metadata }) => metadata.name);
   expect(Object.values(garbage).map(names)).toEqual([["lost"], ["never placed"], ["on a dead node"], []]);
+});
+
+test("a token Secret gets its token, and goes with its account", async () => {
+  const of = await start("serviceaccount-token-controller");
+  const account = await of.create<KubeObject>(kinds.serviceAccounts, { metadata: { name: "robot" } });
+  const secret = (name: string, annotations: Record<string, string>): KubeObject =>
+    of.client.put<KubeObject>(kinds.secrets, {
+      apiVersion: "v1",
+      kind: "Secret",
+      type: "kubernetes.io/service-account-token",
+      metadata: { name, namespace: "default", annotations },
+    });
+  secret("good", { "kubernetes.io/service-account.name": "robot" });
+  secret("foreign", { "kubernetes.io/service-account.name": "robot", "kubernetes.io/service-account.uid": "other" });
+  secret("none", { "kubernetes.io/service-account.name": "nobody" });
+  await of.clock.advance(5000);
+  expect(of.all(kinds.secrets)).toHaveLength(3);
+  await of.clock.advance(10_000);
+  expect(of.all(kinds.secrets).map(({ metadata }) => metadata.name)).toEqual(["good"]);
+  const good = of.one(kinds.secrets, "good");
+  expect(good.metadata.annotations?.["kubernetes.io/service-account.uid"]).toBe(account.metadata.uid);
+  expect(good["data"]).toEqual({
+    token: btoa(`token of robot for ${good.metadata.uid}`),
+    "ca.crt": btoa("CA"),
+    namespace: btoa("default"),
+  });
+  const before = of.client.writes.length;
+  await of.clock.advance(3_600_000);
+  expect(of.client.writes.slice(before)).toEqual([]);
+  await of.client.delete({ ...kinds.serviceAccounts, namespace: "default", name: "robot" });
+  await of.clock.advance(1000);
+  expect(of.all(kinds.secrets)).toEqual([]);
+});
+
+test("nodes are told how long they may remember, by the size of the cluster", async () => {
+  let step = 0;
+  const steps = [1, 100, 101, 95, 89, 501, 5000, 1799, 0].map((nodes) => (step = stepFor(nodes, step)));
+  expect(steps).toEqual([0, 0, 1, 1, 0, 2, 4, 3, 0]);
+  const of = await start("ttl-controller");
+  await of.create<KubeObject>(kinds.nodes, { metadata: { name: "n" }, spec: {} });
+  await of.clock.settle();
+  expect(of.one(kinds.nodes, "n").metadata.annotations).toEqual({ "node.alpha.kubernetes.io/ttl": "0" });
 });

@@ -52,6 +52,7 @@ export class TestCluster {
       client: this.#options.fault ? withFaults(this.client, this.#options.fault) : this.client,
       clock: this.clock,
       ca: { certificate: "CA", key: "KEY" },
+      issueToken: async ({ name }, { uid }) => `token of ${name} for ${uid}`,
       resources: () =>
         Object.values(kinds).map((kind) => ({
           ...kind,

@@ -27,7 +27,8 @@ export interface TokenSubject {
 export interface IssueOptions {
   /** Default: the issuer itself. */
   audiences?: string[];
-  expirationSeconds: number;
+  /** Default: as long as the bound object lives, of which there must be one. */
+  expirationSeconds?: number;
   bound?: BoundObject;
   /** The node the bound Pod runs on. */
   node?: { name: string; uid?: string };
@@ -35,7 +36,7 @@ export interface IssueOptions {
 
 export interface IssuedToken {
   token: string;
-  /** RFC 3339. */
+  /** RFC 3339; "" for one that lasts. */
   expirationTimestamp: string;
 }
 
@@ -93,25 +94,26 @@ export class ServiceAccountTokens {
 
   async issue(subject: TokenSubject, options: IssueOptions): Promise<IssuedToken> {
     const now = Math.floor(this.#now().getTime() / 1000);
-    const expires = now + options.expirationSeconds;
-    const { bound, node } = options;
+    const { bound, node, expirationSeconds } = options;
+    if (expirationSeconds === undefined && !bound) throw new Error("a token that is bound to nothing must expire");
+    const expires = expirationSeconds === undefined ? undefined : now + expirationSeconds;
     const claims = {
       namespace: subject.namespace,
       serviceaccount: { name: subject.name, uid: subject.uid },
       ...(bound ? { [bound.kind.toLowerCase()]: { name: bound.name, uid: bound.uid } } : {}),
       ...(node ? { node } : {}),
     };
-    const token = await new SignJWT({ "kubernetes.io": claims })
+    const jwt = new SignJWT({ "kubernetes.io": claims })
       .setProtectedHeader({ alg: "ES256", kid: this.#keyId })
       .setIssuer(this.issuer)
       .setSubject(`system:serviceaccount:${subject.namespace}:${subject.name}`)
       .setAudience(options.audiences?.length ? options.audiences : [this.issuer])
       .setIssuedAt(now)
       .setNotBefore(now)
-      .setExpirationTime(expires)
-      .setJti(randomUUID())
-      .sign(this.#key);
-    return { token, expirationTimestamp: `${new Date(expires * 1000).toISOString().slice(0, 19)}Z` };
+      .setJti(randomUUID());
+    if (expires !== undefined) jwt.setExpirationTime(expires);
+    const expirationTimestamp = expires === undefined ? "" : `${new Date(expires * 1000).toISOString().slice(0, 19)}Z`;
+    return { token: await jwt.sign(this.#key), expirationTimestamp };
   }
 
   /** Quick look: is this a JWT of ours at all? */
@@ -145,14 +147,16 @@ export class ServiceAccountTokens {
   async #checkedClaims(token: string): Promise<Claims | undefined> {
     const known = this.#remembered.get(token);
     const now = this.#now();
-    if (known) return (known.exp ?? 0) * 1000 > now.getTime() ? known : undefined;
+    if (known) return known.exp === undefined || known.exp * 1000 > now.getTime() ? known : undefined;
     try {
       const { payload } = await jwtVerify<Claims>(token, this.#publicKey, {
         issuer: this.issuer,
         algorithms: ["ES256"],
         currentDate: now,
-        requiredClaims: ["exp", "sub", "kubernetes.io"],
+        requiredClaims: ["sub", "kubernetes.io"],
       });
+      // Only what ends with a Secret may be without an end of its own.
+      if (payload.exp === undefined && !payload["kubernetes.io"]?.secret) return undefined;
       if (this.#remembered.size >= mostRemembered) {
         const [oldest] = this.#remembered.keys();
         if (oldest !== undefined) this.#remembered.delete(oldest);

@@ -1,4 +1,5 @@
 /** Certificate signing requests: approves those of kubelets, signs what is approved, clears away what is old. */
+import { X509Certificate } from "node:crypto";
 import { timestamp } from "../../../../common/kube/clock.ts";
 import { isStatus } from "../../../../common/kube/status.ts";
 import type { CertificateSigningRequest, Node } from "../../../../common/kube/types.ts";
@@ -35,7 +36,18 @@ export function untilCleared(request: Request, nowMillis: number): number {
     conditions.length > 0 && decided.length > 0
       ? Math.max(...decided)
       : Date.parse(request.metadata.creationTimestamp ?? "");
-  return since + (conditions.length > 0 ? KEEP_DECIDED_MILLIS : KEEP_PENDING_MILLIS) - nowMillis;
+  const kept = since + (conditions.length > 0 ? KEEP_DECIDED_MILLIS : KEEP_PENDING_MILLIS);
+  return Math.min(kept, expiryOf(request)) - nowMillis;
+}
+
+/** When the issued certificate ends, in Unix milliseconds; nothing that cannot be read ends. */
+function expiryOf(request: Request): number {
+  if (!request.status?.certificate) return Number.POSITIVE_INFINITY;
+  try {
+    return Date.parse(new X509Certificate(atob(request.status.certificate)).validTo);
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
 }
 
 export const certificateController: ControllerDefinition = {

@@ -33,6 +33,7 @@ export function decideStatus(input: StatusInput): DeploymentStatus {
     ...some("availableReplicas", availableReplicas),
     // Unavailable counts against what should be, not against what happens to be there.
     ...some("unavailableReplicas", Math.max(0, sum(all, size) - availableReplicas)),
+    terminatingReplicas: sum(all, (set) => set.status?.terminatingReplicas ?? 0),
     ...(input.collisionCount ? { collisionCount: input.collisionCount } : {}),
   };
   const set = conditions(deployment.status?.conditions ?? [], nowMillis);

@@ -15,7 +15,10 @@ export interface Endpoint {
   hostname?: string;
   nodeName?: string;
   zone?: string;
-  targetRef: { kind: "Pod"; namespace: string; name: string; uid: string };
+  /** Whom the endpoint is for, where a Service prefers what is near. */
+  hints?: { forZones?: { name: string }[]; forNodes?: { name: string }[] };
+  /** Endpoints that are kept by hand may have none. */
+  targetRef?: { kind: string; namespace: string; name: string; uid: string };
 }
 
 /** Endpoints that listen at the same ports: a named target port may differ from Pod to Pod. */
@@ -65,19 +68,38 @@ function endpointOf(service: Service, pod: Pod, address: string, node: Node | un
   const { namespace = "", name = "", uid = "" } = pod.metadata;
   const hostname = pod.spec?.hostname;
   const zone = node?.metadata.labels?.["topology.kubernetes.io/zone"];
+  const ready = service.spec?.publishNotReadyAddresses ? true : serving && !terminating;
+  const hints = ready ? hintsFor(service.spec?.trafficDistribution, zone, pod.spec?.nodeName) : undefined;
   return {
     addresses: [address],
-    conditions: {
-      ready: service.spec?.publishNotReadyAddresses ? true : serving && !terminating,
-      serving,
-      terminating,
-    },
+    conditions: { ready, serving, terminating },
     ...(hostname && pod.spec?.subdomain === service.metadata.name ? { hostname } : {}),
     ...(pod.spec?.nodeName ? { nodeName: pod.spec.nodeName } : {}),
     ...(zone === undefined ? {} : { zone }),
+    ...(hints === undefined ? {} : { hints }),
     targetRef: { kind: "Pod", namespace, name, uid },
   };
 }
+
+const NEAR = new Set(["PreferClose", "PreferSameZone", "PreferSameNode"]);
+
+/** spec.trafficDistribution as topology hints: each ready endpoint is for its own zone, and node where that is wanted. */
+export function hintsFor(
+  distribution: string | undefined,
+  zone: string | undefined,
+  node: string | undefined,
+): Endpoint["hints"] {
+  if (distribution === undefined || !NEAR.has(distribution)) return undefined;
+  const forNode = distribution === "PreferSameNode" && Boolean(node);
+  if (zone === undefined && !forNode) return undefined;
+  return {
+    ...(zone === undefined ? {} : { forZones: [{ name: zone }] }),
+    ...(forNode ? { forNodes: [{ name: node ?? "" }] } : {}),
+  };
+}
+
+/** What tells an endpoint from the others of its group. */
+const keyOf = ({ targetRef, addresses }: Endpoint): string => targetRef?.uid ?? addresses[0] ?? "";
 
 /** The Pods' endpoints by address family and ports, in a stable order. */
 export function decideEndpoints(
@@ -105,7 +127,7 @@ export function decideEndpoints(
       group.endpoints.push(endpointOf(service, pod, address, nodeOf(pod.spec?.nodeName ?? "")));
     }
   }
-  for (const group of groups.values()) group.endpoints.sort((a, b) => (a.targetRef.uid < b.targetRef.uid ? -1 : 1));
+  for (const group of groups.values()) group.endpoints.sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
   // A Service without endpoints has one empty slice, so that one can see that it was looked at.
   if (groups.size === 0) return families.map((addressType) => ({ addressType, ports: [], endpoints: [] }));
   return [...groups.values()];
@@ -138,11 +160,11 @@ export function layOut<T extends { metadata: { name?: string } }>(
       ({ content }) => content.addressType === addressType && JSON.stringify(content.ports) === JSON.stringify(ports),
     );
     for (const one of same) left.delete(one);
-    const wanted = new Map(endpoints.map((endpoint) => [endpoint.targetRef.uid, endpoint]));
+    const wanted = new Map(endpoints.map((endpoint) => [keyOf(endpoint), endpoint]));
     const kept = same.map(({ slice, content }) => {
       const mine = content.endpoints.flatMap((old) => {
-        const endpoint = wanted.get(old.targetRef?.uid);
-        if (endpoint) wanted.delete(endpoint.targetRef.uid);
+        const endpoint = wanted.get(keyOf(old));
+        if (endpoint) wanted.delete(keyOf(endpoint));
         return endpoint ? [endpoint] : [];
       });
       return { slice, before: content, mine, changed: JSON.stringify(mine) !== JSON.stringify(content.endpoints) };
@@ -170,6 +192,15 @@ export function layOut<T extends { metadata: { name?: string } }>(
   return plan;
 }
 
+const MOST_IN_SUBSET = 1000;
+
+/** Whether the older Endpoints object leaves some out. */
+export function isTruncated(service: Service, groups: readonly EndpointGroup[]): boolean {
+  const family = service.spec?.ipFamilies?.[0] ?? "IPv4";
+  const all = groups.filter(({ addressType }) => addressType === family);
+  return all.reduce((sum, { endpoints }) => sum + endpoints.length, 0) > MOST_IN_SUBSET;
+}
+
 /** The older Endpoints object: all ready addresses, and those not ready, per set of ports. */
 export function decideSubsets(service: Service, groups: readonly EndpointGroup[]): object[] {
   const family = service.spec?.ipFamilies?.[0] ?? "IPv4";
@@ -187,11 +218,11 @@ export function decideSubsets(service: Service, groups: readonly EndpointGroup[]
     );
     const ready = living
       .filter(({ conditions }) => conditions.ready)
-      .slice(0, 1000)
+      .slice(0, MOST_IN_SUBSET)
       .map(address);
     const notReady = living
       .filter(({ conditions }) => !conditions.ready)
-      .slice(0, 1000 - ready.length)
+      .slice(0, MOST_IN_SUBSET - ready.length)
       .map(address);
     if (ready.length + notReady.length === 0) continue;
     subsets.push({

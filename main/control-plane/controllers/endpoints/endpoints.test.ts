@@ -2,7 +2,7 @@ import { expect, test } from "vitest";
 import type { Pod, Service } from "../../../../common/kube/types.ts";
 import { TestCluster } from "../../testing/cluster.ts";
 import { kinds } from "../kernel/kinds.ts";
-import { decideEndpoints, decideSubsets, layOut } from "./decide.ts";
+import { decideEndpoints, decideSubsets, hintsFor, layOut } from "./decide.ts";
 import type { Endpoint } from "./decide.ts";
 
 interface PodWish {
@@ -156,4 +156,64 @@ test("slices and Endpoints follow the Pods of a Service, and go with it", async 
   expect([...cluster.all(kinds.endpointSlices), ...cluster.all(kinds.endpoints)]).toEqual([]);
   expect(cluster.log).toEqual([]);
   await cluster.stop();
+});
+
+test.each([
+  [undefined, "a", "n", undefined],
+  ["PreferClose", "a", "n", { forZones: [{ name: "a" }] }],
+  ["PreferSameZone", "a", "n", { forZones: [{ name: "a" }] }],
+  ["PreferSameZone", undefined, "n", undefined],
+  ["PreferSameNode", "a", "n", { forZones: [{ name: "a" }], forNodes: [{ name: "n" }] }],
+  ["PreferSameNode", undefined, "n", { forNodes: [{ name: "n" }] }],
+])("trafficDistribution %s in zone %s on node %s hints %j", (distribution, zone, node, hints) => {
+  expect(hintsFor(distribution, zone, node)).toEqual(hints);
+});
+
+test("Endpoints kept by hand are mirrored, and the mirror goes with them", async () => {
+  const of = new TestCluster({
+    controllers: ["endpointslicemirroring-controller", "endpointslice-controller", "endpoint-controller"],
+  });
+  of.start();
+  await of.create(kinds.services, { metadata: { name: "db" }, spec: { ports: [{ port: 5432 }] } });
+  const subsets = [
+    {
+      addresses: [{ ip: "192.0.2.1" }, { ip: "2001:db8::1" }],
+      notReadyAddresses: [{ ip: "192.0.2.2", hostname: "b" }],
+      ports: [{ name: "sql", port: 5432 }],
+    },
+  ];
+  await of.create(kinds.endpoints, { metadata: { name: "db", labels: { a: "b" } }, subsets });
+  await of.clock.advance(1000);
+  const slices = (): Record<string, unknown>[] => of.all(kinds.endpointSlices);
+  expect(slices()).toHaveLength(2);
+  expect(slices()[0]).toMatchObject({
+    addressType: "IPv4",
+    ports: [{ name: "sql", port: 5432, protocol: "TCP" }],
+    endpoints: [
+      { addresses: ["192.0.2.1"], conditions: { ready: true } },
+      { addresses: ["192.0.2.2"], conditions: { ready: false }, hostname: "b" },
+    ],
+    metadata: {
+      labels: {
+        a: "b",
+        "kubernetes.io/service-name": "db",
+        "endpointslice.kubernetes.io/managed-by": "endpointslicemirroring-controller.k8s.io",
+      },
+      ownerReferences: [{ kind: "Endpoints", name: "db" }],
+    },
+  });
+  await of.patch(kinds.endpoints, "db", { subsets: [{ addresses: [{ ip: "192.0.2.9" }], ports: [{ port: 1 }] }] });
+  await of.clock.advance(1000);
+  expect(slices()).toHaveLength(1);
+  expect(slices()[0]).toMatchObject({ endpoints: [{ addresses: ["192.0.2.9"] }] });
+  const before = of.client.writes.length;
+  await of.clock.advance(3_600_000);
+  expect(of.client.writes.slice(before)).toEqual([]);
+  await of.patch(kinds.endpoints, "db", {
+    metadata: { labels: { "endpointslice.kubernetes.io/skip-mirror": "true" } },
+  });
+  await of.clock.advance(1000);
+  expect(slices()).toEqual([]);
+  expect(of.log).toEqual([]);
+  await of.stop();
 });

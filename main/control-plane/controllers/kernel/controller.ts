@@ -27,6 +27,12 @@ export interface ResourceInfo {
   verbs: readonly string[];
 }
 
+/** A token of the ServiceAccount that is good as long as it and the Secret live. */
+export type IssueToken = (
+  account: { namespace: string; name: string; uid: string },
+  secret: { name: string; uid: string },
+) => Promise<string>;
+
 export interface ControllerContext {
   client: Client;
   informers: InformerFactory;
@@ -38,6 +44,7 @@ export interface ControllerContext {
   ca: KeyAndCertificate;
   /** Everything the API server serves at present. */
   resources(): readonly ResourceInfo[];
+  issueToken?: IssueToken;
 }
 
 export interface Keys {

@@ -45,6 +45,11 @@ export function isActive(pod: Pod): boolean {
   return !isTerminated(pod) && pod.metadata.deletionTimestamp === undefined;
 }
 
+/** Asked to go and not ended yet. */
+export function isTerminating(pod: Pod): boolean {
+  return !isTerminated(pod) && pod.metadata.deletionTimestamp !== undefined;
+}
+
 export interface PodTemplate {
   metadata?: {
     name?: string;

@@ -30,6 +30,8 @@ export interface ReplicaStatus {
   fullyLabeledReplicas?: number;
   readyReplicas?: number;
   availableReplicas?: number;
+  /** Pods that are on their way out. */
+  terminatingReplicas?: number;
   observedGeneration?: number;
   conditions?: Condition[];
 }
@@ -40,6 +42,8 @@ export interface StatusInput {
   minReadySeconds: number;
   templateLabels: Record<string, string>;
   active: readonly Pod[];
+  /** undefined: the kind does not tell. */
+  terminating: number | undefined;
   old: ReplicaStatus | undefined;
   /** Why Pods could not be made or deleted in this turn. */
   failure: { reason: "FailedCreate" | "FailedDelete"; message: string } | undefined;
@@ -68,6 +72,7 @@ export function decideStatus(input: StatusInput): ReplicaStatus {
     fullyLabeledReplicas: positive(labelled.length),
     readyReplicas: positive(ready.length),
     availableReplicas: positive(available.length),
+    terminatingReplicas: input.terminating,
     observedGeneration: input.generation,
     conditions: conditions.length > 0 ? conditions : undefined,
   };

@@ -12,7 +12,7 @@ import { Expectations } from "../kernel/expectations.ts";
 import { kinds } from "../kernel/kinds.ts";
 import type { Kind } from "../kernel/kinds.ts";
 import { claim, controlledBy, controllerOf, indexByController, ownersOf } from "../kernel/ownership.ts";
-import { createPod, isActive, podFromTemplate, podRef, slowStart } from "../kernel/pods.ts";
+import { createPod, isActive, isTerminating, podFromTemplate, podRef, slowStart } from "../kernel/pods.ts";
 import type { PodTemplate } from "../kernel/pods.ts";
 import { decideScaling, decideStatus, nextAvailable } from "./decide.ts";
 import type { ReplicaStatus } from "./decide.ts";
@@ -64,12 +64,12 @@ function replicaController(
             events.record(owner, "Normal", "SuccessfulCreate", `Created pod: ${pod.metadata.name}`);
           } catch (error) {
             // A namespace that goes away takes no Pods, and that is nobody's failure.
-            if (!isTerminating(error))
+            if (!isNamespaceTerminating(error))
               events.record(owner, "Warning", "FailedCreate", `Error creating: ${text(error)}`);
             throw error;
           }
         });
-        if (made.error !== undefined && !isTerminating(made.error))
+        if (made.error !== undefined && !isNamespaceTerminating(made.error))
           return { reason: "FailedCreate", error: made.error };
         const failures: unknown[] = [];
         await Promise.all(
@@ -106,6 +106,7 @@ function replicaController(
             minReadySeconds,
             templateLabels: owner.spec.template.metadata?.labels ?? {},
             active,
+            terminating: kind === kinds.replicaSets ? owned.filter(isTerminating).length : undefined,
             old: owner.status,
             failure: failure && { reason: failure.reason, message: text(failure.error) },
             nowMillis: clock.now(),
@@ -122,7 +123,7 @@ function replicaController(
   };
 }
 
-function isTerminating(error: unknown): boolean {
+function isNamespaceTerminating(error: unknown): boolean {
   return (
     isStatus(error, "Forbidden") &&
     (error.status.details?.causes ?? []).some(({ reason }) => reason === "NamespaceTerminating")

@@ -1,9 +1,9 @@
 /** Gives every namespace its ServiceAccount "default". */
-import { isStatus } from "../../../common/kube/status.ts";
-import type { Namespace, ServiceAccount } from "../../../common/kube/types.ts";
-import { follow } from "./kernel/controller.ts";
-import type { ControllerDefinition } from "./kernel/controller.ts";
-import { kinds } from "./kernel/kinds.ts";
+import { isStatus } from "../../../../common/kube/status.ts";
+import type { Namespace, ServiceAccount } from "../../../../common/kube/types.ts";
+import { follow } from "../kernel/controller.ts";
+import type { ControllerDefinition } from "../kernel/controller.ts";
+import { kinds } from "../kernel/kinds.ts";
 
 const NAME = "default";
 
