@@ -227,6 +227,8 @@ export class FakeClient implements Client {
   #replace(ref: ObjectRef, wanted: KubeObject, verb: string): KubeObject {
     const old = this.#must(ref);
     const version = wanted.metadata.resourceVersion;
+    if (wanted.metadata.uid !== undefined && wanted.metadata.uid !== old.metadata.uid)
+      throw new StatusError("Conflict", `the UID in the precondition does not match the UID in record of ${ref.name}`);
     if (version !== undefined && version !== old.metadata.resourceVersion) {
       throw new StatusError(
         "Conflict",

@@ -1,0 +1,255 @@
+/** What must be true of a simulated cluster at every moment, and in the end. Each breach is an Error that says what broke. */
+import type { KubeObject } from "../../../../common/kube/object.ts";
+import type { Pod } from "../../../../common/kube/types.ts";
+import { rollingBounds, resolve } from "../deployment/arithmetic.ts";
+import type { ReplicaSetObject } from "../deployment/model.ts";
+import { finished, indexOf, parseIndexes } from "../job/model.ts";
+import type { JobObject } from "../job/model.ts";
+import { kinds } from "../kernel/kinds.ts";
+import { controllerOf } from "../kernel/ownership.ts";
+import { isActive, isReady, isTerminated } from "../kernel/pods.ts";
+import type { World } from "./world.ts";
+import { counted } from "./world.ts";
+
+const QUIET_MILLIS = 600_000;
+/** What was asked for may need so long until it is so, before "at every moment" begins to count. */
+const SETTLE_MILLIS = 60_000;
+
+const imageOf = (pod: Pod): string | undefined => pod.spec?.containers[0]?.image;
+
+export class Invariants {
+  readonly #world: World;
+  /** Answers may be lost: whoever asks again makes a second Pod, as in Kubernetes, and removes it when it is seen. */
+  readonly #doubles: boolean;
+  #treatedAt = 0;
+  #mostWanted = 0;
+  #doneJobs = new Map<string, string>();
+
+  constructor(world: World, doubles: boolean) {
+    this.#world = world;
+    this.#doubles = doubles;
+    world.client; // The promises are about what the API has, whoever wrote it.
+  }
+
+  /** A user did something: what was so may have to become so again. */
+  treated(): void {
+    this.#treatedAt = this.#world.clock.monotonic();
+    this.#mostWanted = Math.max(this.#mostWanted, this.#replicas("web"));
+  }
+
+  drained(before: number, after: number, desired: number): void {
+    check(after >= Math.min(before, desired), `evictions left ${after} healthy of ${before}, ${desired} were to stay`);
+  }
+
+  look(): void {
+    this.#quota();
+    this.#deployment();
+    this.#statefulSet();
+    this.#daemonSet();
+    for (const job of this.#world.client.all<JobObject>(kinds.jobs)) this.#job(job);
+  }
+
+  #replicas(name: string): number {
+    return (this.#world.spec(name)?.["replicas"] as number | undefined) ?? 0;
+  }
+
+  #settled(): boolean {
+    return this.#world.clock.monotonic() - this.#treatedAt > SETTLE_MILLIS;
+  }
+
+  #quota(): void {
+    if (!this.#world.hasQuota) return;
+    const [quota] = this.#world.client.all(kinds.resourceQuotas);
+    const hard = Number((quota?.spec as { hard: { pods: string } }).hard.pods);
+    const pods = counted(this.#world.pods()).length;
+    check(pods <= hard, `${pods} Pods where the quota allows ${hard}`);
+  }
+
+  #deployment(): void {
+    const spec = this.#world.spec("web");
+    if (!spec) return;
+    const replicas = this.#replicas("web");
+    this.#mostWanted = Math.max(this.#mostWanted, replicas);
+    const { maxSurge, maxUnavailable } = (
+      spec["strategy"] as { rollingUpdate: { maxSurge: number; maxUnavailable: number } }
+    ).rollingUpdate;
+    const { surge, unavailable } = rollingBounds(maxSurge, maxUnavailable, this.#mostWanted);
+    const sizes = this.#world.client
+      .all<ReplicaSetObject>(kinds.replicaSets)
+      .reduce((sum, set) => sum + (set.spec.replicas ?? 0), 0);
+    check(
+      sizes <= this.#mostWanted + surge,
+      `ReplicaSets want ${sizes} Pods, ${this.#mostWanted} + ${surge} are allowed`,
+    );
+    if (this.#world.mood !== "gentle" || !this.#settled()) return;
+    const ready = this.#world.pods("web").filter((pod) => isActive(pod) && isReady(pod)).length;
+    check(
+      ready >= replicas - unavailable,
+      `${ready} Pods of web are ready, of ${replicas} only ${unavailable} may be missing`,
+    );
+  }
+
+  #statefulSet(): void {
+    const spec = this.#world.spec("db");
+    if (!spec || spec["podManagementPolicy"] !== "OrderedReady" || this.#world.mood !== "gentle") return;
+    const pods = this.#world.pods("db");
+    const ordinals = pods.map((pod) => Number(pod.metadata.name?.split("-")[1])).toSorted((a, b) => a - b);
+    check(new Set(ordinals).size === ordinals.length, `two Pods of one ordinal: ${ordinals.join(", ")}`);
+    // Only one at a time is on its way: not ready yet, or going.
+    const moving = pods.filter((pod) => !isReady(pod) || pod.metadata.deletionTimestamp !== undefined);
+    const { maxUnavailable = 1 } = (spec["updateStrategy"] as { rollingUpdate: { maxUnavailable?: number } })
+      .rollingUpdate;
+    const most = Math.max(1, resolve(maxUnavailable, this.#replicas("db"), "up"));
+    // A drain may take more.
+    if (this.#settled()) check(moving.length <= most, `${moving.length} Pods of db are on their way at once`);
+  }
+
+  #daemonSet(): void {
+    if (this.#doubles || !this.#world.spec("agent")) return;
+    const { maxSurge = 0 } = (this.#world.spec("agent")?.["updateStrategy"] as { rollingUpdate: { maxSurge?: number } })
+      .rollingUpdate;
+    const byNode = Map.groupBy(
+      this.#world.pods("agent").filter((pod) => isActive(pod) && pod.spec?.nodeName),
+      (pod) => pod.spec?.nodeName,
+    );
+    for (const [node, pods] of byNode)
+      check(pods.length <= 1 + (maxSurge > 0 ? 1 : 0), `${pods.length} daemons on ${node}`);
+  }
+
+  #job(job: JobObject): void {
+    const { completions = 1, completionMode } = job.spec;
+    const { succeeded = 0, completedIndexes } = job.status ?? {};
+    const pods = this.#world.pods().filter((pod) => controllerOf(pod)?.uid === job.metadata.uid);
+    const name = job.metadata.name ?? "";
+    if (completionMode === "Indexed") {
+      const done = parseIndexes(completedIndexes);
+      check(done.size <= completions, `${name} completed ${done.size} of ${completions} indexes`);
+      check(succeeded <= completions, `${name} counts ${succeeded} successes of ${completions}`);
+    }
+    if (!this.#doubles) {
+      check(succeeded <= completions, `${name} counts ${succeeded} successes of ${completions}`);
+      const active = pods.filter(isActive);
+      if (completionMode === "Indexed")
+        check(new Set(active.map(indexOf)).size === active.length, `${name} runs an index twice`);
+      if (this.#settled()) check(active.length <= (job.spec.parallelism ?? 1), `${name} runs ${active.length} at once`);
+    }
+    const end = finished(job);
+    const uid = job.metadata.uid ?? "";
+    const known = this.#doneJobs.get(uid);
+    const state = JSON.stringify([end?.type, succeeded, job.status?.failed ?? 0]);
+    if (known !== undefined) check(known === state, `${name} was over with ${known}, and is now ${state}`);
+    if (end) this.#doneJobs.set(uid, state);
+    if (end)
+      check(
+        pods.every((pod) => !isActive(pod)),
+        `${name} is over and runs Pods`,
+      );
+  }
+
+  /** After everything has healed. */
+  final(): void {
+    const { client } = this.#world;
+    const web = this.#world.spec("web");
+    const active = (app: string): Pod[] => this.#world.pods(app).filter(isActive);
+    const wanted = (app: string): string | undefined =>
+      (this.#world.spec(app)?.["template"] as { spec: { containers: { image: string }[] } }).spec.containers[0]?.image;
+    if (web) {
+      equals(
+        "images of web",
+        active("web").map(imageOf),
+        Array.from({ length: this.#replicas("web") }, () => wanted("web")),
+      );
+      const status = client.all(kinds.deployments)[0]?.status as {
+        availableReplicas?: number;
+        updatedReplicas?: number;
+      };
+      equals("availableReplicas of web", status.availableReplicas ?? 0, this.#replicas("web"));
+    }
+    const db = this.#world.spec("db");
+    if (db) {
+      const { partition = 0 } = (db["updateStrategy"] as { rollingUpdate: { partition?: number } }).rollingUpdate;
+      const pods = active("db").toSorted((a, b) => ((a.metadata.name ?? "") < (b.metadata.name ?? "") ? -1 : 1));
+      equals(
+        "Pods of db",
+        pods.map(({ metadata }) => metadata.name),
+        Array.from({ length: this.#replicas("db") }, (_, at) => `db-${at}`),
+      );
+      equals(
+        "images of db",
+        pods.slice(partition).map(imageOf),
+        pods.slice(partition).map(() => wanted("db")),
+      );
+      check(pods.every(isReady), "a Pod of db is not ready");
+    }
+    if (this.#world.spec("agent")) {
+      const nodes = client.all(kinds.nodes).map(({ metadata }) => metadata.name);
+      equals(
+        "daemons",
+        active("agent")
+          .map(({ spec }) => spec?.nodeName)
+          .toSorted(),
+        nodes.toSorted(),
+      );
+      equals(
+        "images of agent",
+        active("agent").map(imageOf),
+        nodes.map(() => wanted("agent")),
+      );
+    }
+    if (this.#world.spec("old")) equals("Pods of old", active("old").length, this.#replicas("old"));
+    for (const job of client.all<JobObject>(kinds.jobs)) {
+      check(finished(job) !== undefined, `${job.metadata.name} does not end: ${JSON.stringify(job.status)}`);
+      const left = this.#world
+        .pods()
+        .filter(({ metadata }) => metadata.finalizers && controllerOf({ metadata } as Pod)?.uid === job.metadata.uid);
+      equals(`Pods that ${job.metadata.name} holds`, left.length, 0);
+    }
+    for (const name of ["web", "db"]) {
+      const addresses = client
+        .all<KubeObject & { endpoints?: { conditions: { ready?: boolean }; targetRef: { uid: string } }[] }>(
+          kinds.endpointSlices,
+        )
+        .filter(({ metadata }) => metadata.labels?.["kubernetes.io/service-name"] === name)
+        .flatMap(({ endpoints = [] }) => endpoints.filter(({ conditions }) => conditions.ready))
+        .map(({ targetRef }) => targetRef.uid);
+      const ready = active(name).filter(isReady);
+      equals(`endpoints of ${name}`, addresses.toSorted(), ready.map(({ metadata }) => metadata.uid ?? "").toSorted());
+    }
+    const stuck = this.#world
+      .pods()
+      .filter((pod) => pod.metadata.deletionTimestamp !== undefined && !isTerminated(pod));
+    equals(
+      "Pods on their way out",
+      stuck.map(({ metadata }) => metadata.name),
+      [],
+    );
+  }
+
+  /** Nothing is written any more once all is as it should be. */
+  async quiet(): Promise<void> {
+    const { client, clock } = this.#world;
+    const before = client.writes.length;
+    await clock.advance(QUIET_MILLIS);
+    equals("writes in ten quiet minutes", client.writes.slice(before), []);
+  }
+
+  /** The workloads were deleted: nothing of theirs is left. */
+  empty(): void {
+    const { client } = this.#world;
+    const left = [kinds.pods, kinds.replicaSets, kinds.jobs, kinds.controllerRevisions].flatMap((kind) =>
+      client.all(kind).map(({ metadata }) => `${kind.kind} ${metadata.name}`),
+    );
+    equals("orphans", left, []);
+    const claims = client.all(kinds.persistentVolumeClaims).flatMap(({ metadata }) => metadata.ownerReferences ?? []);
+    equals("claims with owners that are gone", claims, []);
+  }
+}
+
+function check(holds: boolean, message: string): void {
+  if (!holds) throw new Error(message);
+}
+
+function equals(what: string, seen: unknown, wanted: unknown): void {
+  const [a, b] = [JSON.stringify(seen), JSON.stringify(wanted)];
+  if (a !== b) throw new Error(`${what}: ${a}, wanted ${b}`);
+}
