@@ -4,6 +4,7 @@
  */
 import { join } from "node:path";
 import { StatusError } from "../../common/kube/status.ts";
+import { Aggregator } from "./aggregation/aggregator.ts";
 import { Catalog } from "./api/catalog.ts";
 import type { ApiEnvironment } from "./api/environment.ts";
 import { bootstrap } from "./api/bootstrap.ts";
@@ -19,7 +20,7 @@ import { listObjects } from "./api/registry/read.ts";
 import { decodeShared } from "./api/stored.ts";
 import { KubeletProxy } from "./api/streaming/kubelet-proxy.ts";
 import { admit, builtinChain, validateAdmission } from "./admission/index.ts";
-import { closeWebhookConnections } from "./admission/webhooks/client.ts";
+import { closeWebhookConnections } from "./outbound/webhook-client.ts";
 import { Audit } from "./audit/index.ts";
 import { LogFile } from "./audit/log-file.ts";
 import type { LogFileOptions } from "./audit/log-file.ts";
@@ -172,11 +173,21 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   };
   const customResources = new CustomResources({ client, catalog, log: (text) => log.warn(text) });
   await customResources.start();
+  const aggregator = new Aggregator({
+    client,
+    catalog,
+    dial: (address, port, signal) => kubelets.connect({ address, port }, signal),
+    certificate: pki.frontProxyClient,
+    isCustom: (group, version) => customResources.serves(group, version),
+    log: (text) => log.warn(text),
+  });
+  await aggregator.start();
+  environment.aggregator = aggregator;
   const server = new ApiServer({ environment, certificate: pki.apiserver, clientAuthority: pki.ca.certificate });
   await indexed;
   const port = await server.listen(options.port, HOST);
   const url = `https://${HOST}:${port}`;
-  await bootstrap({ client, catalog, advertiseAddress, port, serviceAddress: SERVICE_ADDRESS });
+  await bootstrap({ client, catalog, pki, advertiseAddress, port, serviceAddress: SERVICE_ADDRESS });
   const line = (text: string): void => log.warn(text);
   const replica = await startReplica({
     clients: {
@@ -195,19 +206,22 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     log: line,
   });
   const parts: { stop(): Promise<void> | void }[] = [
+    aggregator,
     customResources,
     replica,
     startCompaction(store, (error) => log.error({ error: error.message }, "compaction failed")),
   ];
   if (simulated && options.simulatedNodes !== undefined) {
-    pretending = await simulated.startSimulatedNodes({
+    const hold = replica.informers.take();
+    const running = await simulated.startSimulatedNodes({
       client: clientOf("system:simulated-nodes"),
       nodes: options.simulatedNodes,
-      informers,
+      informers: hold.factory,
       ...(rules ? { simulation: rules } : {}),
       log: line,
     });
-    parts.push(pretending);
+    pretending = running;
+    parts.push({ stop: () => running.stop().then(() => hold.leave()) });
   }
   await writeKubeconfig(options.kubeconfig, pki, url);
   return {

@@ -52,7 +52,14 @@ export interface ReplicaOptions {
 export interface Replica {
   controllers: LeaderElector;
   scheduler: LeaderElector;
+  /** For others that work beside it: the copy of the cluster that it has, or one of their own until it has one. */
+  informers: SharedInformers;
   stop(): Promise<void>;
+}
+
+export interface SharedInformers {
+  /** The factory stays until everybody who took it has left. */
+  take(): { factory: InformerFactory; leave(): Promise<void> };
 }
 
 /** Resolves when it is known who leads for now: this replica, where nobody else does. */
@@ -123,6 +130,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   return {
     controllers,
     scheduler,
+    informers,
     stop: async () => {
       await Promise.all([controllers.stop(), scheduler.stop()]);
     },
@@ -134,7 +142,7 @@ interface Work {
 }
 
 /** One factory for all who hold it; gone, with its copy of the cluster, when the last has left. */
-function sharedInformers(client: Client, clock: Clock, log: (line: string) => void) {
+function sharedInformers(client: Client, clock: Clock, log: (line: string) => void): SharedInformers {
   let current: { factory: InformerFactory; holders: number } | undefined;
   return {
     take: () => {
