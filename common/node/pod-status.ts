@@ -64,6 +64,8 @@ export interface ConditionsInput {
   initialized: number;
   /** The sandbox runs and has its address. */
   sandboxReady: boolean;
+  /** Conditions that only some Pods have (PodResizePending, DisruptionTarget). */
+  further?: readonly Omit<PodCondition, "lastTransitionTime">[];
   now: number;
 }
 
@@ -75,6 +77,7 @@ export function conditionsOf({
   phase,
   initialized,
   sandboxReady,
+  further = [],
   now,
 }: ConditionsInput): PodCondition[] {
   const init = pod.spec?.initContainers ?? [];
@@ -125,6 +128,7 @@ export function conditionsOf({
     ready("Ready", gates),
     ready("ContainersReady", []),
     { type: "PodScheduled", status: "True" },
+    ...further,
   ];
   return ours.map((condition): PodCondition => {
     const old = known.find(({ type }) => type === condition.type);

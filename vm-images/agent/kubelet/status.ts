@@ -5,6 +5,7 @@
 import { timestamp } from "../../../common/kube/clock.ts";
 import type { Container, ContainerStatus, Pod, PodStatus } from "../../../common/kube/types.ts";
 import { conditionsOf, finalPhase, phaseOf } from "../../../common/node/pod-status.ts";
+import type { PodCondition } from "../../../common/node/pod-status.ts";
 import type { RuntimeContainer } from "../runtime/runtime.ts";
 import { initProgress } from "./decide.ts";
 import type { ProbeView } from "./decide.ts";
@@ -28,7 +29,9 @@ export interface StatusInput {
   /** What a container wrote to its termination log. */
   terminationMessage(container: RuntimeContainer): string;
   /** Set when the kubelet ended the Pod itself: DeadlineExceeded, Evicted, NodeShutdown … */
-  ended: { reason: string; message: string } | undefined;
+  ended: { reason: string; message: string; evicted?: boolean } | undefined;
+  /** Why the limits that are asked for are not in force (yet). */
+  resizePending?: { reason: "Infeasible" | "Deferred"; message: string } | undefined;
   /** The Pod was deleted and nothing of it runs any more: this is its last status. */
   terminating: boolean;
   now: number;
@@ -58,6 +61,7 @@ export function podStatus(input: StatusInput): PodStatus {
     phase,
     initialized: progress.next,
     sandboxReady: input.view.sandboxes[0]?.state === "running" && input.podIP !== undefined,
+    further: furtherConditions(input),
     now,
   });
   const startTime = previous?.startTime ?? timestamp(now);
@@ -79,6 +83,15 @@ export function podStatus(input: StatusInput): PodStatus {
       ? { ephemeralContainerStatuses: pick(pod.spec?.ephemeralContainers) }
       : {}),
   } as PodStatus;
+}
+
+function furtherConditions({ resizePending, ended }: StatusInput): Omit<PodCondition, "lastTransitionTime">[] {
+  return [
+    ...(resizePending ? [{ type: "PodResizePending", status: "True", ...resizePending }] : []),
+    ...(ended?.evicted
+      ? [{ type: "DisruptionTarget", status: "True", reason: "TerminationByKubelet", message: ended.message }]
+      : []),
+  ];
 }
 
 function containerStatus(
