@@ -6,6 +6,7 @@ import { isStatus } from "../../../common/kube/status.ts";
 import type { Node, Pod } from "../../../common/kube/types.ts";
 import type { Timer } from "../../../common/kube/clock.ts";
 import { setPodCondition } from "../scheduler/pod-condition.ts";
+import { commit } from "./kernel/committer.ts";
 import type { ControllerDefinition } from "./kernel/controller.ts";
 import { kinds } from "./kernel/kinds.ts";
 import { isTerminated, podRef } from "./kernel/pods.ts";
@@ -70,16 +71,20 @@ export const podGarbageController: ControllerDefinition = {
     const missing = new Map<string, number>();
     let timer: Timer | undefined;
 
+    /** Nobody else will say that it has ended: who counts ends (a Job) waits for that. */
     const remove = async (pod: Pod, why?: { reason: string; message: string }): Promise<void> => {
       try {
-        if (why && !isTerminated(pod)) {
-          await setPodCondition(client, clock, pod, { type: "DisruptionTarget", status: "True", ...why });
-          await client.patch({ ...podRef(pod), subresource: "status" }, "application/merge-patch+json", {
-            metadata: { uid: pod.metadata.uid },
-            status: { phase: "Failed" },
-          });
+        let ended = pod;
+        if (!isTerminated(pod)) {
+          if (why) await setPodCondition(client, clock, pod, { type: "DisruptionTarget", status: "True", ...why });
+          const fresh = why ? await client.get<Pod>(podRef(pod)) : pod;
+          if (fresh.metadata.uid !== pod.metadata.uid) return;
+          ended = await commit(client, kinds.pods, fresh, {
+            ...fresh,
+            status: { ...fresh.status, phase: "Failed" },
+          } as Pod);
         }
-        await client.delete(podRef(pod), { gracePeriodSeconds: 0, preconditions: { uid: pod.metadata.uid ?? "" } });
+        await client.delete(podRef(pod), { gracePeriodSeconds: 0, preconditions: { uid: ended.metadata.uid ?? "" } });
         log(`pod-garbage-collector: removed ${pod.metadata.namespace}/${pod.metadata.name}`);
       } catch (error) {
         if (!isStatus(error, "NotFound", "Conflict")) throw error;

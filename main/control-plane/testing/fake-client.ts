@@ -40,6 +40,22 @@ interface Listener {
 interface Collection {
   objects: Map<string, KubeObject>;
   listeners: Set<Listener>;
+  /** Every change, oldest first, for watches that begin in the past. */
+  changes: Change[];
+}
+
+interface Change {
+  revision: number;
+  old: KubeObject | undefined;
+  /** undefined: it was removed; `last` is what it was then. */
+  now: KubeObject | undefined;
+  last: KubeObject;
+}
+
+function tell(listener: Listener, { old, now, last }: Change): void {
+  const was = old !== undefined && listener.matches(old);
+  if (now && listener.matches(now)) listener.send({ type: was ? "MODIFIED" : "ADDED", object: now });
+  else if (was) listener.send({ type: "DELETED", object: last });
 }
 
 export class FakeClient implements Client {
@@ -120,14 +136,12 @@ export class FakeClient implements Client {
         wake();
       },
     };
-    const { listeners, objects } = this.#of(gvr);
-    if (options.resourceVersion === undefined || Number(options.resourceVersion) < this.#revision) {
-      // Nothing older is kept: what changed since then is told as it is now. Deletions in between need a relist.
-      const since = Number(options.resourceVersion ?? 0);
-      for (const object of objects.values()) {
-        if (Number(object.metadata.resourceVersion) > since && listener.matches(object))
-          queue.push({ type: "ADDED", object });
-      }
+    const { listeners, objects, changes } = this.#of(gvr);
+    if (options.resourceVersion === undefined) {
+      for (const object of objects.values()) if (listener.matches(object)) queue.push({ type: "ADDED", object });
+    } else {
+      const since = Number(options.resourceVersion);
+      for (const change of changes) if (change.revision > since) tell(listener, change);
     }
     listeners.add(listener);
     options.signal?.addEventListener("abort", listener.end, { once: true });
@@ -277,23 +291,24 @@ export class FakeClient implements Client {
   }
 
   #store(gvr: GroupVersionResource, object: KubeObject, old: KubeObject | undefined): KubeObject {
-    const { objects, listeners } = this.#of(gvr);
+    const collection = this.#of(gvr);
     const stored = { ...object, metadata: { ...object.metadata, resourceVersion: String((this.#revision += 1)) } };
-    objects.set(objectKey(stored), stored);
-    for (const listener of listeners) {
-      const was = old !== undefined && listener.matches(old);
-      const is = listener.matches(stored);
-      if (is) listener.send({ type: was ? "MODIFIED" : "ADDED", object: stored });
-      else if (was) listener.send({ type: "DELETED", object: stored });
-    }
+    collection.objects.set(objectKey(stored), stored);
+    this.#changed(collection, { revision: this.#revision, old, now: stored, last: stored });
     return stored;
   }
 
   #remove(gvr: GroupVersionResource, last: KubeObject): void {
-    const { objects, listeners } = this.#of(gvr);
-    objects.delete(objectKey(last));
+    const collection = this.#of(gvr);
+    const old = collection.objects.get(objectKey(last));
+    collection.objects.delete(objectKey(last));
     const object = { ...last, metadata: { ...last.metadata, resourceVersion: String((this.#revision += 1)) } };
-    for (const listener of listeners) if (listener.matches(object)) listener.send({ type: "DELETED", object });
+    this.#changed(collection, { revision: this.#revision, old: old ?? object, now: undefined, last: object });
+  }
+
+  #changed(collection: Collection, change: Change): void {
+    collection.changes.push(change);
+    for (const listener of collection.listeners) tell(listener, change);
   }
 
   async #before(operation: Operation, ref: GroupVersionResource): Promise<void> {
@@ -303,7 +318,8 @@ export class FakeClient implements Client {
   #of({ group, resource }: GroupVersionResource): Collection {
     const key = `${group}/${resource}`;
     let collection = this.#collections.get(key);
-    if (!collection) this.#collections.set(key, (collection = { objects: new Map(), listeners: new Set() }));
+    if (!collection)
+      this.#collections.set(key, (collection = { objects: new Map(), listeners: new Set(), changes: [] }));
     return collection;
   }
 }

@@ -7,7 +7,7 @@ import { isStatus } from "../../../common/kube/status.ts";
 import type { Node, Pod } from "../../../common/kube/types.ts";
 import { nodeNameOf } from "../controllers/daemonset/decide.ts";
 import { kinds } from "../controllers/kernel/kinds.ts";
-import { podRef } from "../controllers/kernel/pods.ts";
+import { isReady, podRef } from "../controllers/kernel/pods.ts";
 import type { FakeClient } from "./fake-client.ts";
 
 const BEAT_MILLIS = 10_000;
@@ -62,8 +62,14 @@ export class Kubelets {
       },
     } as KubeObject);
     this.#renew(name);
-    // What happened meanwhile is seen now.
-    for (const pod of this.#pods.list()) this.#look(pod);
+    // What happened meanwhile is seen now, and what was under way begins anew.
+    for (const pod of this.#pods.list()) {
+      if (pod.spec?.nodeName === name) this.#begun.delete(pod.metadata.uid ?? "");
+      this.#look(pod);
+      // The node controller said of them that they are not ready.
+      const silenced = pod.status?.phase === "Running" && pod.metadata.deletionTimestamp === undefined && !isReady(pod);
+      if (pod.spec?.nodeName === name && silenced) void this.#run(pod).catch(ignoreGone);
+    }
   }
 
   /** The machine is off: nothing is heard of it. */
@@ -116,9 +122,7 @@ export class Kubelets {
     const after = (milliseconds: number, act: () => Promise<unknown>): void => {
       clock.after(milliseconds, () => {
         if (this.#begun.get(uid) !== state || (node && !this.#up.has(node))) return;
-        act().catch((error: unknown) => {
-          if (!isStatus(error, "NotFound", "Conflict")) throw error;
-        });
+        act().catch(ignoreGone);
       });
     };
     if (!node && !going) after(100, () => this.#place(pod, state));
@@ -139,9 +143,7 @@ export class Kubelets {
       // Nowhere to go for now.
       this.#options.clock.after(1000, () => {
         if (this.#begun.get(pod.metadata.uid ?? "") !== state) return;
-        this.#place(pod, state).catch((error: unknown) => {
-          if (!isStatus(error, "NotFound", "Conflict")) throw error;
-        });
+        this.#place(pod, state).catch(ignoreGone);
       });
       return;
     }
@@ -149,7 +151,15 @@ export class Kubelets {
     await this.#options.client.create({ ...podRef(pod), subresource: "binding" }, binding);
   }
 
-  #remove(pod: Pod): Promise<unknown> {
+  /** Says how it ended, then lets it go. */
+  async #remove(pod: Pod): Promise<unknown> {
+    const ended = pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed";
+    if (!ended) {
+      const uid = pod.metadata.uid ?? "";
+      // The state it will be in belongs to what is under way.
+      this.#begun.set(uid, `${pod.spec?.nodeName ?? ""}/Failed/true`);
+      await this.#end(pod, 143);
+    }
     const preconditions = { uid: pod.metadata.uid ?? "" };
     return this.#options.client.delete(podRef(pod), { gracePeriodSeconds: 0, preconditions });
   }
@@ -178,4 +188,8 @@ export class Kubelets {
       status,
     });
   }
+}
+
+function ignoreGone(error: unknown): void {
+  if (!isStatus(error, "NotFound", "Conflict")) throw error;
 }

@@ -185,7 +185,8 @@ export const garbageCollector: ControllerDefinition = {
       try {
         await client.delete(refOf(node), { propagationPolicy, preconditions: { uid: node.uid } });
       } catch (error) {
-        if (!isStatus(error, "NotFound", "Conflict")) throw error;
+        // A conflict says that our copy is old, or nothing but that somebody wrote it at that moment: looked at again.
+        if (!isStatus(error, "NotFound")) throw error;
       }
     };
 

@@ -28,7 +28,6 @@ export class Invariants {
   constructor(world: World, doubles: boolean) {
     this.#world = world;
     this.#doubles = doubles;
-    world.client; // The promises are about what the API has, whoever wrote it.
   }
 
   /** A user did something: what was so may have to become so again. */
@@ -37,8 +36,9 @@ export class Invariants {
     this.#mostWanted = Math.max(this.#mostWanted, this.#replicas("web"));
   }
 
-  drained(before: number, after: number, desired: number): void {
-    check(after >= Math.min(before, desired), `evictions left ${after} healthy of ${before}, ${desired} were to stay`);
+  /** So many ready Pods of the budget were evicted, one after another in one moment. */
+  drained(granted: number, spare: number): void {
+    check(granted <= Math.max(0, spare), `${granted} Pods were evicted where the budget had ${spare} to spare`);
   }
 
   look(): void {
