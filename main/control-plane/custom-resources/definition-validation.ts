@@ -40,7 +40,7 @@ export function validateDefinition(crd: CustomResourceDefinition, old?: CustomRe
       problems,
       `spec.versions[${at}]`,
       version,
-      old?.spec.versions.find(({ name }) => name === version.name),
+      old?.spec?.versions?.find(({ name }) => name === version.name),
     ),
   );
   validateConversion(problems, crd);
