@@ -46,12 +46,25 @@ function validate(object: KubeObject): StatusCause[] {
   problems.nonNegative("spec.minReadySeconds", spec.minReadySeconds);
   problems.nonNegative("spec.ordinals.start", spec.ordinals?.start);
   problems.add(validateWorkloadSelector(spec.selector, template?.metadata?.labels, "statefulset"));
-  problems.add(validateRunningTemplate(template, "ReplicaSet"));
+  problems.add(validateRunningTemplate(withClaims(template, spec.volumeClaimTemplates), "ReplicaSet"));
   for (const part of ["whenDeleted", "whenScaled"] as const) {
     const policy = spec.persistentVolumeClaimRetentionPolicy?.[part];
     if (policy) problems.oneOf(`spec.persistentVolumeClaimRetentionPolicy.${part}`, policy, ["Delete", "Retain"]);
   }
   return problems.causes;
+}
+
+/** Each Pod has a volume for each claim template, instead of one of that name: containers may mount it. */
+function withClaims(template: PodTemplate | undefined, claims: unknown): PodTemplate | undefined {
+  const names = ((claims ?? []) as { metadata?: { name?: string } }[]).map(({ metadata }) => metadata?.name ?? "");
+  if (!template?.spec || names.length === 0) return template;
+  const own = (name: string) => ({ name, persistentVolumeClaim: { claimName: name } });
+  const given = template.spec.volumes ?? [];
+  const volumes = [
+    ...given.map((volume) => (names.includes(volume.name) ? own(volume.name) : volume)),
+    ...names.filter((name) => !given.some((volume) => volume.name === name)).map(own),
+  ];
+  return { ...template, spec: { ...template.spec, volumes } };
 }
 
 const mutable = [
