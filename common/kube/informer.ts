@@ -37,6 +37,8 @@ export interface InformerOptions<T> {
   failed?(error: unknown): void;
   /** Told of every handler that is added, with the way to remove it. */
   handled?(remove: () => void): void;
+  /** Runs what tells the handlers of a change of the object: whoever acts upon it acts because of that. */
+  around?(object: KubeObject, tell: () => void): void;
 }
 
 const RETRY: BackoffOptions = { firstMillis: 200, maxMillis: 30_000, jitter: 0.3 };
@@ -237,9 +239,7 @@ export class Informer<T extends KubeObject = KubeObject> {
       putIndex(index, key, object);
     }
     this.#objects.set(key, object);
-    for (const handler of this.#handlers) {
-      this.#tell(() => (old ? handler.update?.(object, old) : handler.add?.(object, !this.#hasSynced)));
-    }
+    this.#tellAll(object, (handler) => (old ? handler.update?.(object, old) : handler.add?.(object, !this.#hasSynced)));
   }
 
   #remove(key: string, last: T): void {
@@ -248,7 +248,15 @@ export class Informer<T extends KubeObject = KubeObject> {
     this.#objects.delete(key);
     for (const index of this.#indexes.values()) dropIndex(index, key, old);
     const object = this.#options.transform ? this.#options.transform(last) : last;
-    for (const handler of this.#handlers) this.#tell(() => handler.delete?.(object));
+    this.#tellAll(object, (handler) => handler.delete?.(object));
+  }
+
+  #tellAll(object: T, of: (handler: InformerHandler<T>) => void): void {
+    const tell = (): void => {
+      for (const handler of this.#handlers) this.#tell(() => of(handler));
+    };
+    if (this.#options.around) this.#options.around(object, tell);
+    else tell();
   }
 
   /** One handler's mistake must not keep the others, or the copy itself, behind. */
@@ -277,18 +285,19 @@ function dropIndex<T>(index: Index<T>, key: string, object: T): void {
   }
 }
 
+export interface InformerFactoryOptions extends Pick<InformerOptions<KubeObject>, "clock" | "around"> {
+  failed?(gvr: GroupVersionResource, error: unknown): void;
+}
+
 /** One informer per collection, shared by everybody who asks for it. */
 export class InformerFactory {
   readonly #client: Client;
-  readonly #options: { clock?: Clock; failed?: (gvr: GroupVersionResource, error: unknown) => void };
+  readonly #options: InformerFactoryOptions;
   readonly #informers = new Map<string, Informer>();
   #running = false;
   #collected: (() => void)[] | undefined;
 
-  constructor(
-    client: Client,
-    options: { clock?: Clock; failed?: (gvr: GroupVersionResource, error: unknown) => void } = {},
-  ) {
+  constructor(client: Client, options: InformerFactoryOptions = {}) {
     this.#client = client;
     this.#options = options;
   }
@@ -310,10 +319,11 @@ export class InformerFactory {
     ].join("|");
     let informer = this.#informers.get(id);
     if (!informer) {
-      const { clock, failed } = this.#options;
+      const { clock, failed, around } = this.#options;
       const made = new Informer<T>(this.#client, gvr, {
         ...options,
         ...(clock ? { clock } : {}),
+        ...(around ? { around } : {}),
         ...(failed ? { failed: (error: unknown) => failed(gvr, error) } : {}),
         handled: (remove) => this.#collected?.push(remove),
       });

@@ -28,6 +28,7 @@ import type { Policy } from "./audit/policy.ts";
 import { createAuth } from "./auth/index.ts";
 import { InProcessClient } from "./client/in-process.ts";
 import { CustomResources } from "./custom-resources/controller.ts";
+import { becauseOf } from "./explain/cause.ts";
 import { createExplain } from "./explain/index.ts";
 import { Fairness } from "./fairness/index.ts";
 import { CollectionSizes } from "./fairness/sizes.ts";
@@ -211,6 +212,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     // The store is a file of this process: a holder that is found there is what a crash left.
     alone: true,
     ...(configuration ? { configuration } : {}),
+    around: becauseOf,
     scheduling: (view, pods) => explain.attach(view, pods),
     log: line,
   });

@@ -9,7 +9,7 @@ import type { Client } from "../../common/kube/client.ts";
 import { systemClock } from "../../common/kube/clock.ts";
 import type { Clock } from "../../common/kube/clock.ts";
 import { InformerFactory } from "../../common/kube/informer.ts";
-import type { Informer } from "../../common/kube/informer.ts";
+import type { Informer, InformerFactoryOptions } from "../../common/kube/informer.ts";
 import type { GroupVersionResource } from "../../common/kube/object.ts";
 import type { Pod } from "../../common/kube/types.ts";
 import { startControllers } from "./controllers/index.ts";
@@ -43,6 +43,8 @@ export interface ReplicaOptions {
   only?: readonly string[];
   /** The scheduler of this replica begins to lead; what it returns is called when it leads no more. */
   scheduling?(view: SchedulerView, pods: Informer<Pod>): () => void;
+  /** See InformerOptions. */
+  around?: InformerFactoryOptions["around"];
   timing?: Timing;
   clock?: Clock;
   random?(): number;
@@ -66,7 +68,11 @@ export interface SharedInformers {
 export async function startReplica(options: ReplicaOptions): Promise<Replica> {
   const { clients, clock = systemClock, log = () => undefined } = options;
   const identity = options.identity ?? `${hostname()}_${randomUUID()}`;
-  const informers = sharedInformers(clients.manager, clock, log);
+  const informers = sharedInformers(clients.manager, {
+    clock,
+    ...(options.around ? { around: options.around } : {}),
+    failed: (gvr, error) => log(`informer of ${gvr.resource}: ${text(error)}`),
+  });
 
   const electorOf = (name: string, client: Client, work: (client: Client, shared: InformerFactory) => Work) => {
     const elector: LeaderElector = new LeaderElector({
@@ -142,15 +148,12 @@ interface Work {
 }
 
 /** One factory for all who hold it; gone, with its copy of the cluster, when the last has left. */
-function sharedInformers(client: Client, clock: Clock, log: (line: string) => void): SharedInformers {
+function sharedInformers(client: Client, options: InformerFactoryOptions): SharedInformers {
   let current: { factory: InformerFactory; holders: number } | undefined;
   return {
     take: () => {
       current ??= {
-        factory: new InformerFactory(client, {
-          clock,
-          failed: (gvr, error) => log(`informer of ${gvr.resource}: ${text(error)}`),
-        }),
+        factory: new InformerFactory(client, options),
         holders: 0,
       };
       const mine = current;

@@ -80,3 +80,24 @@ it("follows a Pod back to what a user did", async () => {
     'histories.explain.drydock.dev "pod.none" not found',
   );
 });
+
+it("follows the successor of a Pod that a taint drove away back to the taint", async () => {
+  const place = await until(
+    () => server.ok("get pods -l app=web --field-selector=status.phase=Running -o jsonpath={.items[0].spec.nodeName}"),
+    (node) => node !== "",
+  );
+  const names = async (): Promise<string[]> => (await server.ok("get pods -l app=web -o name")).trim().split("\n");
+  const before = await names();
+  await server.ok(`taint node ${place} fire=yes:NoExecute`);
+  const successor = await until(names, (now) => now.some((name) => !before.includes(name))).then(
+    (now) => now.find((name) => !before.includes(name))?.replace("pod/", "") as string,
+  );
+  const { chain } = await until(
+    async () => JSON.parse(await server.ok(`get history pod.${successor} -o json`)) as History,
+    (history) => history.chain.length >= 3,
+  );
+  expect(chain[0]).toMatchObject({ object: { kind: "Node", name: place }, by: expect.stringContaining("kubectl") });
+  // The controller that replaces it may have seen the first or the second of the two writes.
+  expect(chain[1]).toMatchObject({ object: { kind: "Pod" }, by: "taint-eviction-controller" });
+  expect(chain[1]?.what).toMatch(/DisruptionTarget|marked for deletion/);
+});
