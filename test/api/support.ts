@@ -99,7 +99,13 @@ export class TestServer {
   async launch(): Promise<void> {
     const { command, environment } = nodeRuntime();
     const { flags = [], nodeFlags = [], env = {} } = this.#options;
-    const args = [...nodeFlags, entry("control-plane"), `--data=${this.folder}/data`, "--port=0", `--kubeconfig=${this.kubeconfig}`];
+    const args = [
+      ...nodeFlags,
+      entry("control-plane"),
+      `--data=${this.folder}/data`,
+      "--port=0",
+      `--kubeconfig=${this.kubeconfig}`,
+    ];
     const child = spawn(command, [...args, "--exit-with-parent", ...flags], {
       env: { ...process.env, ...environment, ...env },
       stdio: ["pipe", "pipe", "pipe"],

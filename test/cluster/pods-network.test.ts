@@ -73,6 +73,7 @@ describe("the network", () => {
       (said) => answer(at).test(said),
       60_000,
     );
+    expect(text).toMatch(answer(at));
     if (never) expect(text).not.toMatch(never(at));
   });
 

@@ -75,7 +75,8 @@ export function readHeaders(dice: Dice): [string, string][] {
   if (dice.chance(0.6)) headers.push(["accept", dice.pick(accepts)]);
   if (dice.chance(0.05)) headers.push(["accept-encoding", dice.pick(["gzip", "br", "identity;q=0", "*", "gzip;q=0"])]);
   if (dice.chance(0.02)) headers.push(["if-none-match", dice.pick(["*", '"x"', "x"])]);
-  if (dice.chance(0.02)) headers.push(["user-agent", dice.pick(["kubectl/v1.36.0 (linux/amd64)", "", "/", "x".repeat(3000)])]);
+  if (dice.chance(0.02))
+    headers.push(["user-agent", dice.pick(["kubectl/v1.36.0 (linux/amd64)", "", "/", "x".repeat(3000)])]);
   if (dice.chance(0.01)) headers.push(["range", "bytes=0-5"]);
   if (dice.chance(0.01)) headers.push(["audit-id", dice.pick(["a", "x".repeat(500), "a b"])]);
   return headers;
@@ -89,12 +90,34 @@ export function writeHeaders(dice: Dice): [string, string][] {
 
 /** Acting as another: users of all sorts, and headers that contradict each other. */
 export function impersonation(dice: Dice): [string, string][] {
-  const users = ["ann", "system:serviceaccount:default:default", "system:node:n", "system:anonymous", "system:admin", "", "a\tb", "x".repeat(2000)];
+  const users = [
+    "ann",
+    "system:serviceaccount:default:default",
+    "system:node:n",
+    "system:anonymous",
+    "system:admin",
+    "",
+    "a\tb",
+    "x".repeat(2000),
+  ];
   const headers: [string, string][] = dice.chance(0.85) ? [["impersonate-user", dice.pick(users)]] : [];
-  if (dice.chance(0.5)) headers.push(["impersonate-group", dice.pick(["system:masters", "system:authenticated", "g", ""])]);
+  if (dice.chance(0.5))
+    headers.push(["impersonate-group", dice.pick(["system:masters", "system:authenticated", "g", ""])]);
   if (dice.chance(0.2)) headers.push(["impersonate-group", "second"]);
   if (dice.chance(0.2)) headers.push(["impersonate-uid", dice.pick(["u", ""])]);
-  if (dice.chance(0.3)) headers.push([dice.pick(["impersonate-extra-scopes", "impersonate-extra-a%2fb", "impersonate-extra-%", "impersonate-extra-%zz", "impersonate-extra-__proto__", "impersonate-extra-", "impersonate-nothing"]), dice.pick(["v", ""])]);
+  if (dice.chance(0.3))
+    headers.push([
+      dice.pick([
+        "impersonate-extra-scopes",
+        "impersonate-extra-a%2fb",
+        "impersonate-extra-%",
+        "impersonate-extra-%zz",
+        "impersonate-extra-__proto__",
+        "impersonate-extra-",
+        "impersonate-nothing",
+      ]),
+      dice.pick(["v", ""]),
+    ]);
   return headers;
 }
 
@@ -116,8 +139,43 @@ export function credentials(dice: Dice): [string, string][] {
   return dice.chance(0.7) ? [["authorization", dice.pick(tokens)]] : [];
 }
 
-const labelSelectors = ["app=web", "app", "!app", "app in (a,b)", "app notin ()", "app=,b!=c", "a/b=c", "=", "app in (", "a=b,a=c", "app==web", "x".repeat(500), "app>1", ",", "__proto__=x", "app=\u0000"];
-const fieldSelectors = ["metadata.name=a", "metadata.name!=a", "metadata.namespace=default", "spec.nodeName=", "status.phase=Running", "status.phase!=Running,spec.nodeName=n", "involvedObject.name=web", "type=Normal", "spec.unknown=1", "metadata.name", "metadata.name==a,metadata.name=b", "=", "a=b\\,c", "a\\", "spec.name=abc", "constructor=x", "metadata.labels.a=b"];
+const labelSelectors = [
+  "app=web",
+  "app",
+  "!app",
+  "app in (a,b)",
+  "app notin ()",
+  "app=,b!=c",
+  "a/b=c",
+  "=",
+  "app in (",
+  "a=b,a=c",
+  "app==web",
+  "x".repeat(500),
+  "app>1",
+  ",",
+  "__proto__=x",
+  "app=\u0000",
+];
+const fieldSelectors = [
+  "metadata.name=a",
+  "metadata.name!=a",
+  "metadata.namespace=default",
+  "spec.nodeName=",
+  "status.phase=Running",
+  "status.phase!=Running,spec.nodeName=n",
+  "involvedObject.name=web",
+  "type=Normal",
+  "spec.unknown=1",
+  "metadata.name",
+  "metadata.name==a,metadata.name=b",
+  "=",
+  "a=b\\,c",
+  "a\\",
+  "spec.name=abc",
+  "constructor=x",
+  "metadata.labels.a=b",
+];
 
 export function listQuery(dice: Dice, tokens: readonly string[]): [string, string][] {
   const query: [string, string][] = [];
@@ -163,29 +221,107 @@ export function writeQuery(dice: Dice, patchType?: string): [string, string][] {
   if (dice.chance(0.25)) query.push(["fieldValidation", dice.pick(["Strict", "Warn", "Ignore", "Ignore", "x"])]);
   if (patchType === "application/apply-patch+yaml" ? dice.chance(0.97) : dice.chance(0.2))
     query.push(["fieldManager", dice.chance(0.9) ? dice.pick(["one", "two", "kubectl"]) : oddString(dice)]);
-  if (patchType === "application/apply-patch+yaml" ? dice.chance(0.5) : dice.chance(0.01)) query.push(["force", dice.pick(["true", "true", "false", "x"])]);
+  if (patchType === "application/apply-patch+yaml" ? dice.chance(0.5) : dice.chance(0.01))
+    query.push(["force", dice.pick(["true", "true", "false", "x"])]);
   if (dice.chance(0.02)) query.push(["pretty", oddString(dice)]);
   return query;
 }
 
-const plain = ["/", "/api", "/apis", "/api/v1", "/apis/apps", "/apis/apps/v1", "/apis/batch/v1", "/apis/nothing.example.com", "/api/v9", "/apis/apps/v9", "/version", "/version/", "/healthz", "/livez", "/livez/ping", "/livez/nothing", "/readyz", "/readyz?verbose", "/readyz?exclude=store", "/metrics", "/openapi/v2", "/openapi/v3", "/openapi/v3/api/v1", "/openapi/v3/apis/apps/v1", "/openapi/v3/apis/apps/v1?hash=x", "/openapi/v3/apis/none/v1", "/openapi/v3/../v2", "/openapi", "/.well-known/openid-configuration", "/openid/v1/jwks", "/logs", "/swagger.json", "/apis/metrics.k8s.io/v1beta1/nodes", "/apis/metrics.k8s.io/v1beta1/namespaces/default/pods"];
+const plain = [
+  "/",
+  "/api",
+  "/apis",
+  "/api/v1",
+  "/apis/apps",
+  "/apis/apps/v1",
+  "/apis/batch/v1",
+  "/apis/nothing.example.com",
+  "/api/v9",
+  "/apis/apps/v9",
+  "/version",
+  "/version/",
+  "/healthz",
+  "/livez",
+  "/livez/ping",
+  "/livez/nothing",
+  "/readyz",
+  "/readyz?verbose",
+  "/readyz?exclude=store",
+  "/metrics",
+  "/openapi/v2",
+  "/openapi/v3",
+  "/openapi/v3/api/v1",
+  "/openapi/v3/apis/apps/v1",
+  "/openapi/v3/apis/apps/v1?hash=x",
+  "/openapi/v3/apis/none/v1",
+  "/openapi/v3/../v2",
+  "/openapi",
+  "/.well-known/openid-configuration",
+  "/openid/v1/jwks",
+  "/logs",
+  "/swagger.json",
+  "/apis/metrics.k8s.io/v1beta1/nodes",
+  "/apis/metrics.k8s.io/v1beta1/namespaces/default/pods",
+];
 
 export function plainAsk(dice: Dice): Ask {
   const target = dice.pick(plain);
   return {
-    method: dice.weighted([[20, "GET"], [1, "HEAD"], [1, "POST"], [1, "OPTIONS"], [1, "DELETE"], [1, "TRACE"]] as const),
+    method: dice.weighted([
+      [20, "GET"],
+      [1, "HEAD"],
+      [1, "POST"],
+      [1, "OPTIONS"],
+      [1, "DELETE"],
+      [1, "TRACE"],
+    ] as const),
     target,
     headers: readHeaders(dice),
   };
 }
 
-const segments = ["api", "apis", "v1", "apps", "namespaces", "default", "pods", "configmaps", "web", "status", "log", "watch", "proxy", "..", ".", "", "%2e%2e", "%2F", "%", "%zz", "%ff", "%00", "__proto__", "constructor", "a%20b", "x".repeat(300), "nodes", "deployments", "scale", "http:web:80", "customresourcedefinitions"];
+const segments = [
+  "api",
+  "apis",
+  "v1",
+  "apps",
+  "namespaces",
+  "default",
+  "pods",
+  "configmaps",
+  "web",
+  "status",
+  "log",
+  "watch",
+  "proxy",
+  "..",
+  ".",
+  "",
+  "%2e%2e",
+  "%2F",
+  "%",
+  "%zz",
+  "%ff",
+  "%00",
+  "__proto__",
+  "constructor",
+  "a%20b",
+  "x".repeat(300),
+  "nodes",
+  "deployments",
+  "scale",
+  "http:web:80",
+  "customresourcedefinitions",
+];
 const methods = ["GET", "GET", "GET", "HEAD", "POST", "PUT", "PATCH", "OPTIONS", "PROPFIND", "TRACE"];
 
 /** Paths put together from parts. Never a DELETE: that could meet what others need. */
 export function oddAsk(dice: Dice): Ask {
   const path = Array.from({ length: dice.below(9) }, () => dice.pick(segments)).join("/");
-  const query: [string, string][] = Array.from({ length: dice.below(3) }, () => [dice.pick(["pretty", "limit", "x", ""]), oddString(dice)]);
+  const query: [string, string][] = Array.from({ length: dice.below(3) }, () => [
+    dice.pick(["pretty", "limit", "x", ""]),
+    oddString(dice),
+  ]);
   return {
     method: dice.pick(methods),
     target: withQuery(`/${dice.chance(0.5) ? "api/v1/" : ""}${path}`, query),
@@ -196,9 +332,17 @@ export function oddAsk(dice: Dice): Ask {
 
 /** As it goes over the wire; whole or in chunks. */
 export function bytesOf({ method, target, headers, body }: Ask, chunked = false): Buffer {
-  const lines = [`${method} ${target} HTTP/1.1`, "host: kubernetes", ...headers.map(([name, value]) => `${name}: ${value}`)];
+  const lines = [
+    `${method} ${target} HTTP/1.1`,
+    "host: kubernetes",
+    ...headers.map(([name, value]) => `${name}: ${value}`),
+  ];
   if (!body) return Buffer.from(`${lines.join("\r\n")}\r\n\r\n`, "latin1");
-  if (!chunked) return Buffer.concat([Buffer.from(`${lines.join("\r\n")}\r\ncontent-length: ${body.length}\r\n\r\n`, "latin1"), body]);
+  if (!chunked)
+    return Buffer.concat([
+      Buffer.from(`${lines.join("\r\n")}\r\ncontent-length: ${body.length}\r\n\r\n`, "latin1"),
+      body,
+    ]);
   const middle = body.length >> 1;
   const pieces = [body.subarray(0, middle), body.subarray(middle)].filter((piece) => piece.length > 0);
   return Buffer.concat([
@@ -242,7 +386,7 @@ export function malformed(dice: Dice): Buffer {
     "POST /api/v1/namespaces/default/configmaps HTTP/1.1\r\nhost: a\r\ncontent-length: 99999999999999999999\r\n\r\n{",
     "POST /api/v1/namespaces/default/configmaps HTTP/1.1\r\nhost: a\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n",
     "POST /api/v1/namespaces/default/configmaps HTTP/1.1\r\nhost: a\r\nexpect: nonsense\r\ncontent-length: 2\r\n\r\n{}",
-    "POST /api/v1/namespaces/default/configmaps HTTP/1.1\r\nhost: a\r\ncontent-length: 500\r\n\r\n{\"half\":",
+    'POST /api/v1/namespaces/default/configmaps HTTP/1.1\r\nhost: a\r\ncontent-length: 500\r\n\r\n{"half":',
     "GET /version HTTP/1.1\r\nhost: a\r\n\r\nGET /version HTTP/1.1\r\nhost: a\r\n\r\nGET /version HTTP/1.1\r\nhost: a\r\n\r\n",
     "GET /api/v1/pods?watch=true HTTP/1.1\r\nhost: a\r\n\r\nGET /version HTTP/1.1\r\nhost: a\r\n\r\n",
     "GET / HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAARAAAAAAAIAAAAA\r\n\r\n",

@@ -49,10 +49,13 @@ const hostile: ((dice: Dice) => string)[] = [
   () => "{",
   () => "\ufeff{}",
   () => '{"metadata":null,"spec":null,"status":null}',
-  () => '{"metadata":{"managedFields":[{"manager":"a","operation":"Apply","apiVersion":"v1","time":"x","fieldsType":"FieldsV1","fieldsV1":{"f:x":{"k:{}":{},"v:{":{}}}}]}}',
-  () => '{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Pod","name":"a","uid":"u","controller":true},{"apiVersion":"v1","kind":"Pod","name":"b","uid":"w","controller":true}]}}',
+  () =>
+    '{"metadata":{"managedFields":[{"manager":"a","operation":"Apply","apiVersion":"v1","time":"x","fieldsType":"FieldsV1","fieldsV1":{"f:x":{"k:{}":{},"v:{":{}}}}]}}',
+  () =>
+    '{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Pod","name":"a","uid":"u","controller":true},{"apiVersion":"v1","kind":"Pod","name":"b","uid":"w","controller":true}]}}',
   () => '{"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}}}',
-  () => "a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d]\n",
+  () =>
+    "a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c]\ne: [*d,*d,*d,*d,*d,*d,*d,*d]\n",
   () => "a: &a\n  b: *a\n",
   () => "? {a: b}\n: c\n1: x\nnull: y\n",
   () => "!!js/function 'x'\n--- \n...\n%YAML 9.9\n",
@@ -76,7 +79,11 @@ function damage(dice: Dice, bytes: Buffer): Buffer {
       return copy;
     case 2: {
       const at = dice.below(copy.length);
-      return Buffer.concat([copy.subarray(0, at), Buffer.from([0xff, 0xfe, 0xc0, 0x80, 0xed, 0xa0, 0x80]), copy.subarray(at)]);
+      return Buffer.concat([
+        copy.subarray(0, at),
+        Buffer.from([0xff, 0xfe, 0xc0, 0x80, 0xed, 0xa0, 0x80]),
+        copy.subarray(at),
+      ]);
     }
     case 3: {
       const at = dice.below(copy.length);

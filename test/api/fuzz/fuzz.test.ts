@@ -111,7 +111,13 @@ it(`bears ${REQUESTS} requests`, { timeout: 300_000 + REQUESTS * 30 }, async () 
     (kinds) => kinds.some(({ group }) => group === CUSTOM_GROUP),
   );
   const kinds = served.filter(({ verbs, group }) => verbs.includes("create") && !group.includes("explain"));
-  const ground: Ground = { endpoint, kinds, refused: new Map(), slowest: [], counts: { requests: 0, writes: 0, statuses: new Map() } };
+  const ground: Ground = {
+    endpoint,
+    kinds,
+    refused: new Map(),
+    slowest: [],
+    counts: { requests: 0, writes: 0, statuses: new Map() },
+  };
   const names = Array.from({ length: LANES }, (_, number) => `lane-${number}`);
   for (const name of names)
     await client.create({ group: "", version: "v1", resource: "namespaces", name }, {
@@ -121,7 +127,11 @@ it(`bears ${REQUESTS} requests`, { timeout: 300_000 + REQUESTS * 30 }, async () 
     } as KubeObject);
   await witness.watch(endpoint, kinds);
   const findings = new Map<string, string>();
-  const script = fc.array(fc.noShrink(fc.integer({ min: 0, max: 2 ** 31 - 1 })), { minLength: 1, maxLength: STEPS, size: "max" });
+  const script = fc.array(fc.noShrink(fc.integer({ min: 0, max: 2 ** 31 - 1 })), {
+    minLength: 1,
+    maxLength: STEPS,
+    size: "max",
+  });
   const run = async (number: number): Promise<void> => {
     const lane = new Lane(ground, number, names[number] as string, pod);
     try {
@@ -132,8 +142,19 @@ it(`bears ${REQUESTS} requests`, { timeout: 300_000 + REQUESTS * 30 }, async () 
             if (!SURVEY) return lane.script(steps);
             await lane.script(steps).catch((error: unknown) => {
               if (!(error instanceof Finding)) throw error;
-              const key = error.message.split("\n")[0]?.replaceAll(/[\w.-]*\d[\w.-]*/g, "N").slice(0, 160) ?? "";
-              if (!findings.has(key)) findings.set(key, error.message.split("\n").filter((_line, at, all) => at < 3 || at >= all.length - 12).join("\n"));
+              const key =
+                error.message
+                  .split("\n")[0]
+                  ?.replaceAll(/[\w.-]*\d[\w.-]*/g, "N")
+                  .slice(0, 160) ?? "";
+              if (!findings.has(key))
+                findings.set(
+                  key,
+                  error.message
+                    .split("\n")
+                    .filter((_line, at, all) => at < 3 || at >= all.length - 12)
+                    .join("\n"),
+                );
             });
           }),
           { seed, numRuns: SCRIPTS, ...(PATH === undefined ? {} : { path: PATH }) },

@@ -23,7 +23,13 @@ const manner = (url: string | undefined): (typeof manners)[number] =>
 export async function startStandIn(folder: string): Promise<StandIn> {
   const { ca, apiserver } = await ensurePki(folder);
   const server = createServer(
-    { cert: apiserver.certificate, key: apiserver.key, ca: ca.certificate, requestCert: true, rejectUnauthorized: true },
+    {
+      cert: apiserver.certificate,
+      key: apiserver.key,
+      ca: ca.certificate,
+      requestCert: true,
+      rejectUnauthorized: true,
+    },
     (request, response) => {
       request.resume();
       switch (manner(request.url)) {

@@ -3,7 +3,21 @@
  * was refused must have changed nothing, what was accepted must be there.
  */
 import { factsFor } from "../../../common/kube/facts/index.ts";
-import { apiVersion, bytesOf, collectionPath, credentials, impersonation, listQuery, malformed, oddAsk, plainAsk, readHeaders, withQuery, writeHeaders, writeQuery } from "./asks.ts";
+import {
+  apiVersion,
+  bytesOf,
+  collectionPath,
+  credentials,
+  impersonation,
+  listQuery,
+  malformed,
+  oddAsk,
+  plainAsk,
+  readHeaders,
+  withQuery,
+  writeHeaders,
+  writeQuery,
+} from "./asks.ts";
 import type { Ask, Kind } from "./asks.ts";
 import { bodyOf, patchBody } from "./bodies.ts";
 import { Dice } from "./dice.ts";
@@ -41,7 +55,8 @@ export interface Ground {
 }
 
 /** Failures that are said to be the server's but have their cause elsewhere: a webhook, a kubelet. */
-const WITH_CAUSE = /failed calling webhook|conversion webhook|error when converting|kubelet answered|no such container|"code":50[34]/;
+const WITH_CAUSE =
+  /failed calling webhook|conversion webhook|error when converting|kubelet answered|no such container|"code":50[34]/;
 
 export class Lane {
   readonly #ground: Ground;
@@ -114,7 +129,8 @@ export class Lane {
     const began = performance.now();
     const reply = await wire.ask(bytesOf(ask, chunked), { head: ask.method === "HEAD" });
     this.#ground.slowest.push({ millis: performance.now() - began, text: text.slice(0, 200) });
-    if (this.#ground.slowest.length > 1000) this.#ground.slowest.sort((a, b) => b.millis - a.millis).splice(15);
+    if (this.#ground.slowest.length > 1000)
+      this.#ground.slowest = this.#ground.slowest.toSorted((a, b) => b.millis - a.millis).slice(0, 15);
     this.#trace.push(`  → ${reply?.status} ${reply?.body.toString().slice(0, 300)}`);
     this.#look(reply, ask.method === "HEAD");
     return reply;
@@ -125,45 +141,77 @@ export class Lane {
     const { statuses } = this.#ground.counts;
     statuses.set(reply.status, (statuses.get(reply.status) ?? 0) + 1);
     const { status, body, headers } = reply;
-    if (status >= 500 && !(head && status > 500) && !WITH_CAUSE.test(body.toString())) throw new Finding(`${status}: ${body.toString().slice(0, 800)}`);
+    if (status >= 500 && !(head && status > 500) && !WITH_CAUSE.test(body.toString()))
+      throw new Finding(`${status}: ${body.toString().slice(0, 800)}`);
     const type = headers.get("content-type") ?? "";
     if (!head && status >= 400 && type.startsWith("application/json")) {
       const said = parsed(body);
       if (said?.["kind"] !== "Status" || said["code"] !== status || typeof said["message"] !== "string")
         throw new Finding(`${status} with a body that is no Status of it: ${body.toString().slice(0, 300)}`);
     }
-    if (!head && status < 300 && type.startsWith("application/json") && headers.get("content-encoding") === undefined && body.length > 0 && !parsed(body))
+    if (
+      !head &&
+      status < 300 &&
+      type.startsWith("application/json") &&
+      headers.get("content-encoding") === undefined &&
+      body.length > 0 &&
+      !parsed(body)
+    )
       throw new Finding(`${status} with JSON that is none: ${body.toString().slice(0, 300)}`);
-    if (/polluted|\[object Object\]/.test(body.toString("latin1", 0, 2000)) && status < 300 && /"polluted":true\}[^"]*$/.test(body.toString())) throw new Finding("a prototype was changed");
+    if (
+      /polluted|\[object Object\]/.test(body.toString("latin1", 0, 2000)) &&
+      status < 300 &&
+      /"polluted":true\}[^"]*$/.test(body.toString())
+    )
+      throw new Finding("a prototype was changed");
   }
 
   async #get(path: string): Promise<string | undefined> {
     this.#ground.counts.requests += 1;
     const reply = await this.#wire.ask(bytesOf({ method: "GET", target: path, headers: [] }));
     if (reply?.status === 404) return undefined;
-    if (reply?.status !== 200) throw new Finding(`GET ${path} was answered ${reply?.status}: ${reply?.body.toString().slice(0, 300)}`);
+    if (reply?.status !== 200)
+      throw new Finding(`GET ${path} was answered ${reply?.status}: ${reply?.body.toString().slice(0, 300)}`);
     return reply.body.toString();
   }
 
   /** Sends a write and holds what is there afterwards against what was there before. */
-  async #write(ask: Ask, tracked: Tracked | undefined, options: { mark?: string; dryRun: boolean; maySettle?: boolean }): Promise<Reply | undefined> {
+  async #write(
+    ask: Ask,
+    tracked: Tracked | undefined,
+    options: { mark?: string; dryRun: boolean; maySettle?: boolean },
+  ): Promise<Reply | undefined> {
     const reply = await this.#ask(ask);
     if (!reply) return undefined;
     const effect = reply.status < 300 && !options.dryRun;
-    if (options.mark !== undefined && !effect && reply.status !== 504) this.#ground.refused.set(options.mark, this.#trace.slice(-2).join("\n"));
+    if (options.mark !== undefined && !effect && reply.status !== 504)
+      this.#ground.refused.set(options.mark, this.#trace.slice(-2).join("\n"));
     if (!tracked) return reply;
     const before = tracked.text;
     tracked.text = await this.#get(tracked.path);
     if (!isQuiet(tracked.kind, before ?? tracked.text)) return reply;
     if (!effect && !sameText(before, tracked.text))
-      throw new Finding(`${options.dryRun ? "a dry run" : `what was refused with ${reply.status}`} changed ${tracked.path}\nfrom ${before}\nto   ${tracked.text}`);
-    const said = effect && ask.method !== "DELETE" && (reply.headers.get("content-type") ?? "").startsWith("application/json") ? parsed(reply.body) : undefined;
+      throw new Finding(
+        `${options.dryRun ? "a dry run" : `what was refused with ${reply.status}`} changed ${tracked.path}\nfrom ${before}\nto   ${tracked.text}`,
+      );
+    const said =
+      effect && ask.method !== "DELETE" && (reply.headers.get("content-type") ?? "").startsWith("application/json")
+        ? parsed(reply.body)
+        : undefined;
     const now = tracked.text === undefined ? undefined : parsed(Buffer.from(tracked.text));
-    if (said?.["kind"] === tracked.kind.kind && (said["metadata"] as Struct)["name"] === tracked.path.split("/").at(-1)) {
+    if (
+      said?.["kind"] === tracked.kind.kind &&
+      (said["metadata"] as Struct)["name"] === tracked.path.split("/").at(-1)
+    ) {
       const revision = (said["metadata"] as Struct)["resourceVersion"];
       if (now && revision !== (now["metadata"] as Struct)["resourceVersion"])
         throw new Finding(`answered with resourceVersion ${String(revision)}, and stored is\n${tracked.text}`);
-      if (now && said["apiVersion"] === now["apiVersion"] && JSON.stringify(said) !== JSON.stringify(now) && !sameJson(said, now))
+      if (
+        now &&
+        said["apiVersion"] === now["apiVersion"] &&
+        JSON.stringify(said) !== JSON.stringify(now) &&
+        !sameJson(said, now)
+      )
         throw new Finding(`answered\n${reply.body.toString()}\nand stored is\n${tracked.text}`);
     }
     return reply;
@@ -203,8 +251,18 @@ export class Lane {
 
   #fresh(kind: Kind, name: string, mark: string): Struct {
     const custom = kind.group.endsWith(".example.com");
-    const object = { apiVersion: apiVersion(kind), kind: kind.kind, metadata: {}, ...seedOf(custom ? "widgets" : kind.group, custom ? "Widget" : kind.kind) } as Struct;
-    object["metadata"] = { name, ...(kind.namespaced ? { namespace: this.#namespace } : {}), labels: { app: "web", lane: `l${this.#number}` }, annotations: { fuzz: mark } };
+    const object = {
+      apiVersion: apiVersion(kind),
+      kind: kind.kind,
+      metadata: {},
+      ...seedOf(custom ? "widgets" : kind.group, custom ? "Widget" : kind.kind),
+    } as Struct;
+    object["metadata"] = {
+      name,
+      ...(kind.namespaced ? { namespace: this.#namespace } : {}),
+      labels: { app: "web", lane: `l${this.#number}` },
+      annotations: { fuzz: mark },
+    };
     if (kind.kind === "CustomResourceDefinition") {
       const group = `${name}.example.com`;
       (object["metadata"] as Struct)["name"] = `widgets.${group}`;
@@ -241,12 +299,18 @@ export class Lane {
     const body = bodyOf(dice, object, isDangerous(kind));
     const collection = collectionPath(kind, this.#namespace);
     const tracked = await this.#track(kind, `${collection}/${wanted}`);
-    const ask = { method: "POST", target: withQuery(collection, query), headers: [...writeHeaders(dice), ...body.headers], body: body.bytes };
+    const ask = {
+      method: "POST",
+      target: withQuery(collection, query),
+      headers: [...writeHeaders(dice), ...body.headers],
+      body: body.bytes,
+    };
     const reply = await this.#write(ask, tracked, { mark, dryRun: isDryRun(query) });
     const made = reply?.status === 201 ? parsed(reply.body) : undefined;
     const name = isStruct(made?.["metadata"]) ? made["metadata"]["name"] : undefined;
     // One that was made under another name (generateName, damage) is ours to take away, too.
-    if (typeof name === "string" && name !== wanted && !isDryRun(query)) await this.#track(kind, `${collection}/${encodeURIComponent(name)}`);
+    if (typeof name === "string" && name !== wanted && !isDryRun(query))
+      await this.#track(kind, `${collection}/${encodeURIComponent(name)}`);
   }
 
   /** undefined for kinds that are not kept. */
@@ -278,7 +342,12 @@ export class Lane {
     }
     const query = writeQuery(dice);
     const body = bodyOf(dice, object, isDangerous(kind));
-    const ask = { method: "PUT", target: withQuery(path, query), headers: [...writeHeaders(dice), ...body.headers], body: body.bytes };
+    const ask = {
+      method: "PUT",
+      target: withQuery(path, query),
+      headers: [...writeHeaders(dice), ...body.headers],
+      body: body.bytes,
+    };
     await this.#write(ask, tracked, { mark, dryRun: isDryRun(query) });
   }
 
@@ -291,11 +360,17 @@ export class Lane {
     if (this.#one(dice, ({ kind }) => kind.group === "admissionregistration.k8s.io")) return this.#read(dice);
     const before = tracked.text;
     const { bytes, headers } = bodyOf(new Dice(dice.below(2 ** 31)), JSON.parse(before ?? "{}") as object, true);
-    if (headers.some(([name]) => name === "content-encoding") || !/json|yaml|protobuf/.test(String(headers[0]?.[1]))) return;
-    const reply = await this.#write({ method: "PUT", target: tracked.path, headers, body: bytes }, tracked, { dryRun: false });
+    if (headers.some(([name]) => name === "content-encoding") || !/json|yaml|protobuf/.test(String(headers[0]?.[1])))
+      return;
+    const reply = await this.#write({ method: "PUT", target: tracked.path, headers, body: bytes }, tracked, {
+      dryRun: false,
+    });
     if (reply?.status === 200 && !sameText(before, tracked.text) && !isLeaving(before))
       throw new Finding(`what GET showed, put back, changed ${tracked.path}\nfrom ${before}\nto   ${tracked.text}`);
-    if (reply?.status !== 200 && reply?.status !== 415 && !isLeaving(before)) throw new Finding(`what GET showed cannot be put back: ${reply?.status} ${reply?.body.toString().slice(0, 500)}\n${before}`);
+    if (reply?.status !== 200 && reply?.status !== 415 && !isLeaving(before))
+      throw new Finding(
+        `what GET showed cannot be put back: ${reply?.status} ${reply?.body.toString().slice(0, 500)}\n${before}`,
+      );
   }
 
   async #patch(dice: Dice): Promise<void> {
@@ -304,12 +379,20 @@ export class Lane {
     const { kind, path } = tracked;
     const mark = this.#mark();
     const type = dice.pick(patchTypes);
-    const object = type === "application/apply-patch+yaml" && dice.chance(0.7) ? this.#fresh(kind, "x", mark) : (JSON.parse(tracked.text ?? "{}") as Struct);
+    const object =
+      type === "application/apply-patch+yaml" && dice.chance(0.7)
+        ? this.#fresh(kind, "x", mark)
+        : (JSON.parse(tracked.text ?? "{}") as Struct);
     const patch = patchOf(dice, type, object, factsFor(kind), mark);
     const query = writeQuery(dice, type);
     const body = patchBody(dice, patch, type);
     const sub = dice.chance(0.15) && kind.subresources.length > 0 ? `/${dice.pick(kind.subresources).name}` : "";
-    const ask = { method: "PATCH", target: withQuery(path + sub, query), headers: [...writeHeaders(dice), ...body.headers], body: body.bytes };
+    const ask = {
+      method: "PATCH",
+      target: withQuery(path + sub, query),
+      headers: [...writeHeaders(dice), ...body.headers],
+      body: body.bytes,
+    };
     if (isEndless(sub)) return;
     await this.#write(ask, tracked, { mark, dryRun: isDryRun(query) });
   }
@@ -319,26 +402,49 @@ export class Lane {
     if (!tracked) return this.#read(dice);
     const query: [string, string][] = [];
     if (dice.chance(0.2)) query.push(["dryRun", dice.chance(0.9) ? "All" : "x"]);
-    if (dice.chance(0.3)) query.push(["gracePeriodSeconds", dice.pick(["0", "1", "-1", "abc", "1e9", "99999999999999999999"])]);
+    if (dice.chance(0.3))
+      query.push(["gracePeriodSeconds", dice.pick(["0", "1", "-1", "abc", "1e9", "99999999999999999999"])]);
     if (dice.chance(0.3)) query.push(["propagationPolicy", dice.pick(["Orphan", "Foreground", "Background", "x"])]);
-    const options: Struct = { apiVersion: dice.pick(["v1", "meta.k8s.io/v1", apiVersion(tracked.kind), "x"]), kind: dice.pick(["DeleteOptions", "DeleteOptions", "Pod"]) };
+    const options: Struct = {
+      apiVersion: dice.pick(["v1", "meta.k8s.io/v1", apiVersion(tracked.kind), "x"]),
+      kind: dice.pick(["DeleteOptions", "DeleteOptions", "Pod"]),
+    };
     if (dice.chance(0.3)) options["gracePeriodSeconds"] = dice.chance(0.8) ? 0 : anything(dice, 3);
-    if (dice.chance(0.3)) options["propagationPolicy"] = dice.chance(0.8) ? dice.pick(["Orphan", "Foreground", "Background"]) : anything(dice, 3);
-    if (dice.chance(0.3)) options["preconditions"] = dice.chance(0.7) ? { uid: "other" } : dice.chance(0.5) ? { resourceVersion: anything(dice, 3) } : anything(dice, 3);
+    if (dice.chance(0.3))
+      options["propagationPolicy"] = dice.chance(0.8)
+        ? dice.pick(["Orphan", "Foreground", "Background"])
+        : anything(dice, 3);
+    if (dice.chance(0.3))
+      options["preconditions"] = dice.chance(0.7)
+        ? { uid: "other" }
+        : dice.chance(0.5)
+          ? { resourceVersion: anything(dice, 3) }
+          : anything(dice, 3);
     if (dice.chance(0.1)) options["dryRun"] = dice.chance(0.8) ? ["All"] : anything(dice, 2);
     if (dice.chance(0.05)) options["orphanDependents"] = anything(dice, 3);
     const whole = dice.chance(0.15) && tracked.kind.namespaced;
     const target = whole ? tracked.path.replace(/\/[^/]*$/, "") : tracked.path;
     const body = dice.chance(0.5) ? bodyOf(dice, options) : undefined;
-    const ask = { method: "DELETE", target: withQuery(target, whole ? [...query, ...listQuery(dice, this.#tokens)] : query), headers: [...writeHeaders(dice), ...(body?.headers ?? [])], ...(body ? { body: body.bytes } : {}) };
+    const ask = {
+      method: "DELETE",
+      target: withQuery(target, whole ? [...query, ...listQuery(dice, this.#tokens)] : query),
+      headers: [...writeHeaders(dice), ...(body?.headers ?? [])],
+      ...(body ? { body: body.bytes } : {}),
+    };
     // A body that was damaged may say anything of dry runs; the query counts for what is certain.
     const reply = await this.#ask(ask);
     const certain = isDryRun(query) && !body;
     for (const one of whole ? this.#tracked.filter(({ kind }) => kind === tracked.kind) : [tracked]) {
       const before = one.text;
       one.text = await this.#get(one.path);
-      if (((reply && reply.status >= 400 && !whole) || certain) && isQuiet(one.kind, before) && !sameText(before, one.text))
-        throw new Finding(`${reply?.status}: refused or a dry run, yet changed ${one.path}\nfrom ${before}\nto   ${one.text}`);
+      if (
+        ((reply && reply.status >= 400 && !whole) || certain) &&
+        isQuiet(one.kind, before) &&
+        !sameText(before, one.text)
+      )
+        throw new Finding(
+          `${reply?.status}: refused or a dry run, yet changed ${one.path}\nfrom ${before}\nto   ${one.text}`,
+        );
     }
   }
 
@@ -351,21 +457,35 @@ export class Lane {
     if (isEndless(`/${name}`)) return;
     const target = `${path}/${encodeURIComponent(name.toWellFormed())}`;
     if (dice.chance(0.2)) {
-      await this.#ask({ method: dice.pick(["GET", "GET", "HEAD", "DELETE", "OPTIONS"]), target, headers: readHeaders(dice) });
+      await this.#ask({
+        method: dice.pick(["GET", "GET", "HEAD", "DELETE", "OPTIONS"]),
+        target,
+        headers: readHeaders(dice),
+      });
       tracked.text = await this.#get(path);
       return;
     }
     const own = subresource.kind !== kind.kind;
     const mark = this.#mark();
     const object = own
-      ? ({ apiVersion: apiVersion({ group: subresource.group, version: "v1" }), kind: subresource.kind, metadata: { name: path.split("/").at(-1), namespace: this.#namespace }, ...seedOf(subresource.group, subresource.kind) } as Struct)
+      ? ({
+          apiVersion: apiVersion({ group: subresource.group, version: "v1" }),
+          kind: subresource.kind,
+          metadata: { name: path.split("/").at(-1), namespace: this.#namespace },
+          ...seedOf(subresource.group, subresource.kind),
+        } as Struct)
       : (JSON.parse(tracked.text ?? "{}") as Struct);
     const facts = factsFor({ group: subresource.group, version: "v1", kind: subresource.kind });
     for (let count = 1 + dice.below(3); count > 0; count -= 1) mutate(dice, object, facts);
     if (isDangerous(kind)) guard(object, `l${this.#number}`);
     const query = writeQuery(dice);
     const body = bodyOf(dice, object, isDangerous(kind));
-    const ask = { method: dice.pick(["PUT", "PUT", "POST"]), target: withQuery(target, query), headers: [...writeHeaders(dice), ...body.headers], body: body.bytes };
+    const ask = {
+      method: dice.pick(["PUT", "PUT", "POST"]),
+      target: withQuery(target, query),
+      headers: [...writeHeaders(dice), ...body.headers],
+      body: body.bytes,
+    };
     await this.#write(ask, tracked, { dryRun: isDryRun(query), mark });
   }
 
@@ -373,7 +493,9 @@ export class Lane {
     const tracked = this.#one(dice);
     const kind = tracked && dice.chance(0.7) ? tracked.kind : this.#kind(dice);
     const list = dice.chance(0.7) || !tracked;
-    const target = list ? withQuery(collectionPath(kind, dice.chance(0.8) ? this.#namespace : undefined), listQuery(dice, this.#tokens)) : tracked.path;
+    const target = list
+      ? withQuery(collectionPath(kind, dice.chance(0.8) ? this.#namespace : undefined), listQuery(dice, this.#tokens))
+      : tracked.path;
     const headers = [...readHeaders(dice), ...(dice.chance(0.06) ? impersonation(dice) : [])];
     const reply = await this.#ask({ method: dice.chance(0.97) ? "GET" : "HEAD", target, headers });
     const token = /"continue":"([^"]+)"/.exec(reply?.body.toString("latin1", 0, 600) ?? "")?.[1];
@@ -385,7 +507,12 @@ export class Lane {
     const kind = this.#kind(dice);
     const query: [string, string][] = [["watch", dice.pick(["true", "1", "yes"])], ...listQuery(dice, this.#tokens)];
     if (dice.chance(0.3)) query.push(["timeoutSeconds", dice.pick(["1", "0", "-1", "x", "1e99"])]);
-    if (dice.chance(0.3)) query.push(["sendInitialEvents", "true"], ["resourceVersionMatch", "NotOlderThan"], ["allowWatchBookmarks", "true"]);
+    if (dice.chance(0.3))
+      query.push(
+        ["sendInitialEvents", "true"],
+        ["resourceVersionMatch", "NotOlderThan"],
+        ["allowWatchBookmarks", "true"],
+      );
     const path = collectionPath(kind, dice.chance(0.7) ? this.#namespace : undefined);
     await this.#glance({ method: "GET", target: withQuery(path, query), headers: readHeaders(dice) });
   }
@@ -402,7 +529,8 @@ export class Lane {
       if (head === "" && !wire.closed && !ask.target.includes("silent")) throw new Finding("no head of an answer came");
       const status = Number(/^HTTP\/1\.1 (\d+)/.exec(head)?.[1]);
       this.#ground.counts.statuses.set(status, (this.#ground.counts.statuses.get(status) ?? 0) + 1);
-      if (status >= 500 && status !== 503 && status !== 504 && !WITH_CAUSE.test(head)) throw new Finding(head.slice(0, 600));
+      if (status >= 500 && status !== 503 && status !== 504 && !WITH_CAUSE.test(head))
+        throw new Finding(head.slice(0, 600));
       if (after.length > 0) {
         await wire.send(after);
         if (half) wire.halfClose();
@@ -423,10 +551,20 @@ export class Lane {
   async #review(dice: Dice): Promise<void> {
     const kinds = this.#ground.kinds.filter(({ verbs }) => !verbs.includes("list"));
     const kind = dice.pick(kinds);
-    const object = { apiVersion: apiVersion(kind), kind: kind.kind, metadata: {}, ...seedOf(kind.group, kind.kind) } as Struct;
+    const object = {
+      apiVersion: apiVersion(kind),
+      kind: kind.kind,
+      metadata: {},
+      ...seedOf(kind.group, kind.kind),
+    } as Struct;
     for (let count = dice.below(3); count > 0; count -= 1) mutate(dice, object, factsFor(kind));
     const body = bodyOf(dice, object);
-    await this.#ask({ method: "POST", target: withQuery(collectionPath(kind, this.#namespace), writeQuery(dice)), headers: [...writeHeaders(dice), ...body.headers], body: body.bytes });
+    await this.#ask({
+      method: "POST",
+      target: withQuery(collectionPath(kind, this.#namespace), writeQuery(dice)),
+      headers: [...writeHeaders(dice), ...body.headers],
+      body: body.bytes,
+    });
   }
 
   async #odd(dice: Dice): Promise<void> {
@@ -439,7 +577,10 @@ export class Lane {
   async #unknown(dice: Dice): Promise<void> {
     const kind = this.#kind(dice);
     const headers = [...readHeaders(dice), ...credentials(dice), ...(dice.chance(0.3) ? impersonation(dice) : [])];
-    const reply = await this.#ask({ method: "GET", target: collectionPath(kind, this.#namespace), headers }, { wire: this.#stranger });
+    const reply = await this.#ask(
+      { method: "GET", target: collectionPath(kind, this.#namespace), headers },
+      { wire: this.#stranger },
+    );
     if (reply && reply.status < 300) throw new Finding("a stranger was let in");
   }
 
@@ -466,7 +607,11 @@ export class Lane {
   }
 
   async #log(dice: Dice): Promise<void> {
-    await this.#glance({ method: "GET", target: withQuery(`${this.pod}/log`, logQuery(dice)), headers: readHeaders(dice) });
+    await this.#glance({
+      method: "GET",
+      target: withQuery(`${this.pod}/log`, logQuery(dice)),
+      headers: readHeaders(dice),
+    });
   }
 
   /** Takes away what the script made, finalizers or not. */
@@ -478,7 +623,8 @@ export class Lane {
       const finalizers = Buffer.from('{"metadata":{"finalizers":null}}');
       const ask = (method: string, target: string, body?: Buffer): Promise<Reply | undefined> =>
         this.#ask({ method, target, headers: body ? headers : [], ...(body ? { body } : {}) });
-      if (text.includes('"finalizers"') && kind.kind !== "Namespace" && kind.kind !== "CustomResourceDefinition") await ask("PATCH", path, finalizers);
+      if (text.includes('"finalizers"') && kind.kind !== "Namespace" && kind.kind !== "CustomResourceDefinition")
+        await ask("PATCH", path, finalizers);
       await ask("DELETE", `${path}?gracePeriodSeconds=0&propagationPolicy=Background`);
     }
     this.#tracked = [];
@@ -516,7 +662,8 @@ const sorted = (value: unknown): unknown =>
         )
       : value;
 
-const sameJson = (one: unknown, other: unknown): boolean => JSON.stringify(sorted(one)) === JSON.stringify(sorted(other));
+const sameJson = (one: unknown, other: unknown): boolean =>
+  JSON.stringify(sorted(one)) === JSON.stringify(sorted(other));
 
 /** The order of fields says nothing. */
 const sameText = (one: string | undefined, other: string | undefined): boolean =>

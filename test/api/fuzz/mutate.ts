@@ -67,13 +67,26 @@ function changeMap(dice: Dice, map: Struct, field: FieldFact): void {
       set(map, oddString(dice), keys.length > 0 ? (map[dice.pick(keys)] as Json) : "x");
       return;
     default:
-      set(map, dice.pick(["a", ...keys]), dice.chance(0.8) ? valueOf(dice, { ...field, map: false }, 1) : anything(dice));
+      set(
+        map,
+        dice.pick(["a", ...keys]),
+        dice.chance(0.8) ? valueOf(dice, { ...field, map: false }, 1) : anything(dice),
+      );
   }
 }
 
 function changeStruct(dice: Dice, struct: Struct, fact: TypeFact | undefined): void {
   const keys = Object.keys(struct);
-  switch (dice.weighted([[3, "remove"], [4, "other"], [8, "known"], [1, "odd"], [2, "null"], [1, "more"]] as const)) {
+  switch (
+    dice.weighted([
+      [3, "remove"],
+      [4, "other"],
+      [8, "known"],
+      [1, "odd"],
+      [2, "null"],
+      [1, "more"],
+    ] as const)
+  ) {
     case "remove":
       if (keys.length > 0) delete struct[dice.pick(keys)];
       return;

@@ -28,7 +28,8 @@ function pointer(dice: Dice, value: Json): string {
     at = (at as Struct)[key];
   }
   if (dice.chance(0.2)) text += `/${dice.chance(0.5) ? escaped(oddString(dice)) : "new"}`;
-  if (dice.chance(0.03)) text = dice.pick(["", "/", "no/slash", "/~2", "/metadata/", "//", "/__proto__/x", "/constructor/prototype/x"]);
+  if (dice.chance(0.03))
+    text = dice.pick(["", "/", "no/slash", "/~2", "/metadata/", "//", "/__proto__/x", "/constructor/prototype/x"]);
   return text;
 }
 
@@ -42,10 +43,15 @@ function jsonPatch(dice: Dice, object: Struct, mark: string): Json {
       ...(dice.chance(0.9) && op !== "remove" ? ([["value", anything(dice, 2)]] as [string, Json][]) : []),
     ]);
   });
-  if (dice.chance(0.02)) list.push(...Array.from({ length: 10_050 }, () => ({ op: "test", path: "/kind", value: "x" })));
-  if (dice.chance(0.02)) list.push(...Array.from({ length: 40 }, () => ({ op: "copy", from: "/metadata", path: "/metadata/annotations/x" })));
+  if (dice.chance(0.02))
+    list.push(...Array.from({ length: 10_050 }, () => ({ op: "test", path: "/kind", value: "x" })));
+  if (dice.chance(0.02))
+    list.push(
+      ...Array.from({ length: 40 }, () => ({ op: "copy", from: "/metadata", path: "/metadata/annotations/x" })),
+    );
   // Each copies all that there is: twice as much every time.
-  if (dice.chance(0.02)) list.push(...Array.from({ length: 60 }, (_, at) => ({ op: "copy", from: "/metadata", path: `/metadata/x${at}` })));
+  if (dice.chance(0.02))
+    list.push(...Array.from({ length: 60 }, (_, at) => ({ op: "copy", from: "/metadata", path: `/metadata/x${at}` })));
   list.push({ op: "add", path: "/metadata/annotations/fuzz", value: mark });
   return dice.chance(0.02) ? anything(dice) : list;
 }
@@ -56,8 +62,14 @@ const directives = [
   (): [string, Json] => ["$patch", "merge"],
   (dice: Dice): [string, Json] => ["$patch", anything(dice, 3)],
   (dice: Dice): [string, Json] => ["$retainKeys", dice.chance(0.7) ? ["type", "name"] : anything(dice)],
-  (dice: Dice): [string, Json] => [`$deleteFromPrimitiveList/${dice.pick(["finalizers", "args", "x"])}`, anything(dice)],
-  (dice: Dice): [string, Json] => [`$setElementOrder/${dice.pick(["containers", "ports", "finalizers", "env"])}`, dice.chance(0.7) ? [{ name: "c" }] : anything(dice)],
+  (dice: Dice): [string, Json] => [
+    `$deleteFromPrimitiveList/${dice.pick(["finalizers", "args", "x"])}`,
+    anything(dice),
+  ],
+  (dice: Dice): [string, Json] => [
+    `$setElementOrder/${dice.pick(["containers", "ports", "finalizers", "env"])}`,
+    dice.chance(0.7) ? [{ name: "c" }] : anything(dice),
+  ],
   (dice: Dice): [string, Json] => ["$unknown/x", anything(dice)],
 ];
 
@@ -81,19 +93,25 @@ function part(dice: Dice, object: Struct): Struct {
   return record(keys.filter(() => dice.chance(0.6)).map((key) => [key, object[key] as Json]));
 }
 
-export function patchOf(
-  dice: Dice,
-  type: string,
-  object: Struct,
-  fact: TypeFact | undefined,
-  mark: string,
-): unknown {
+export function patchOf(dice: Dice, type: string, object: Struct, fact: TypeFact | undefined, mark: string): unknown {
   if (type === "application/json-patch+json") return jsonPatch(dice, object, mark);
   const changed = structuredClone(object);
   for (let count = dice.below(3); count > 0; count -= 1) mutate(dice, changed, fact);
   const patch = part(dice, changed);
   patch["metadata"] = { annotations: { fuzz: mark } };
-  if (dice.chance(0.1)) Object.assign(patch["metadata"], { [dice.pick(["finalizers", "ownerReferences", "labels", "uid", "resourceVersion", "name", "deletionTimestamp", "managedFields"])]: anything(dice, 2) });
+  if (dice.chance(0.1))
+    Object.assign(patch["metadata"], {
+      [dice.pick([
+        "finalizers",
+        "ownerReferences",
+        "labels",
+        "uid",
+        "resourceVersion",
+        "name",
+        "deletionTimestamp",
+        "managedFields",
+      ])]: anything(dice, 2),
+    });
   if (type === "application/apply-patch+yaml") {
     patch["apiVersion"] = dice.chance(0.97) ? (object["apiVersion"] ?? "v1") : anything(dice, 3);
     patch["kind"] = dice.chance(0.97) ? (object["kind"] ?? "") : anything(dice, 3);

@@ -64,7 +64,12 @@ export async function makeCustomKind(client: HttpClient): Promise<void> {
   const seed = seedOf("apiextensions.k8s.io", "CustomResourceDefinition");
   (seed["spec"] as { group: string }).group = CUSTOM_GROUP;
   await client.create(
-    { group: "apiextensions.k8s.io", version: "v1", resource: "customresourcedefinitions", name: `widgets.${CUSTOM_GROUP}` },
+    {
+      group: "apiextensions.k8s.io",
+      version: "v1",
+      resource: "customresourcedefinitions",
+      name: `widgets.${CUSTOM_GROUP}`,
+    },
     {
       apiVersion: "apiextensions.k8s.io/v1",
       kind: "CustomResourceDefinition",

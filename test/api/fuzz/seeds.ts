@@ -4,7 +4,8 @@
  */
 import { parse } from "yaml";
 
-const pod = "containers: [{name: c, image: 'drydock.local/busybox', ports: [{containerPort: 80, name: http}], env: [{name: A, value: b}, {name: N, valueFrom: {fieldRef: {fieldPath: metadata.name}}}], resources: {requests: {cpu: 10m, memory: 16Mi}, limits: {cpu: '1'}}, volumeMounts: [{name: v, mountPath: /v}], readinessProbe: {httpGet: {path: /, port: 80}}}], volumes: [{name: v, emptyDir: {}}]";
+const pod =
+  "containers: [{name: c, image: 'drydock.local/busybox', ports: [{containerPort: 80, name: http}], env: [{name: A, value: b}, {name: N, valueFrom: {fieldRef: {fieldPath: metadata.name}}}], resources: {requests: {cpu: 10m, memory: 16Mi}, limits: {cpu: '1'}}, volumeMounts: [{name: v, mountPath: /v}], readinessProbe: {httpGet: {path: /, port: 80}}}], volumes: [{name: v, emptyDir: {}}]";
 const template = `template: {metadata: {labels: {app: web}}, spec: {${pod}}}`;
 const workload = `selector: {matchLabels: {app: web}}, ${template}`;
 const jobTemplate = `template: {spec: {restartPolicy: Never, ${pod}}}`;

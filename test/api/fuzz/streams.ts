@@ -5,31 +5,63 @@ import type { Ask } from "./asks.ts";
 import { withQuery } from "./asks.ts";
 import { oddString } from "./values.ts";
 
-const protocols = ["v5.channel.k8s.io", "v4.channel.k8s.io", "v4.base64.channel.k8s.io", "channel.k8s.io", "SPDY/3.1+portforward.k8s.io", "base64.binary.k8s.io", "v99.channel.k8s.io", "", "a,b,c", "v5.channel.k8s.io, v4.channel.k8s.io", "portforward.k8s.io"];
+const protocols = [
+  "v5.channel.k8s.io",
+  "v4.channel.k8s.io",
+  "v4.base64.channel.k8s.io",
+  "channel.k8s.io",
+  "SPDY/3.1+portforward.k8s.io",
+  "base64.binary.k8s.io",
+  "v99.channel.k8s.io",
+  "",
+  "a,b,c",
+  "v5.channel.k8s.io, v4.channel.k8s.io",
+  "portforward.k8s.io",
+];
 
 export function upgradeAsk(dice: Dice, podPath: string): Ask {
   const subresource = dice.pick(["exec", "attach", "portforward", "proxy", "log", "nothing"]);
   const query: [string, string][] = [["container", dice.chance(0.9) ? dice.pick(manners) : oddString(dice)]];
   if (dice.chance(0.9)) query.push(["command", dice.chance(0.8) ? "sh" : oddString(dice)]);
-  for (const name of ["stdin", "stdout", "stderr", "tty"]) if (dice.chance(0.4)) query.push([name, dice.pick(["true", "false", "x"])]);
+  for (const name of ["stdin", "stdout", "stderr", "tty"])
+    if (dice.chance(0.4)) query.push([name, dice.pick(["true", "false", "x"])]);
   if (dice.chance(0.3)) query.push(["ports", dice.pick(["80", "0", "-1", "70000", "x", "80,81"])]);
   const spdy = dice.chance(0.4);
-  const headers: [string, string][] = [["connection", dice.pick(["Upgrade", "Upgrade", "upgrade, keep-alive", "close"])]];
-  headers.push(["upgrade", dice.chance(0.95) ? (spdy ? "SPDY/3.1" : "websocket") : dice.pick(["h2c", "x", "websocket, SPDY/3.1"])]);
+  const headers: [string, string][] = [
+    ["connection", dice.pick(["Upgrade", "Upgrade", "upgrade, keep-alive", "close"])],
+  ];
+  headers.push([
+    "upgrade",
+    dice.chance(0.95) ? (spdy ? "SPDY/3.1" : "websocket") : dice.pick(["h2c", "x", "websocket, SPDY/3.1"]),
+  ]);
   if (spdy) headers.push(["x-stream-protocol-version", dice.pick(["v4.channel.k8s.io", "portforward.k8s.io", "x"])]);
   else {
-    if (dice.chance(0.95)) headers.push(["sec-websocket-key", dice.chance(0.95) ? "dGhlIHNhbXBsZSBub25jZQ==" : "short"]);
+    if (dice.chance(0.95))
+      headers.push(["sec-websocket-key", dice.chance(0.95) ? "dGhlIHNhbXBsZSBub25jZQ==" : "short"]);
     if (dice.chance(0.95)) headers.push(["sec-websocket-version", dice.chance(0.95) ? "13" : "99"]);
     if (dice.chance(0.9)) headers.push(["sec-websocket-protocol", dice.pick(protocols)]);
     if (dice.chance(0.1)) headers.push(["sec-websocket-extensions", dice.pick(["permessage-deflate", "x; y=z", ",,"])]);
   }
-  return { method: dice.pick(["GET", "GET", "POST", "PUT", "DELETE"]), target: withQuery(`${podPath}/${subresource}`, query), headers };
+  return {
+    method: dice.pick(["GET", "GET", "POST", "PUT", "DELETE"]),
+    target: withQuery(`${podPath}/${subresource}`, query),
+    headers,
+  };
 }
 
 /** A client's WebSocket frame (RFC 6455), right or wrong. */
 function webSocketFrame(dice: Dice): Buffer {
   const payload = Buffer.alloc(dice.pick([0, 1, 5, 125, 126, 4000]), dice.below(256));
-  const opcode = dice.weighted([[6, 2], [2, 1], [1, 8], [1, 9], [1, 10], [1, 0], [1, 3], [1, 15]] as const);
+  const opcode = dice.weighted([
+    [6, 2],
+    [2, 1],
+    [1, 8],
+    [1, 9],
+    [1, 10],
+    [1, 0],
+    [1, 3],
+    [1, 15],
+  ] as const);
   const masked = dice.chance(0.9);
   const claimed = dice.chance(0.9) ? payload.length : dice.below(70_000);
   const head = [(dice.chance(0.9) ? 0x80 : 0) | (dice.chance(0.05) ? 0x70 : 0) | opcode];
@@ -54,7 +86,9 @@ function spdyFrame(dice: Dice): Buffer {
 
 export function frames(dice: Dice): Buffer {
   const frame = dice.chance(0.5) ? webSocketFrame : spdyFrame;
-  return Buffer.concat(Array.from({ length: dice.below(5) }, () => (dice.chance(0.9) ? frame(dice) : Buffer.from(oddString(dice)))));
+  return Buffer.concat(
+    Array.from({ length: dice.below(5) }, () => (dice.chance(0.9) ? frame(dice) : Buffer.from(oddString(dice)))),
+  );
 }
 
 export function logQuery(dice: Dice): [string, string][] {

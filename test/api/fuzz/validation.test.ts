@@ -44,24 +44,23 @@ function show({ table, selectableFields = {}, strategy }: ResourceDefinition, ob
   strategy.warnings?.(object);
 }
 
-it.each(kinds.map((definition) => [`${definition.group}/${definition.version} ${definition.kind}`, definition] as const))(
-  "%s",
-  (_name, definition) => {
-    const property = fc.property(fc.noShrink(fc.integer({ min: 0, max: 2 ** 31 - 1 })), (seed) => {
-      const dice = new Dice(seed);
-      const object = made(dice, definition);
-      if (!object) return;
-      const { object: created, problems } = judgeCreate(structuredClone(object));
-      if (problems.length === 0) show(definition, created);
-      const other = made(dice, definition);
-      const old = problems.length === 0 ? object : made(dice, definition, 0);
-      if (!other || !old) return;
-      judgeUpdate(old, (stored) => {
-        for (const field of Object.keys(stored)) if (field !== "metadata") delete stored[field];
-        Object.assign(stored, other, { metadata: { ...stored.metadata, ...other.metadata } });
-      });
+it.each(
+  kinds.map((definition) => [`${definition.group}/${definition.version} ${definition.kind}`, definition] as const),
+)("%s", (_name, definition) => {
+  const property = fc.property(fc.noShrink(fc.integer({ min: 0, max: 2 ** 31 - 1 })), (seed) => {
+    const dice = new Dice(seed);
+    const object = made(dice, definition);
+    if (!object) return;
+    const { object: created, problems } = judgeCreate(structuredClone(object));
+    if (problems.length === 0) show(definition, created);
+    const other = made(dice, definition);
+    const old = problems.length === 0 ? object : made(dice, definition, 0);
+    if (!other || !old) return;
+    judgeUpdate(old, (stored) => {
+      for (const field of Object.keys(stored)) if (field !== "metadata") delete stored[field];
+      Object.assign(stored, other, { metadata: { ...stored.metadata, ...other.metadata } });
     });
-    fc.assert(property, { numRuns: RUNS, seed: SEED });
-    expect(kinds.length).toBeGreaterThan(40);
-  },
-);
+  });
+  fc.assert(property, { numRuns: RUNS, seed: SEED });
+  expect(kinds.length).toBeGreaterThan(40);
+});

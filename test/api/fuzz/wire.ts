@@ -41,7 +41,10 @@ export class Wire {
   }
 
   /** Sends the bytes as they are and reads one answer. undefined: the server closed without one. */
-  async ask(bytes: Uint8Array, { head = false, patience }: { head?: boolean; patience?: number } = {}): Promise<Reply | undefined> {
+  async ask(
+    bytes: Uint8Array,
+    { head = false, patience }: { head?: boolean; patience?: number } = {},
+  ): Promise<Reply | undefined> {
     await this.#open();
     this.#socket?.write(bytes);
     const reply = await this.#read(head, Date.now() + (patience ?? this.#deadline));
@@ -144,11 +147,14 @@ export class Wire {
         if (status >= 100 && status < 200 && status !== 101) continue;
         if (status === 101) return { status, headers, body: Buffer.alloc(0), ended: false };
         const { body, ended } =
-          head || WITHOUT_BODY.has(status) ? { body: Buffer.alloc(0), ended: false } : await this.#body(headers, deadline);
+          head || WITHOUT_BODY.has(status)
+            ? { body: Buffer.alloc(0), ended: false }
+            : await this.#body(headers, deadline);
         return { status, headers, body, ended };
       }
       if (this.#over) {
-        if (this.#received.length > 0) throw new WireProblem(`half an answer: ${this.#received.toString().slice(0, 100)}`);
+        if (this.#received.length > 0)
+          throw new WireProblem(`half an answer: ${this.#received.toString().slice(0, 100)}`);
         return undefined;
       }
       await this.#more(deadline);

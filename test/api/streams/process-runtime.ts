@@ -39,6 +39,7 @@ const REST: Omit<RuntimeContainer, "id" | "name" | "tty" | "pid" | "createdAt" |
   labels: {},
   stopSignal: "SIGTERM",
   logPath: "",
+  layerPath: "",
   resources: { oomScoreAdjust: 0 },
 };
 

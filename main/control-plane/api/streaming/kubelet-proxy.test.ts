@@ -137,6 +137,8 @@ describe("KubeletProxy", () => {
     socket.on("error", () => undefined);
     const [, response] = (await once(socket, "unexpected-response")) as [unknown, { statusCode: number }];
     expect(response.statusCode).toBe(503);
-    await expect.poll(() => new Promise((resolve) => kubelet.getConnections((_error, count) => resolve(count)))).toBe(0);
+    await expect
+      .poll(() => new Promise((resolve) => kubelet.getConnections((_error, count) => resolve(count))))
+      .toBe(0);
   });
 });

@@ -60,7 +60,7 @@ export class Invariants {
   #quota(): void {
     if (!this.#world.hasQuota) return;
     const [quota] = this.#world.client.all(kinds.resourceQuotas);
-    const hard = Number((quota?.spec as { hard: { pods: string } }).hard.pods);
+    const hard = Number((quota?.spec as { hard: { pods: string } } | undefined)?.hard.pods);
     const pods = counted(this.#world.pods()).length;
     check(pods <= hard, `${pods} Pods where the quota allows ${hard}`);
   }
@@ -105,9 +105,9 @@ export class Invariants {
   }
 
   #daemonSet(): void {
-    if (this.#doubles || !this.#world.spec("agent")) return;
-    const { maxSurge = 0 } = (this.#world.spec("agent")?.["updateStrategy"] as { rollingUpdate: { maxSurge?: number } })
-      .rollingUpdate;
+    const spec = this.#world.spec("agent");
+    if (this.#doubles || !spec) return;
+    const { maxSurge = 0 } = (spec["updateStrategy"] as { rollingUpdate: { maxSurge?: number } }).rollingUpdate;
     const byNode = Map.groupBy(
       this.#world.pods("agent").filter((pod) => isActive(pod) && pod.spec?.nodeName),
       (pod) => pod.spec?.nodeName,
@@ -152,7 +152,8 @@ export class Invariants {
     const web = this.#world.spec("web");
     const active = (app: string): Pod[] => this.#world.pods(app).filter(isActive);
     const wanted = (app: string): string | undefined =>
-      (this.#world.spec(app)?.["template"] as { spec: { containers: { image: string }[] } }).spec.containers[0]?.image;
+      (this.#world.spec(app)?.["template"] as { spec: { containers: { image: string }[] } } | undefined)?.spec
+        .containers[0]?.image;
     if (web) {
       equals(
         "images of web",
