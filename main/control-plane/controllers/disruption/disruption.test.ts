@@ -126,6 +126,7 @@ test("what nobody manages, or cannot be asked for its scale, is given up for nob
       spec: { maxUnavailable: 1, selector: { matchLabels: { app: name } } },
     });
   await Promise.all([budget("lone"), budget("job"), budget("none")]);
+  await of.clock.advance(100);
   await of.create(kinds.pods, { metadata: { name: "lone", labels: { app: "lone" } }, spec: { containers: [] } });
   await of.create(kinds.jobs, {
     metadata: { name: "job" },
