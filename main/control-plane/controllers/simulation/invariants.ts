@@ -1,4 +1,5 @@
 /** What must be true of a simulated cluster at every moment, and in the end. Each breach is an Error that says what broke. */
+import { Informer } from "../../../../common/kube/informer.ts";
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import type { Pod } from "../../../../common/kube/types.ts";
 import { rollingBounds, resolve } from "../deployment/arithmetic.ts";
@@ -15,24 +16,50 @@ const QUIET_MILLIS = 600_000;
 /** What was asked for may need so long until it is so, before "at every moment" begins to count. */
 const SETTLE_MILLIS = 60_000;
 
+/** What controllers knew when somebody interfered may be as old as this. */
+const DISTURBED_MILLIS = 15_000;
+
+const ordinalOf = (pod: Pod): number => Number(pod.metadata.name?.split("-")[1]);
 const imageOf = (pod: Pod): string | undefined => pod.spec?.containers[0]?.image;
 
 export class Invariants {
   readonly #world: World;
   /** Answers may be lost: whoever asks again makes a second Pod, as in Kubernetes, and removes it when it is seen. */
   readonly #doubles: boolean;
+  /** Told of every change as the API makes it, not as the controllers hear of it. */
+  readonly #pods: Informer<Pod>;
+  readonly #broken: string[] = [];
   #treatedAt = 0;
+  /** When somebody else than the controllers last changed how many there are, or took some away. */
+  readonly #disturbedAt = new Map<string, number>();
+  /** As many of web as must be there have been there since. */
+  #webReached = false;
   #mostWanted = 0;
   #doneJobs = new Map<string, string>();
 
   constructor(world: World, doubles: boolean) {
     this.#world = world;
     this.#doubles = doubles;
+    this.#pods = new Informer<Pod>(world.client, kinds.pods, { clock: world.clock });
+    this.#pods.addHandler({
+      add: (pod) => this.#created(pod),
+      update: (pod, old) => {
+        if (pod.metadata.deletionTimestamp !== undefined && old.metadata.deletionTimestamp === undefined)
+          this.#going(pod);
+      },
+    });
+    this.#pods.start();
   }
 
-  /** A user did something: what was so may have to become so again. */
-  treated(): void {
+  stop(): Promise<void> {
+    return this.#pods.stop();
+  }
+
+  /** A user did something: what was so may have to become so again. `disturbed`: Pods of this workload come or go by it. */
+  treated(disturbed?: string): void {
     this.#treatedAt = this.#world.clock.monotonic();
+    if (disturbed !== undefined) this.#disturbedAt.set(disturbed, this.#world.clock.monotonic());
+    if (disturbed === "web") this.#webReached = false;
     this.#mostWanted = Math.max(this.#mostWanted, this.#replicas("web"));
   }
 
@@ -42,6 +69,7 @@ export class Invariants {
   }
 
   look(): void {
+    check(this.#broken.length === 0, this.#broken.join("; "));
     this.#quota();
     this.#deployment();
     this.#statefulSet();
@@ -73,7 +101,7 @@ export class Invariants {
     const { maxSurge, maxUnavailable } = (
       spec["strategy"] as { rollingUpdate: { maxSurge: number; maxUnavailable: number } }
     ).rollingUpdate;
-    const { surge, unavailable } = rollingBounds(maxSurge, maxUnavailable, this.#mostWanted);
+    const { surge } = rollingBounds(maxSurge, maxUnavailable, this.#mostWanted);
     const sizes = this.#world.client
       .all<ReplicaSetObject>(kinds.replicaSets)
       .reduce((sum, set) => sum + (set.spec.replicas ?? 0), 0);
@@ -81,12 +109,40 @@ export class Invariants {
       sizes <= this.#mostWanted + surge,
       `ReplicaSets want ${sizes} Pods, ${this.#mostWanted} + ${surge} are allowed`,
     );
-    if (this.#world.mood !== "gentle" || !this.#settled()) return;
+    if (this.#world.mood !== "gentle") return;
+    const { unavailable } = rollingBounds(maxSurge, maxUnavailable, replicas);
     const ready = this.#world.pods("web").filter((pod) => isActive(pod) && isReady(pod)).length;
-    check(
-      ready >= replicas - unavailable,
-      `${ready} Pods of web are ready, of ${replicas} only ${unavailable} may be missing`,
-    );
+    const enough = ready >= replicas - unavailable;
+    this.#webReached ||= enough && this.#undisturbed("web");
+    if (this.#webReached)
+      check(enough, `${ready} Pods of web are ready, of ${replicas} only ${unavailable} may be missing`);
+  }
+
+  #undisturbed(name: string): boolean {
+    return this.#world.clock.monotonic() - (this.#disturbedAt.get(name) ?? 0) > DISTURBED_MILLIS;
+  }
+
+  #isOrdered(): boolean {
+    return this.#world.mood === "gentle" && this.#world.spec("db")?.["podManagementPolicy"] === "OrderedReady";
+  }
+
+  /** A StatefulSet's Pod is made when all before it are well. */
+  #created(pod: Pod): void {
+    if (pod.metadata.labels?.["app"] !== "db" || !this.#isOrdered() || !this.#undisturbed("db")) return;
+    for (const before of Array.from({ length: ordinalOf(pod) }, (_, at) => `db-${at}`)) {
+      const there = this.#pods.get(`default/${before}`);
+      const well = there && isReady(there) && there.metadata.deletionTimestamp === undefined;
+      if (!well) this.#broken.push(`${pod.metadata.name} was made while ${before} was not ready`);
+    }
+  }
+
+  /** Of those that are too many the last goes first. */
+  #going(pod: Pod): void {
+    if (pod.metadata.labels?.["app"] !== "db" || !this.#isOrdered() || !this.#undisturbed("db")) return;
+    const own = ordinalOf(pod);
+    if (own < this.#replicas("db")) return;
+    const after = this.#world.pods("db").filter((other) => ordinalOf(other) > own);
+    if (after.length > 0) this.#broken.push(`${pod.metadata.name} was given up before ${after[0]?.metadata.name}`);
   }
 
   #statefulSet(): void {

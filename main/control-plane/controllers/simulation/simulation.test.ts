@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 import { between, randomOf } from "../../testing/random.ts";
 import { World } from "./world.ts";
 
-const RUNS = Number(process.env["DRYDOCK_RUNS"] ?? 120);
+const RUNS = Number(process.env["DRYDOCK_RUNS"] ?? 200);
 const FIRST = Number(process.env["DRYDOCK_FIRST"] ?? 1);
 const SEED = process.env["DRYDOCK_SEED"];
 

@@ -2,6 +2,7 @@
  * A cluster in virtual time that a seed makes and treats: workloads, users, nodes that fail, a quota, a budget, and
  * controllers on a connection that fails in every way and that are killed in the middle of what they do.
  */
+import { sleep } from "../../../../common/kube/clock.ts";
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import { StatusError, isStatus } from "../../../../common/kube/status.ts";
 import type { Node, Pod } from "../../../../common/kube/types.ts";
@@ -56,9 +57,15 @@ class QuotaClient extends FakeClient {
     ref: Parameters<FakeClient["create"]>[0],
     object: KubeObject,
   ): Promise<T> {
-    if (ref.resource === "pods" && !ref.subresource) this.#charge(object);
+    if (ref.resource === "pods" && !ref.subresource && this.all(kinds.resourceQuotas).length > 0) {
+      this.#charge(object);
+      // Charged, and not stored yet: whoever counts now counts one too few.
+      await this.between();
+    }
     return super.create<T>(ref, object);
   }
+
+  between: () => Promise<void> = () => Promise.resolve();
 
   #charge(pod: KubeObject): void {
     for (const quota of this.all(kinds.resourceQuotas)) {
@@ -98,7 +105,9 @@ export class World {
   constructor(seed: number) {
     const random = (this.random = randomOf(seed));
     this.mood = random() < 0.5 ? "gentle" : "rough";
-    this.client = new QuotaClient({ clock: this.clock });
+    const client = new QuotaClient({ clock: this.clock });
+    client.between = () => (random() < 0.3 ? sleep(this.clock, between(random, 0, 600)) : Promise.resolve());
+    this.client = client;
     const alone = between(random, 0, WORKLOADS.length * 2);
     this.workloads = WORKLOADS.filter((_, at) => alone >= WORKLOADS.length || at === alone).map((make) => make(random));
     this.hasQuota = this.mood === "rough" && random() < 0.3;
@@ -191,7 +200,7 @@ export class World {
     if (dice < 0.65) {
       const workload = oneOf(random, this.workloads);
       const change = workload.treat(random);
-      this.invariants.treated();
+      this.invariants.treated(workload.name === "web" && change["replicas"] !== undefined ? "web" : undefined);
       await this.#user(() => this.#patch(workload, change));
     } else if (dice < 0.72) {
       this.kill();
@@ -221,7 +230,7 @@ export class World {
       if (workload.name === "work") await this.#patch(workload, { suspend: null, parallelism: 3 });
       if (workload.name === "tick") await this.#patch(workload, { suspend: true });
     }
-    this.invariants.treated();
+    this.invariants.treated("web");
     await this.run(500);
     // Whoever was refused often waits long before it asks again: up to 1,000 s, as in Kubernetes.
     if (this.hasQuota) await this.clock.advance(1_000_000);
@@ -232,7 +241,12 @@ export class World {
   }
 
   async stop(): Promise<void> {
-    const stopped = Promise.all([...this.#ending, this.#controllers?.stop(), this.kubelets.stop()]);
+    const stopped = Promise.all([
+      ...this.#ending,
+      this.#controllers?.stop(),
+      this.kubelets.stop(),
+      this.invariants.stop(),
+    ]);
     await this.clock.advance(10_000);
     await stopped;
   }
@@ -265,7 +279,8 @@ export class World {
     await this.client.patch({ ...kinds.nodes, name }, "application/merge-patch+json", {
       spec: { unschedulable: true },
     });
-    this.invariants.treated();
+    this.invariants.treated("web");
+    this.invariants.treated("db");
     await this.run(1);
     const evict = evictionHandler(this.client, () => new Date(this.clock.now()));
     const healthy = this.pods("web").filter(
