@@ -88,7 +88,8 @@ export class Invariants {
   #quota(): void {
     if (!this.#world.hasQuota) return;
     const [quota] = this.#world.client.all(kinds.resourceQuotas);
-    const hard = Number((quota?.spec as { hard: { pods: string } } | undefined)?.hard.pods);
+    const spec = quota?.spec as { hard: { pods: string } } | undefined;
+    const hard = Number(spec?.hard.pods ?? 0);
     const pods = counted(this.#world.pods()).length;
     check(pods <= hard, `${pods} Pods where the quota allows ${hard}`);
   }
@@ -207,9 +208,10 @@ export class Invariants {
     const { client } = this.#world;
     const web = this.#world.spec("web");
     const active = (app: string): Pod[] => this.#world.pods(app).filter(isActive);
-    const wanted = (app: string): string | undefined =>
-      (this.#world.spec(app)?.["template"] as { spec: { containers: { image: string }[] } } | undefined)?.spec
-        .containers[0]?.image;
+    const wanted = (app: string): string | undefined => {
+      const spec = this.#world.spec(app) as { template: { spec: { containers: { image: string }[] } } } | undefined;
+      return spec?.template.spec.containers[0]?.image;
+    };
     if (web) {
       equals(
         "images of web",
