@@ -59,6 +59,8 @@ export interface ControlPlaneOptions {
   advertiseAddress?: string;
   /** Unix socket of the proxy to the kubelets. */
   kubeletEgress?: string;
+  /** Which controllers run, as kube-controller-manager takes it: names, "*", "-name". Default all. */
+  controllers?: string[];
   /** A KubeSchedulerConfiguration, as text. Default: one profile with every plug-in. */
   schedulerConfiguration?: string;
   log?: Level;
@@ -183,6 +185,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     ca: pki.ca,
     resources: () => catalog.all(),
     log: line,
+    ...(options.controllers ? { wanted: options.controllers } : {}),
   });
   const scheduler = startScheduler({
     client: clientOf("system:kube-scheduler"),

@@ -18,6 +18,7 @@ import { preparePodCgroup, removePodCgroup } from "./pod-cgroup.ts";
 import { resizeOf } from "./resize.ts";
 import { payloadSources, startContainer } from "./start-container.ts";
 import type { Waiting } from "./start-container.ts";
+import { SHUTDOWN_MESSAGE, SHUTDOWN_REASON } from "./shutdown.ts";
 import { podStatus } from "./status.ts";
 import { terminationMessage } from "./termination-message.ts";
 
@@ -33,6 +34,8 @@ export class PodWorker {
   /** The Pod is no longer in the API: all that is left of it must go. */
   #gone = false;
   #ended: { reason: string; message: string } | undefined;
+  /** Seconds; set when the machine is shut down. */
+  #shutdownGrace: number | undefined;
   #running = false;
   #again = false;
   #stopped = false;
@@ -80,6 +83,18 @@ export class PodWorker {
   end(reason: string, message: string): void {
     this.#ended ??= { reason, message };
     this.wake();
+  }
+
+  /** For a shutdown of the machine; `leaving`: for good, with phase Failed. */
+  shutDown(graceSeconds: number, leaving: boolean): void {
+    this.#shutdownGrace = graceSeconds;
+    if (leaving) this.end(SHUTDOWN_REASON, SHUTDOWN_MESSAGE);
+    this.#killContainers(viewOf(this.#context.cache.ofPod(this.uid)), graceSeconds);
+  }
+
+  /** Tells the API what is known now, whatever the rounds are at. */
+  report(): void {
+    this.#writeStatus();
   }
 
   stop(): void {
@@ -265,7 +280,10 @@ export class PodWorker {
 
   #grace(): number {
     return (
-      this.#pod.metadata.deletionGracePeriodSeconds ?? this.#pod.spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE
+      this.#shutdownGrace ??
+      this.#pod.metadata.deletionGracePeriodSeconds ??
+      this.#pod.spec?.terminationGracePeriodSeconds ??
+      DEFAULT_GRACE
     );
   }
 

@@ -2,6 +2,7 @@
  * The status of a Pod as the API defines it, from what the runtime holds of it. Pure: the same input gives
  * the same status, and times of transition are taken over from the status before where nothing changed.
  */
+import { SHUTDOWN_REASON } from "./shutdown.ts";
 import type { Container, ContainerStatus, Pod, PodStatus } from "../../../common/kube/types.ts";
 import type { RuntimeContainer } from "../runtime/runtime.ts";
 import { initProgress } from "./decide.ts";
@@ -38,6 +39,9 @@ type Condition = NonNullable<PodStatus["conditions"]>[number];
 export function timestamp(milliseconds: number): string {
   return new Date(milliseconds).toISOString().replace(/\.\d+Z$/, "Z");
 }
+
+/** Ends that are not the Pod's own doing: Job's Pod failure policies look for the condition. */
+const DISRUPTIONS: ReadonlySet<string> = new Set(["Evicted", SHUTDOWN_REASON]);
 
 export function podStatus(input: StatusInput): PodStatus {
   const { pod, previous, now } = input;
@@ -270,6 +274,16 @@ function conditionsOf(
     ready("Ready", gates),
     ready("ContainersReady", []),
     { type: "PodScheduled", status: "True" },
+    ...(input.ended && DISRUPTIONS.has(input.ended.reason)
+      ? [
+          {
+            type: "DisruptionTarget",
+            status: "True",
+            reason: "TerminationByKubelet",
+            message: input.ended.message,
+          } as const,
+        ]
+      : []),
   ];
   return ours.map((condition): Condition => {
     const old = known.find(({ type }) => type === condition.type);
