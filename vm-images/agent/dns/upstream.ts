@@ -1,24 +1,28 @@
-/** Questions that are not the cluster's go on to the servers of the node, each with a deadline. */
+/** Questions that are not the cluster's go on to other servers, each with a deadline. */
 import { createSocket } from "node:dgram";
 import type { Socket } from "node:dgram";
 import { randomInt } from "node:crypto";
+import type { ServerAddress } from "./corefile.ts";
 
 const TRY_MILLIS = 2000;
 const TRIES = 2;
 
 interface Pending {
+  /** Only its answer counts. */
+  server: ServerAddress;
   resolve(answer: Buffer): void;
   timer: NodeJS.Timeout;
 }
 
 /** Forwards whole messages over UDP and gives back whole answers. */
 export class Upstream {
-  readonly #servers: string[];
+  /** Of the node. */
+  readonly #servers: ServerAddress[];
   readonly #pending = new Map<number, Pending>();
   #socket: Socket | undefined;
 
   constructor(servers: string[]) {
-    this.#servers = servers;
+    this.#servers = servers.map((address) => ({ address, port: 53 }));
   }
 
   close(): void {
@@ -28,10 +32,14 @@ export class Upstream {
     this.#pending.clear();
   }
 
+  get servers(): readonly ServerAddress[] {
+    return this.#servers;
+  }
+
   /** The answer to `query` with the query's own id; undefined when no server answered in time. */
-  async ask(query: Buffer): Promise<Buffer | undefined> {
+  async ask(query: Buffer, servers: readonly ServerAddress[] = this.#servers): Promise<Buffer | undefined> {
     for (let attempt = 0; attempt < TRIES; attempt++) {
-      for (const server of this.#servers) {
+      for (const server of servers) {
         const answer = await this.#once(server, query);
         if (!answer) continue;
         answer.writeUInt16BE(query.readUInt16BE(0), 0);
@@ -41,7 +49,7 @@ export class Upstream {
     return undefined;
   }
 
-  #once(server: string, query: Buffer): Promise<Buffer | undefined> {
+  #once(server: ServerAddress, query: Buffer): Promise<Buffer | undefined> {
     return new Promise((resolve) => {
       let id = randomInt(65_536);
       while (this.#pending.has(id)) id = (id + 1) % 65_536;
@@ -53,17 +61,18 @@ export class Upstream {
         resolve(answer);
       };
       const timer = setTimeout(() => end(), TRY_MILLIS);
-      this.#pending.set(id, { resolve: end, timer });
-      this.#open().send(message, 53, server, (error) => error && end());
+      this.#pending.set(id, { server, resolve: end, timer });
+      this.#open().send(message, server.port, server.address, (error) => error && end());
     });
   }
 
   #open(): Socket {
     if (this.#socket) return this.#socket;
     const socket = createSocket("udp4");
-    socket.on("message", (message, { address }) => {
-      if (message.length < 12 || !this.#servers.includes(address)) return;
-      this.#pending.get(message.readUInt16BE(0))?.resolve(message);
+    socket.on("message", (message, { address, port }) => {
+      if (message.length < 12) return;
+      const pending = this.#pending.get(message.readUInt16BE(0));
+      if (pending?.server.address === address && pending.server.port === port) pending.resolve(message);
     });
     socket.on("error", () => {
       socket.close();

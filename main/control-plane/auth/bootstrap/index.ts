@@ -9,6 +9,8 @@ import { clusterRoles } from "./cluster-roles.ts";
 import { rules } from "./compact.ts";
 import { controllerRoles } from "./controller-roles.ts";
 
+/** Every node answers for the cluster's names itself, so every node reads what is set for them. */
+const DNS_READER = "drydock:node-dns";
 const apiVersion = `${rbacGroup}/v1`;
 
 function metadata(name: string, extra: Partial<ObjectMeta> = {}): ObjectMeta {
@@ -82,6 +84,21 @@ export function bootstrapObjects(): KubeObject[] {
     roles.push({ apiVersion, kind: "ClusterRole", metadata: metadata(name), rules: rules(lines) });
     bindings.push(binding(name, name, [`ServiceAccount:kube-system/${controller}`]));
   }
+  roles.push({
+    apiVersion,
+    kind: "Role",
+    metadata: metadata(DNS_READER, { namespace: "kube-system" }),
+    rules: [
+      { apiGroups: [""], resources: ["configmaps"], resourceNames: ["coredns"], verbs: ["get", "list", "watch"] },
+    ],
+  });
+  bindings.push({
+    apiVersion,
+    kind: "RoleBinding",
+    metadata: metadata(DNS_READER, { namespace: "kube-system" }),
+    roleRef: { apiGroup: rbacGroup, kind: "Role", name: DNS_READER },
+    subjects: [subject("Group:system:nodes")],
+  });
   for (const role of roles) if (role["aggregationRule"] !== undefined) role["rules"] = aggregateRules(role, roles);
   return [...namespaces, ...priorities, ...roles, ...bindings, ...fairnessObjects()];
 }
