@@ -1,6 +1,7 @@
 /** Commands on clusters: up, down, delete, list, status, kubeconfig. */
+import path from "node:path";
 import { createInterface } from "node:readline/promises";
-import type { ClusterPlanInput, ClusterSummary } from "../../common/contract/cluster.ts";
+import type { ClusterPlanInput, ClusterSummary, HostMount } from "../../common/contract/cluster.ts";
 import type { EngineClient } from "../engine/client.ts";
 import { UsageError, failureIn } from "./exit.ts";
 import { age, mebibytes, print, printJSON, table } from "./output.ts";
@@ -19,6 +20,7 @@ export interface UpOptions extends DataOptions {
   disk?: number;
   driver?: "qemu" | "simulated";
   accel?: "auto" | "kvm" | "hvf" | "tcg";
+  mount?: string[];
 }
 
 export function up(name: string | undefined, options: UpOptions): Promise<void> {
@@ -32,12 +34,12 @@ export function up(name: string | undefined, options: UpOptions): Promise<void> 
         client,
         await (existing ? client.clusters.start({ cluster }) : client.clusters.create(planOf(cluster, options))),
       );
-    const { path, context } = await client.clusters.kubeconfig({ cluster });
+    const { path: file, context } = await client.clusters.kubeconfig({ cluster });
     const summary = await client.clusters.get({ cluster });
     if (options.output === "json") printJSON(summary);
     else
       print(
-        `cluster ${cluster} is up: ${summary.nodes.length} nodes, API server ${summary.apiServer ?? "stopped"}\n  export KUBECONFIG=${path}\n  or: drydock kubeconfig ${cluster} --merge && kubectl --context ${context} get nodes`,
+        `cluster ${cluster} is up: ${summary.nodes.length} nodes, API server ${summary.apiServer ?? "stopped"}\n  export KUBECONFIG=${file}\n  or: drydock kubeconfig ${cluster} --merge && kubectl --context ${context} get nodes`,
       );
   });
 }
@@ -152,7 +154,7 @@ async function find(client: EngineClient, cluster: string): Promise<ClusterSumma
 }
 
 function planOf(name: string, options: UpOptions): ClusterPlanInput {
-  const { masters, workers, cpus, memory, disk, driver, accel } = options;
+  const { masters, workers, cpus, memory, disk, driver, accel, mount = [] } = options;
   return {
     name,
     ...(masters === undefined ? {} : { masters }),
@@ -162,14 +164,23 @@ function planOf(name: string, options: UpOptions): ClusterPlanInput {
     ...(disk === undefined ? {} : { diskGiB: disk }),
     ...(driver === undefined ? {} : { driver }),
     ...(accel === undefined ? {} : { accelerator: accel }),
+    ...(mount.length === 0 ? {} : { mounts: mount.map(mountOf) }),
   };
+}
+
+/** "./site:/site" or "./site:/site:rw". Throws UsageError. */
+export function mountOf(text: string): HostMount {
+  const match = /^(.+):(\/[^:]*)(?::(rw|ro))?$/.exec(text);
+  if (!match) throw new UsageError(`--mount ${text}: say HOST:NODE or HOST:NODE:rw, e.g. ./site:/site`);
+  const [, host = "", node = "", mode] = match;
+  return { host: path.resolve(host), node, readOnly: mode !== "rw" };
 }
 
 /** An existing cluster keeps its shape: options that ask for another one are not silently ignored. */
 function warnAboutChanges(cluster: ClusterSummary, options: UpOptions): void {
   const wanted = planOf(cluster.name, options);
   const differing = Object.entries(wanted).filter(
-    ([key, value]) => cluster.plan[key as keyof ClusterSummary["plan"]] !== value,
+    ([key, value]) => JSON.stringify(cluster.plan[key as keyof ClusterSummary["plan"]]) !== JSON.stringify(value),
   );
   if (differing.length > 0) {
     process.stderr.write(

@@ -207,6 +207,7 @@ function fieldOf(key: PropertyKey | undefined): Finding["field"] {
     "diskGiB",
     "driver",
     "accelerator",
+    "mounts",
   ];
   return fields.find((field) => field === key) ?? "host";
 }

@@ -72,7 +72,8 @@ export function parseCorefile(text: string): Corefile {
         const from = zoneName(rest[0] ?? ".");
         for (const zone of block) {
           // "forward sub.zone TO" inside a block of the zone is for a part of it.
-          const target: Zone = from === "." || from === zone.name ? zone : { name: from, servers: [], hosts: new Map() };
+          const target: Zone =
+            from === "." || from === zone.name ? zone : { name: from, servers: [], hosts: new Map() };
           if (target !== zone) zones.push(target);
           target.servers.push(...(servers as Zone["servers"]));
         }
