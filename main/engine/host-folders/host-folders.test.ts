@@ -150,7 +150,7 @@ it("knows handles of an engine before it, at the same port", async () => {
 });
 
 it("closes a connection that speaks something else", async () => {
-  const closed = new Promise<void>((resolve) => client.socket.once("close", () => resolve()));
+  const closed = new Promise<boolean>((resolve) => client.socket.once("close", () => resolve(true)));
   client.socket.write("GET / HTTP/1.1\r\n\r\n");
-  await closed;
+  expect(await closed).toBe(true);
 });
