@@ -54,7 +54,7 @@ export class Egress {
       );
       return;
     }
-    const upstream = connect({ host: "127.0.0.1", port });
+    const upstream = connect({ host: "127.0.0.1", port, allowHalfOpen: true });
     this.own(upstream);
     upstream.setTimeout(CONNECT_MILLIS, () => upstream.destroy(new Error("timed out")));
     upstream.once("connect", () => {

@@ -9,6 +9,7 @@ import type { Transport } from "../../common/kube/http-client.ts";
 import { nodeTransport, readKubeconfig } from "../../main/control-plane/client/node-transport.ts";
 import { entry, nodeRuntime } from "../../main/host/paths.ts";
 import { kubectlPath } from "../tools/kubectl.ts";
+import type { KubectlVersion } from "../tools/kubectl.ts";
 
 export interface Result {
   code: number;
@@ -17,18 +18,25 @@ export interface Result {
 }
 
 export interface RunOptions {
-  input?: string;
+  input?: string | Buffer;
   env?: Record<string, string>;
   millis?: number;
+  /** Of kubectl, where it is run. Default 1.36. */
+  version?: KubectlVersion;
+  cwd?: string;
 }
 
 const READY_MILLIS = 60_000;
 
 /** Runs a program to its end; its deadline is generous and ends it. */
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<Result> {
-  const { input = "", env = {}, millis = 60_000 } = options;
+  const { input = "", env = {}, millis = 60_000, cwd } = options;
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ["pipe", "pipe", "pipe"] });
+    const child = spawn(command, args, {
+      env: { ...process.env, ...env },
+      stdio: ["pipe", "pipe", "pipe"],
+      ...(cwd === undefined ? {} : { cwd }),
+    });
     let stdout = "";
     let stderr = "";
     child.stdout.setEncoding("utf8").on("data", (chunk: string) => (stdout += chunk));
@@ -116,9 +124,14 @@ export class TestServer {
     await rm(this.folder, { recursive: true, force: true });
   }
 
-  kubectl(args: readonly string[], options: RunOptions = {}): Promise<Result> {
-    const env = { KUBECONFIG: this.kubeconfig, HOME: this.folder, ...options.env };
-    return run(this.#kubectl, args, { ...options, env });
+  async kubectl(args: readonly string[], options: RunOptions = {}): Promise<Result> {
+    const binary = options.version ? await kubectlPath(options.version) : this.#kubectl;
+    return run(binary, args, { ...options, env: { ...this.environment(), ...options.env } });
+  }
+
+  /** What kubectl is to find in its environment. */
+  environment(): Record<string, string> {
+    return { KUBECONFIG: this.kubeconfig, HOME: this.folder };
   }
 
   /** Output of a command that must succeed; words are split at blanks. */

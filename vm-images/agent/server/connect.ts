@@ -51,14 +51,25 @@ export async function dialPod(podIP: string, sandboxPid: number, port: number): 
   return stream;
 }
 
-/** Both ways until both have ended; an error of either ends the other. */
+/** How long a side may take to close once the other is gone and all was written to it. */
+const LINGER = 30_000;
+
+/** Both ways, each until its own end; when one side is gone the other is closed after it was sent the rest. */
 export function join(a: Duplex, b: Duplex): void {
-  a.pipe(b);
-  b.pipe(a);
-  const end = (): void => {
-    a.destroy();
-    b.destroy();
+  const letGo = (side: Duplex): void => {
+    if (side.destroyed) return;
+    // What still comes in is dropped: a socket closed with something unread resets, and loses what was sent last.
+    side.end();
+    side.resume();
+    const timer = setTimeout(() => side.destroy(), LINGER);
+    side.once("close", () => clearTimeout(timer));
   };
-  a.once("error", end).once("close", end);
-  b.once("error", end).once("close", end);
+  for (const [from, to] of [
+    [a, b],
+    [b, a],
+  ] as const) {
+    from.pipe(to);
+    from.on("error", () => from.destroy());
+    from.once("close", () => letGo(to));
+  }
 }

@@ -1,4 +1,5 @@
 /** A container's log as `kubectl logs` asks for it. */
+import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import type { Pod } from "../../../common/kube/types.ts";
 import { allContainers, isExited, podUid, viewOf } from "../kubelet/pod.ts";
@@ -117,10 +118,7 @@ export async function serveLogs(
     const part = data.length > left ? data.subarray(0, left) : data;
     left -= part.length;
     if (part.length > 0 && !response.write(part))
-      await new Promise<void>((resolve) => {
-        response.once("drain", resolve);
-        response.once("close", resolve);
-      });
+      await once(response, "drain", { signal: gone.signal }).catch(() => undefined);
     if (left <= 0) break;
   }
   response.end();

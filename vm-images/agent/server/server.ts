@@ -25,6 +25,8 @@ import { serveProcess } from "./streams.ts";
 
 export interface KubeletServerOptions {
   port: number;
+  /** The address to listen on; without it all of the node's. */
+  host?: string;
   ca: string;
   certificate: KeyPair;
   runtime: Runtime;
@@ -58,7 +60,10 @@ export class KubeletServer {
   constructor(options: KubeletServerOptions) {
     this.#options = options;
     const { certificate, ca } = options;
+    const halves: { allowHalfOpen: boolean } = { allowHalfOpen: true };
     this.#server = createServer({
+      // Connections that are carried on end each side for itself.
+      ...halves,
       cert: certificate.certificate,
       key: certificate.key,
       ca,
@@ -78,8 +83,15 @@ export class KubeletServer {
   listen(): Promise<void> {
     return new Promise((resolve, reject) => {
       this.#server.once("error", reject);
-      this.#server.listen(this.#options.port, resolve);
+      const { port, host } = this.#options;
+      this.#server.listen({ port, ...(host === undefined ? {} : { host }) }, resolve);
     });
+  }
+
+  /** Where it listens: what was asked for, or what the system gave for port 0. */
+  get port(): number {
+    const address = this.#server.address();
+    return typeof address === "object" && address ? address.port : this.#options.port;
   }
 
   /** The serving certificate was renewed. */

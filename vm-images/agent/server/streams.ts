@@ -45,7 +45,16 @@ export async function serveProcess(
     }
     resizing = false;
   };
+  let inputEnded = false;
+  /** What it left unread is dropped: a client that is held up would not hear how it ended. */
+  let ended = false;
+  const end = async (status: object): Promise<void> => {
+    ended = true;
+    socket.resume();
+    await channels.end(status);
+  };
   const write = (data: Buffer): void => {
+    if (ended) return;
     if (!process) return void early.push(data);
     // A process that does not read its input holds the client up.
     if (!process.stdin.write(data)) {
@@ -53,7 +62,6 @@ export async function serveProcess(
       process.stdin.once("drain", () => socket.resume());
     }
   };
-  let inputEnded = false;
   channels.onMessage(
     (channel, data) => {
       if (channel === STDIN && options.stdin && data.length > 0) write(data);
@@ -91,14 +99,14 @@ export async function serveProcess(
       options.stderr && !options.tty ? channels.pump(STDERR, stderr as AsyncIterable<Buffer>) : undefined,
     ]);
     if (closed) return;
-    await channels.end(exitStatus(await exitCode));
+    await end(exitStatus(await exitCode));
   } catch (error) {
     process?.close();
     const words =
       error instanceof ExecStartError
         ? `Internal error occurred: error executing command in container: failed to exec in container: ${error.message}`
         : describeError(error);
-    if (!closed) await channels.end(failureStatus(words));
+    if (!closed) await end(failureStatus(words));
   }
 }
 

@@ -16,7 +16,7 @@ import type { KeyAndCertificate } from "../../pki/index.ts";
 import type { User } from "../../resources/definition.ts";
 import type { ApiEnvironment } from "../environment.ts";
 import type { Target } from "../registry/context.ts";
-import { handleStreaming, isStreaming, upgradeStreaming } from "../streaming/routes.ts";
+import { handleStreaming, isCommand, isStreaming, upgradeStreaming } from "../streaming/routes.ts";
 import { Exchange, sendStatus } from "./exchange.ts";
 import { handlePlain } from "./plain-paths.ts";
 import { readRequest } from "./request-info.ts";
@@ -225,6 +225,13 @@ export class ApiServer {
     if (!allowed) throw forbiddenError(user, attributes, reason);
   }
 
+  /** Whoever runs something in a Pod creates it, also by WebSocket, which can only ask with GET. Throws Forbidden. */
+  async #authorizeStream(user: User, info: RequestInfo, record?: AuditRecord): Promise<void> {
+    const { resource: place, method } = info;
+    if (method !== "GET" || place?.resource !== "pods" || !isCommand(place.subresource)) return;
+    await this.#authorize(user, { ...info, verb: "create" }, record);
+  }
+
   /** What the audit log is to know of a request: who it came from, and as whom. */
   async #record(request: IncomingMessage, info: RequestInfo, user: User | undefined): Promise<AuditRecord | undefined> {
     const { impersonation, ...own } = credentialsOf(request, info.path);
@@ -252,6 +259,7 @@ export class ApiServer {
       record = this.#environment.audit && (await this.#record(request, info, user));
       if (!user) throw new StatusError("Unauthorized", "Unauthorized");
       await this.#authorize(user, info, record);
+      await this.#authorizeStream(user, info, record);
       socket.once("close", () => record?.end(SWITCHED));
       record?.stage("ResponseStarted", SWITCHED);
       await upgradeStreaming(this.#environment, info, this.#target(info), request, socket, head);

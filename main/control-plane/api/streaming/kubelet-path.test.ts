@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { execPath, logPath, portForwardPath } from "./kubelet-path.ts";
+import { execPath, logPath } from "./kubelet-path.ts";
 
 const target = { namespace: "default", pod: "web-1", container: "web" };
 
@@ -16,11 +16,5 @@ describe("kubelet paths", () => {
       "/exec/default/web-1/web?command=sh&command=-c&command=a+b&input=1&output=1",
     );
     expect(execPath("attach", target, query)).toBe("/attach/default/web-1/web?input=1&output=1");
-  });
-
-  it("names ports", () => {
-    expect(portForwardPath(target, new URLSearchParams("ports=80&ports=443"))).toBe(
-      "/portForward/default/web-1?port=80&port=443",
-    );
   });
 });

@@ -36,12 +36,6 @@ export function execPath(kind: "exec" | "attach", target: PodTarget, query: URLS
   return withQuery(`/${kind}/${segments(target)}`, options);
 }
 
-export function portForwardPath({ namespace, pod }: Omit<PodTarget, "container">, query: URLSearchParams): string {
-  const options = new URLSearchParams();
-  for (const port of query.getAll("ports")) options.append("port", port);
-  return withQuery(`/portForward/${encodeURIComponent(namespace)}/${encodeURIComponent(pod)}`, options);
-}
-
 function segments({ namespace, pod, container }: PodTarget): string {
   return [namespace, pod, container].map(encodeURIComponent).join("/");
 }

@@ -9,9 +9,11 @@ import { connect as connectDirectly } from "node:net";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { checkServerIdentity, connect as tlsConnect } from "node:tls";
-import type { TLSSocket } from "node:tls";
+import type { ConnectionOptions, TLSSocket } from "node:tls";
 import { StatusError } from "../../../../common/kube/status.ts";
 import type { StatusReason } from "../../../../common/kube/status.ts";
+import { WebSocket } from "ws";
+import { join } from "./join.ts";
 
 export interface KubeletProxyOptions {
   /** Path of the egress proxy's Unix socket; without it nodes are dialled directly. */
@@ -89,6 +91,59 @@ export class KubeletProxy {
     join(client, upgraded);
   }
 
+  /** A WebSocket of our own to the kubelet. Throws a StatusError when the kubelet cannot be reached or refuses. */
+  async webSocket(target: KubeletAddress, pathAndQuery: string, protocol: string): Promise<WebSocket> {
+    const socket = await this.dial(target);
+    return new Promise((resolve, reject) => {
+      const webSocket = new WebSocket(`ws://${hostOf(target)}${pathAndQuery}`, protocol, {
+        createConnection: () => socket,
+        perMessageDeflate: false,
+      });
+      webSocket.once("unexpected-response", (_request, response) => void refused(response).then(reject, reject));
+      webSocket.once("error", (error) => {
+        socket.destroy();
+        reject(unreachable(target, error));
+      });
+      webSocket.once("open", () => resolve(webSocket));
+    });
+  }
+
+  /**
+   * A connection to a port of a Pod, made by the kubelet in whose network it is. Throws ServiceUnavailable with the
+   * kubelet's words when nothing listens there.
+   */
+  connectPod(target: KubeletAddress, pod: { namespace: string; name: string }, port: number): Promise<Duplex> {
+    return this.connectThrough(target, `${pod.name}.${pod.namespace}.pod:${port}`);
+  }
+
+  /** A connection that the kubelet makes for us: `host:port` as seen from its node. Throws ServiceUnavailable. */
+  async connectThrough(target: KubeletAddress, authority: string): Promise<Duplex> {
+    const socket = await this.dial(target);
+    return new Promise((resolve, reject) => {
+      const outgoing = httpRequest({
+        method: "CONNECT",
+        path: authority,
+        headers: { host: hostOf(target) },
+        createConnection: () => socket,
+      });
+      outgoing.once("connect", (response, connection, head) => {
+        if (response.statusCode === 200) {
+          if (head.length > 0) connection.unshift(head);
+          resolve(connection);
+          return;
+        }
+        void text(connection, head).then((words) => reject(new StatusError("ServiceUnavailable", words)), reject);
+      });
+      outgoing.once("error", (error) => reject(unreachable(target, error)));
+      outgoing.end();
+    });
+  }
+
+  /** The kubelet itself, over TLS and with our certificate. Throws ServiceUnavailable. */
+  secure(target: KubeletAddress): Promise<Duplex> {
+    return this.dial(target);
+  }
+
   /** A plain connection to an address of the nodes' network, by the same way. Throws ServiceUnavailable. */
   async connect(target: KubeletAddress, signal: AbortSignal): Promise<Socket> {
     const { egress, timeoutMillis = TIMEOUT_MILLIS } = this.options;
@@ -111,7 +166,7 @@ export class KubeletProxy {
     return httpRequest({
       method: "GET",
       path,
-      headers: { host: `${target.address}:${target.port}`, ...headers },
+      headers: { host: hostOf(target), ...headers },
       createConnection: () => socket,
       ...(signal ? { signal } : {}),
     });
@@ -121,14 +176,17 @@ export class KubeletProxy {
     const { ca, certificate, key, egress, timeoutMillis = TIMEOUT_MILLIS } = this.options;
     const through = egress === undefined ? undefined : await viaEgress(egress, target, timeoutMillis, signal);
     return new Promise((resolve, reject) => {
-      const socket = tlsConnect({
+      const options: ConnectionOptions & { allowHalfOpen: boolean } = {
         ...(through ? { socket: through } : { host: target.address, port: target.port }),
         ca,
         cert: certificate,
         key,
         ALPNProtocols: ["http/1.1"],
+        // Each side of a stream ends for itself.
+        allowHalfOpen: true,
         checkServerIdentity: (_name, peer) => checkServerIdentity(target.address, peer),
-      });
+      };
+      const socket = tlsConnect(options);
       const fail = (error: Error): void => {
         socket.destroy();
         reject(unreachable(target, error));
@@ -153,7 +211,7 @@ function viaEgress(
 ): Promise<Socket> {
   return new Promise((resolve, reject) => {
     const outgoing = httpRequest({
-      socketPath: egress,
+      createConnection: () => connectDirectly({ path: egress, allowHalfOpen: true }),
       method: "CONNECT",
       path: `${target.address}:${target.port}`,
       ...(signal ? { signal } : {}),
@@ -187,16 +245,15 @@ function headOf(answer: IncomingMessage): string {
   return `${lines.join("\r\n")}\r\n\r\n`;
 }
 
-function join(client: Duplex, kubelet: Duplex): void {
-  const end = (): void => {
-    client.destroy();
-    kubelet.destroy();
-  };
-  for (const side of [client, kubelet]) {
-    side.on("error", end);
-    side.once("close", end);
-  }
-  client.pipe(kubelet).pipe(client);
+function hostOf({ address, port }: KubeletAddress): string {
+  return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** What is left on a connection that is about to end. */
+async function text(connection: Duplex, head: Buffer): Promise<string> {
+  const chunks = [head];
+  for await (const chunk of connection as AsyncIterable<Buffer>) chunks.push(chunk);
+  return Buffer.concat(chunks).toString().trim();
 }
 
 const REASONS: Record<number, StatusReason> = {

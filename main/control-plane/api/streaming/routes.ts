@@ -3,38 +3,55 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { StatusError } from "../../../../common/kube/status.ts";
-import type { Node, Pod } from "../../../../common/kube/types.ts";
+import type { Pod } from "../../../../common/kube/types.ts";
 import type { ApiEnvironment } from "../environment.ts";
 import { viewOf } from "../registry/context.ts";
 import type { Target } from "../registry/context.ts";
 import { getObject } from "../registry/read.ts";
 import type { Exchange } from "../http/exchange.ts";
 import type { RequestInfo } from "../http/request-info.ts";
-import { execPath, logPath, portForwardPath } from "./kubelet-path.ts";
-import type { KubeletAddress } from "./kubelet-proxy.ts";
+import { execPath, logPath } from "./kubelet-path.ts";
+import { KubeletProcess } from "./kubelet-process.ts";
+import { podKubelet } from "./places.ts";
+import { readPort, servePortForwardChannels, servePortForwardSpdy, servePortForwardTunnel } from "./port-forward.ts";
+import type { DialPort } from "./port-forward.ts";
+import {
+  PORT_FORWARD,
+  REMOTE_COMMAND,
+  TUNNEL,
+  chooseChannel,
+  chooseSpdy,
+  offeredWebSocket,
+  upgradeOf,
+} from "./protocols.ts";
+import { isWanted, serveChannels, serveSpdyCommand } from "./remote-command.ts";
+import { handleProxied, upgradeProxied } from "./proxy.ts";
+import { acceptWebSocket } from "./web-socket.ts";
 
 const STREAMING = new Set(["log", "exec", "attach", "portforward", "proxy"]);
 const UPGRADED: ReadonlySet<string> = new Set(["exec", "attach", "portforward"]);
-const KUBELET_PORT = 10250;
 
 /** True for subresources that may last, and that others than the registry answer. */
 export function isStreaming({ resource }: RequestInfo): boolean {
   return resource?.subresource !== undefined && STREAMING.has(resource.subresource);
 }
 
+/** True for what runs in a Pod, or reaches into it. */
+export function isCommand(subresource: string | undefined): boolean {
+  return subresource !== undefined && UPGRADED.has(subresource);
+}
+
 /** Throws StatusError before anything was answered. */
 export async function handleStreaming(environment: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {
   const { definition, subresource } = target;
+  if (subresource?.name === "proxy") return handleProxied(environment, exchange, target);
   if (definition.resource !== "pods" || subresource?.name !== "log") {
-    const name = subresource?.name ?? "";
-    throw name === "proxy"
-      ? new StatusError("MethodNotAllowed", "the server does not allow this method on the requested resource")
-      : new StatusError("BadRequest", "Upgrade request required");
+    throw new StatusError("BadRequest", "Upgrade request required");
   }
   const { query } = exchange.info;
   checkLogOptions(query);
   const { pod, container } = await podOf(environment, target, query.get("container") ?? "");
-  const address = await kubeletOf(environment, pod);
+  const address = await podKubelet(environment.reader, pod);
   const left = new AbortController();
   const { response } = exchange;
   response.once("close", () => left.abort());
@@ -82,18 +99,99 @@ export async function upgradeStreaming(
   socket: Duplex,
   head: Buffer,
 ): Promise<void> {
-  const kind = target.subresource?.name as "exec" | "attach" | "portforward" | undefined;
+  const kind = target.subresource?.name as "exec" | "attach" | "portforward" | "proxy" | undefined;
+  if (kind === "proxy") return upgradeProxied(environment, target, request, socket, head);
   if (target.definition.resource !== "pods" || kind === undefined || !UPGRADED.has(kind)) {
     throw new StatusError("BadRequest", "this resource cannot be upgraded to another protocol");
+  }
+  const upgrade = upgradeOf(request.headers);
+  if (upgrade !== "websocket" && upgrade !== "spdy/3.1") {
+    throw new StatusError("BadRequest", `unable to upgrade: ${JSON.stringify(upgrade)} is not spoken here`);
   }
   const { query } = info;
   const { pod, container } = await podOf(environment, target, query.get("container") ?? "", kind === "portforward");
   const place = { namespace: pod.metadata.namespace ?? "", pod: pod.metadata.name ?? "", container };
+  const kubelet = await podKubelet(environment.reader, pod);
+  if (kind === "portforward") {
+    const dial: DialPort = (port) =>
+      environment.kubelets.connectPod(kubelet, { namespace: place.namespace, name: place.pod }, port);
+    return upgradePortForward(query, request, socket, head, dial);
+  }
   if (kind === "exec" && query.getAll("command").length === 0) {
     throw new StatusError("BadRequest", "you must specify at least one command for the container");
   }
-  const path = kind === "portforward" ? portForwardPath(place, query) : execPath(kind, place, query);
-  await environment.kubelets.upgrade(await kubeletOf(environment, pod), path, request, socket, head);
+  const path = execPath(kind, place, query);
+  const wanted = {
+    stdin: isWanted(query, "stdin"),
+    stdout: isWanted(query, "stdout"),
+    stderr: isWanted(query, "stderr"),
+    tty: isWanted(query, "tty"),
+  };
+  if (!wanted.stdin && !wanted.stdout && !wanted.stderr) {
+    throw new StatusError("BadRequest", "you must specify at least 1 of stdin, stdout, stderr");
+  }
+  if (upgrade === "websocket") {
+    const protocol = chooseChannel(request.headers);
+    if (protocol === undefined) throw unsupportedProtocol(request);
+    // The kubelet speaks these two itself: passed on byte for byte.
+    if (protocol === "v5.channel.k8s.io" || protocol === "v4.channel.k8s.io") {
+      request.headers["sec-websocket-protocol"] = protocol;
+      return environment.kubelets.upgrade(kubelet, path, request, socket, head);
+    }
+    const process = new KubeletProcess(await environment.kubelets.webSocket(kubelet, path, "v5.channel.k8s.io"));
+    return serveChannels(request, socket, head, protocol, wanted, process);
+  }
+  const protocol = agree(request, REMOTE_COMMAND);
+  const process = new KubeletProcess(await environment.kubelets.webSocket(kubelet, path, "v5.channel.k8s.io"));
+  switchToSpdy(socket, head, protocol);
+  return serveSpdyCommand(socket, protocol, wanted, process);
+}
+
+function upgradePortForward(
+  query: URLSearchParams,
+  request: IncomingMessage,
+  socket: Duplex,
+  head: Buffer,
+  dial: DialPort,
+): void {
+  if (upgradeOf(request.headers) !== "websocket") {
+    switchToSpdy(socket, head, agree(request, PORT_FORWARD));
+    return servePortForwardSpdy(socket, dial);
+  }
+  if (offeredWebSocket(request.headers).includes(TUNNEL)) {
+    return acceptWebSocket(request, socket, head, TUNNEL, (webSocket) => servePortForwardTunnel(webSocket, dial));
+  }
+  const given = request.headers["sec-websocket-protocol"] !== undefined;
+  const protocol = chooseChannel(request.headers);
+  if (protocol === undefined) throw unsupportedProtocol(request);
+  const ports = query.getAll("ports").flatMap((text) => text.split(","));
+  const numbers = ports.flatMap((text) => readPort(text) ?? []);
+  if (numbers.length === 0 || numbers.length < ports.length) {
+    throw new StatusError("BadRequest", `query parameter "ports" names no ports: ${JSON.stringify(ports.join(","))}`);
+  }
+  acceptWebSocket(request, socket, head, given ? protocol : "", (webSocket) =>
+    servePortForwardChannels(webSocket, protocol, numbers, dial),
+  );
+}
+
+function unsupportedProtocol(request: IncomingMessage): StatusError {
+  const offered = offeredWebSocket(request.headers).join(", ");
+  return new StatusError("BadRequest", `unable to upgrade: none of the protocols [${offered}] is spoken here`);
+}
+
+/** Throws Forbidden, as Kubernetes answers it. */
+function agree(request: IncomingMessage, ours: readonly string[]): string {
+  try {
+    return chooseSpdy(request.headers, ours);
+  } catch (error) {
+    throw new StatusError("Forbidden", (error as Error).message);
+  }
+}
+
+function switchToSpdy(socket: Duplex, head: Buffer, protocol: string): void {
+  const version = protocol === "" ? "" : `X-Stream-Protocol-Version: ${protocol}\r\n`;
+  socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n${version}\r\n`);
+  if (head.length > 0) socket.unshift(head);
 }
 
 /** The Pod, and the container that was named or is its only one. */
@@ -120,13 +218,4 @@ async function podOf(
     throw new StatusError("BadRequest", `container ${container} is not valid for pod ${podName}`);
   }
   return { pod, container };
-}
-
-async function kubeletOf({ reader }: ApiEnvironment, pod: Pod): Promise<KubeletAddress> {
-  const nodeName = pod.spec?.nodeName;
-  if (!nodeName) throw new StatusError("BadRequest", `pod ${pod.metadata.name} does not have a host assigned`);
-  const node = (await reader.live("nodes", undefined, nodeName)) as Node | undefined;
-  const address = node?.status?.addresses?.find(({ type }) => type === "InternalIP")?.address;
-  if (!address) throw new StatusError("ServiceUnavailable", `no address is known of node ${nodeName}`);
-  return { address, port: node?.status?.daemonEndpoints?.kubeletEndpoint?.Port ?? KUBELET_PORT };
 }
