@@ -158,7 +158,7 @@ describe("the proxy subresource", () => {
   it("passes bodies, codes, redirects and cookies on, but no credentials", async () => {
     const transport = await node.server.transport();
     const prefix = "/api/v1/namespaces/default/pods/web/proxy";
-    const ask = (method: string, path: string, body?: string): ReturnType<typeof transport> =>
+    const ask = (method: "GET", path: string, body?: string): ReturnType<typeof transport> =>
       transport({ method, path: prefix + path, headers: { authorization: "Bearer x" }, ...(body ? { body } : {}) });
     expect((await ask("GET", "/missing")).status).toBe(404);
     const moved = await ask("GET", "/moved");
