@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { StatusError } from "../../common/kube/status.ts";
 import { InformerFactory } from "../../common/kube/informer.ts";
 import type { Pod } from "../../common/kube/types.ts";
+import { Aggregator } from "./aggregation/aggregator.ts";
 import { Catalog } from "./api/catalog.ts";
 import type { ApiEnvironment } from "./api/environment.ts";
 import { bootstrap } from "./api/bootstrap.ts";
@@ -21,7 +22,7 @@ import { listObjects } from "./api/registry/read.ts";
 import { decodeShared } from "./api/stored.ts";
 import { KubeletProxy } from "./api/streaming/kubelet-proxy.ts";
 import { admit, builtinChain, validateAdmission } from "./admission/index.ts";
-import { closeWebhookConnections } from "./admission/webhooks/client.ts";
+import { closeWebhookConnections } from "./outbound/webhook-client.ts";
 import { Audit } from "./audit/index.ts";
 import { LogFile } from "./audit/log-file.ts";
 import type { LogFileOptions } from "./audit/log-file.ts";
@@ -165,11 +166,21 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   };
   const customResources = new CustomResources({ client, catalog, log: (text) => log.warn(text) });
   await customResources.start();
+  const aggregator = new Aggregator({
+    client,
+    catalog,
+    dial: (address, port, signal) => kubelets.connect({ address, port }, signal),
+    certificate: pki.frontProxyClient,
+    isCustom: (group, version) => customResources.serves(group, version),
+    log: (text) => log.warn(text),
+  });
+  await aggregator.start();
+  environment.aggregator = aggregator;
   const server = new ApiServer({ environment, certificate: pki.apiserver, clientAuthority: pki.ca.certificate });
   await indexed;
   const port = await server.listen(options.port, HOST);
   const url = `https://${HOST}:${port}`;
-  await bootstrap({ client, catalog, advertiseAddress, port, serviceAddress: SERVICE_ADDRESS });
+  await bootstrap({ client, catalog, pki, advertiseAddress, port, serviceAddress: SERVICE_ADDRESS });
   const line = (text: string): void => log.warn(text);
   const manager = clientOf("system:kube-controller-manager");
   // One copy of the cluster for controllers and scheduler.
@@ -193,6 +204,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   });
   explain.attach(scheduler.view, informers.for<Pod>(kinds.pods));
   const parts: { stop(): Promise<void> | void }[] = [
+    aggregator,
     customResources,
     controllers,
     scheduler,

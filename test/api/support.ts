@@ -5,7 +5,7 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { HttpClient } from "../../common/kube/http-client.ts";
-import type { Transport } from "../../common/kube/http-client.ts";
+import type { Transport, TransportRequest } from "../../common/kube/http-client.ts";
 import { nodeTransport, readKubeconfig } from "../../main/control-plane/client/node-transport.ts";
 import { entry, nodeRuntime } from "../../main/host/paths.ts";
 import { kubectlPath } from "../tools/kubectl.ts";
@@ -52,6 +52,7 @@ export class TestServer {
   readonly #flags: readonly string[];
   #child: ChildProcess | undefined;
   #close: (() => void) | undefined;
+  #transport: Transport | undefined;
 
   private constructor(folder: string, kubectl: string, flags: readonly string[]) {
     this.folder = folder;
@@ -103,6 +104,7 @@ export class TestServer {
   async end(signal: NodeJS.Signals = "SIGTERM"): Promise<void> {
     this.#close?.();
     this.#close = undefined;
+    this.#transport = undefined;
     const child = this.#child;
     this.#child = undefined;
     if (!child || child.exitCode !== null || child.signalCode !== null) return;
@@ -140,6 +142,19 @@ export class TestServer {
     const { transport, close } = nodeTransport(readKubeconfig(await readFile(this.kubeconfig, "utf8")));
     this.#close = close;
     return transport;
+  }
+
+  /** One request with the administrator's certificate and its whole answer. */
+  async raw(
+    method: TransportRequest["method"],
+    path: string,
+    options: Pick<TransportRequest, "headers" | "body"> = {},
+  ): Promise<{ status: number; headers: Record<string, string>; text: string }> {
+    this.#transport ??= await this.transport();
+    const { status, headers, body } = await this.#transport({ method, path, ...options });
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of body) chunks.push(chunk);
+    return { status, headers, text: Buffer.concat(chunks).toString() };
   }
 
   async client(): Promise<HttpClient> {

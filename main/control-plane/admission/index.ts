@@ -20,7 +20,7 @@ import { resourceQuota } from "./resource-quota.ts";
 import { runtimeClass } from "./runtime-class.ts";
 import { serviceAccounts } from "./service-accounts.ts";
 import type { AdmissionPlugin, AdmissionRequest } from "./types.ts";
-import type { Dial } from "./webhooks/client.ts";
+import type { Dial } from "../outbound/services.ts";
 import { mutatingWebhooks, validatingWebhooks } from "./webhooks/plugins.ts";
 
 export type { AdmissionPlugin, AdmissionRequest, Operation } from "./types.ts";

@@ -5,11 +5,14 @@ import { isStatus } from "../../../common/kube/status.ts";
 import type { Client, ObjectRef } from "../../../common/kube/client.ts";
 import { bootstrapObjects } from "../auth/bootstrap/index.ts";
 import { same } from "../resources/validation/problems.ts";
+import { FRONT_PROXY_CLIENT } from "../pki/index.ts";
+import type { Pki } from "../pki/index.ts";
 import type { Catalog } from "./catalog.ts";
 
 export interface BootstrapOptions {
   client: Client;
   catalog: Catalog;
+  pki: Pick<Pki, "ca" | "frontProxyCa">;
   /** Where this server is reached from inside the cluster. */
   advertiseAddress: string;
   port: number;
@@ -25,7 +28,9 @@ export async function bootstrap(options: BootstrapOptions): Promise<void> {
   await Promise.all(namespaces.map((object) => ensure(client, catalog, object)));
   const others = objects.filter(({ kind }) => kind !== "Namespace");
   await Promise.all(others.map((object) => ensure(client, catalog, object)));
-  await Promise.all(ownService(options).map((object) => ensure(client, catalog, object, true)));
+  await Promise.all(
+    [...ownService(options), authenticationFacts(options)].map((object) => ensure(client, catalog, object, true)),
+  );
 }
 
 function refOf(catalog: Catalog, object: KubeObject): ObjectRef {
@@ -49,8 +54,8 @@ async function ensure(client: Client, catalog: Catalog, object: KubeObject, keep
     await client.create(ref, object);
     return;
   }
-  const wanted = object["subsets"] ?? object["endpoints"];
-  const has = there["subsets"] ?? there["endpoints"];
+  const wanted = object["subsets"] ?? object["endpoints"] ?? object["data"];
+  const has = there["subsets"] ?? there["endpoints"] ?? there["data"];
   if (keep && wanted !== undefined && !same(wanted, has)) {
     await client.update(ref, { ...there, ...object, metadata: there.metadata });
   }
@@ -85,4 +90,22 @@ function ownService({ advertiseAddress, port, serviceAddress }: BootstrapOptions
       ports: [{ name: "https", port, protocol: "TCP" }],
     },
   ];
+}
+
+/** What other API servers (APIService) must know to believe us and the cluster's clients. */
+function authenticationFacts({ pki }: BootstrapOptions): KubeObject {
+  return {
+    apiVersion: "v1",
+    kind: "ConfigMap",
+    metadata: { name: "extension-apiserver-authentication", namespace: "kube-system" },
+    data: {
+      "client-ca-file": pki.ca.certificate,
+      "requestheader-allowed-names": JSON.stringify([FRONT_PROXY_CLIENT]),
+      "requestheader-client-ca-file": pki.frontProxyCa.certificate,
+      "requestheader-extra-headers-prefix": JSON.stringify(["X-Remote-Extra-"]),
+      "requestheader-group-headers": JSON.stringify(["X-Remote-Group"]),
+      "requestheader-uid-headers": JSON.stringify(["X-Remote-Uid"]),
+      "requestheader-username-headers": JSON.stringify(["X-Remote-User"]),
+    },
+  };
 }

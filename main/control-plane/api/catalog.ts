@@ -4,6 +4,7 @@ import { groupResource } from "../resources/reader.ts";
 
 export class Catalog {
   readonly #byPlace = new Map<string, ResourceDefinition>();
+  readonly #listeners = new Set<() => void>();
   #version = 0;
 
   constructor(definitions: Iterable<ResourceDefinition>) {
@@ -18,11 +19,23 @@ export class Catalog {
   add(definition: ResourceDefinition): void {
     const { group, version, resource } = definition;
     this.#byPlace.set(`${group}/${version}/${resource}`, definition);
-    this.#version += 1;
+    this.changed();
   }
 
   remove({ group, version, resource }: { group: string; version: string; resource: string }): void {
-    if (this.#byPlace.delete(`${group}/${version}/${resource}`)) this.#version += 1;
+    if (this.#byPlace.delete(`${group}/${version}/${resource}`)) this.changed();
+  }
+
+  /** Something that clients discover is other than it was. */
+  changed(): void {
+    this.#version += 1;
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** Returns how to listen no longer. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   find(group: string, version: string, resource: string): ResourceDefinition | undefined {

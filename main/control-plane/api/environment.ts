@@ -1,4 +1,5 @@
 /** What the HTTP side works on: the registry, who may do what, and what answers requests that are not stored. */
+import type { Aggregator } from "../aggregation/aggregator.ts";
 import type { Audit } from "../audit/index.ts";
 import type { ServiceAccountTokens } from "../auth/index.ts";
 import type { Authenticator, Authorizer } from "../auth/types.ts";
@@ -21,6 +22,8 @@ export interface ApiEnvironment {
   tokens: ServiceAccountTokens;
   handlers: VirtualHandlers;
   kubelets: KubeletProxy;
+  /** Who answers for other groups than ours. */
+  aggregator?: Aggregator;
   audit?: Audit;
   /** Who waits for whom. Without it nobody does. */
   fairness?: Fairness;

@@ -78,6 +78,13 @@ export class CustomResources {
     await this.#informer.stop();
   }
 
+  /** Whether a definition is why the group and version is served. */
+  serves(group: string, version: string): boolean {
+    for (const { resources } of this.#served.values())
+      if (resources.some((one) => one.group === group && one.version === version)) return true;
+    return false;
+  }
+
   async #reconcile(name: string): Promise<Outcome> {
     const crd = this.#informer.get(name);
     if (!crd) return undefined;

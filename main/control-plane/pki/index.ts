@@ -17,6 +17,10 @@ export interface Pki {
   apiserver: KeyAndCertificate;
   /** What the API server shows to kubelets. */
   kubeletClient: KeyAndCertificate;
+  /** Signs what other API servers believe of who asks through us. Never the cluster's own authority. */
+  frontProxyCa: KeyAndCertificate;
+  /** What the API server shows to other API servers (APIService). */
+  frontProxyClient: KeyAndCertificate;
   /** Signs service-account tokens. PEM. */
   serviceAccountKey: { privateKey: string; publicKey: string };
   /** The administrator's client certificate, group system:masters. */
@@ -35,6 +39,9 @@ export const commonSans = [
   "10.96.0.1",
 ];
 
+/** The name by which other API servers know us: kubeadm's. */
+export const FRONT_PROXY_CLIENT = "front-proxy-client";
+
 /** Leaves are renewed at a start within this time of their end. */
 const renewBeforeMillis = 30 * 24 * 3600 * 1000;
 
@@ -44,8 +51,11 @@ const renewBeforeMillis = 30 * 24 * 3600 * 1000;
  */
 export async function ensurePki(folder: string, sans: readonly string[] = []): Promise<Pki> {
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const ca = await authority(folder);
-  const [apiserver, kubeletClient, admin, serviceAccountKey] = await Promise.all([
+  const [ca, frontProxyCa] = await Promise.all([
+    authority(folder, "ca", "kubernetes"),
+    authority(folder, "front-proxy-ca", "front-proxy-ca"),
+  ]);
+  const [apiserver, kubeletClient, admin, frontProxyClient, serviceAccountKey] = await Promise.all([
     leaf(folder, "apiserver", ca, {
       commonName: "kube-apiserver",
       sans: [...new Set([...commonSans, ...sans])],
@@ -64,20 +74,25 @@ export async function ensurePki(folder: string, sans: readonly string[] = []): P
       usages: ["client auth"],
       lifetime: yearSeconds,
     }),
+    leaf(folder, FRONT_PROXY_CLIENT, frontProxyCa, {
+      commonName: FRONT_PROXY_CLIENT,
+      usages: ["client auth"],
+      lifetime: yearSeconds,
+    }),
     tokenKey(folder),
   ]);
-  return { ca, apiserver, kubeletClient, admin, serviceAccountKey };
+  return { ca, frontProxyCa, frontProxyClient, apiserver, kubeletClient, admin, serviceAccountKey };
 }
 
-async function authority(folder: string): Promise<KeyAndCertificate> {
-  const kept = await readPair(folder, "ca");
+async function authority(folder: string, file: string, commonName: string): Promise<KeyAndCertificate> {
+  const kept = await readPair(folder, file);
   if (kept) {
     const certificate = new X509Certificate(kept.certificate);
-    if (!certificate.ca) throw new Error(`${join(folder, "ca.crt")} is no certificate authority`);
+    if (!certificate.ca) throw new Error(`${join(folder, `${file}.crt`)} is no certificate authority`);
     return kept;
   }
-  const made = await createAuthority("kubernetes");
-  await writePair(folder, "ca", made);
+  const made = await createAuthority(commonName);
+  await writePair(folder, file, made);
   return made;
 }
 

@@ -6,6 +6,7 @@ import {
   validatingAdmissionPolicyBinding,
 } from "./admission/policies.ts";
 import { mutatingWebhookConfiguration, validatingWebhookConfiguration } from "./admission/webhooks.ts";
+import { apiService } from "../aggregation/apiservice.ts";
 import { customResourceDefinition } from "../custom-resources/crd.ts";
 import { daemonSet } from "./apps/daemonset.ts";
 import { deployment } from "./apps/deployment.ts";
@@ -107,6 +108,7 @@ export function builtinResources(options: BuiltinOptions = {}): ResourceDefiniti
     mutatingAdmissionPolicy,
     mutatingAdmissionPolicyBinding,
     customResourceDefinition,
+    apiService,
     flowSchema,
     priorityLevelConfiguration,
     deviceClass,

@@ -5,7 +5,7 @@ import type { Reader } from "../../resources/reader.ts";
 import { compileAll } from "../expressions.ts";
 import type { Compiled, NamedExpression } from "../expressions.ts";
 import type { Rule } from "../matching.ts";
-import type { ClientConfig } from "./client.ts";
+import type { ClientConfig } from "../../outbound/webhook-client.ts";
 
 export interface Webhook {
   name: string;

@@ -10,7 +10,7 @@ import { conditions, scopeOf } from "../expressions.ts";
 import { forbid } from "../forbid.ts";
 import type { Match, Matcher } from "../matching.ts";
 import type { AdmissionPlugin, AdmissionRequest } from "../types.ts";
-import type { WebhookTransport } from "./client.ts";
+import type { Dialler } from "../../outbound/services.ts";
 import { configurations } from "./configurations.ts";
 import type { PreparedWebhook } from "./configurations.ts";
 import { ask, WebhookFailure } from "./review.ts";
@@ -19,7 +19,7 @@ import type { Verdict } from "./review.ts";
 export interface WebhookOptions {
   reader: Reader;
   matcher: Matcher;
-  transport: WebhookTransport;
+  transport: Dialler;
   decide: Decide | undefined;
 }
 

@@ -6,8 +6,8 @@ import type { Status } from "../../../../common/kube/status.ts";
 import type { Match } from "../matching.ts";
 import { reviewRequest } from "../review.ts";
 import type { AdmissionRequest } from "../types.ts";
-import { postJson } from "./client.ts";
-import type { WebhookTransport } from "./client.ts";
+import { postJson } from "../../outbound/webhook-client.ts";
+import type { Dialler } from "../../outbound/services.ts";
 import type { Webhook } from "./configurations.ts";
 
 export interface Verdict {
@@ -36,7 +36,7 @@ export async function ask(
   webhook: Webhook,
   request: AdmissionRequest,
   match: Match,
-  transport: WebhookTransport,
+  transport: Dialler,
 ): Promise<Verdict> {
   const uid = randomUUID();
   const shown = (object: KubeObject | undefined): KubeObject | null => (object ? match.convert(object) : null);

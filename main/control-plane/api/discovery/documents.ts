@@ -46,15 +46,36 @@ const GROUP_ORDER = [
   "flowcontrol.apiserver.k8s.io",
 ];
 
+/** A group and version that another server answers for. */
+export interface RemoteVersion {
+  group: string;
+  version: string;
+  available: boolean;
+  /** As aggregated discovery describes them. */
+  resources: readonly object[];
+}
+
+/** What is discovered: what this server serves, and what others do. */
+export interface Served {
+  definitions: readonly ResourceDefinition[];
+  remotes?: readonly RemoteVersion[];
+}
+
 export interface ServedGroup {
   name: string;
-  versions: { version: string; definitions: ResourceDefinition[] }[];
+  versions: { version: string; definitions: ResourceDefinition[]; remote?: RemoteVersion }[];
 }
 
 /** Groups and versions in the order clients should prefer them. */
-export function groupsOf(definitions: readonly ResourceDefinition[]): ServedGroup[] {
+export function groupsOf({ definitions, remotes = [] }: Served): ServedGroup[] {
   const groups = new Map<string, Map<string, ResourceDefinition[]>>();
+  const others = new Map(remotes.map((remote) => [`${remote.group}/${remote.version}`, remote]));
+  for (const { group, version } of remotes) {
+    const versions = groups.get(group) ?? new Map<string, ResourceDefinition[]>();
+    groups.set(group, versions.set(version, []));
+  }
   for (const definition of definitions) {
+    if (others.has(`${definition.group}/${definition.version}`)) continue;
     const versions = groups.get(definition.group) ?? new Map<string, ResourceDefinition[]>();
     groups.set(definition.group, versions);
     versions.set(definition.version, [...(versions.get(definition.version) ?? []), definition]);
@@ -66,23 +87,27 @@ export function groupsOf(definitions: readonly ResourceDefinition[]): ServedGrou
       name,
       versions: [...versions]
         .toSorted(([a], [b]) => compareVersions(a, b))
-        .map(([version, list]) => ({
-          version,
-          definitions: list.toSorted((a, b) => (a.resource < b.resource ? -1 : 1)),
-        })),
+        .map(([version, list]) => {
+          const remote = others.get(`${name}/${version}`);
+          return {
+            version,
+            definitions: list.toSorted((a, b) => (a.resource < b.resource ? -1 : 1)),
+            ...(remote ? { remote } : {}),
+          };
+        }),
     }));
 }
 
 /** APIGroupDiscoveryList: all of a root ("api": the core group; "apis": the others) in one answer. */
-export function aggregated(definitions: readonly ResourceDefinition[], root: "api" | "apis", version: string): object {
-  const items = groupsOf(definitions)
+export function aggregated(served: Served, root: "api" | "apis", version: string): object {
+  const items = groupsOf(served)
     .filter(({ name }) => (name === "") === (root === "api"))
     .map(({ name, versions }) => ({
       metadata: { ...(name === "" ? {} : { name }), creationTimestamp: null },
       versions: versions.map((one) => ({
         version: one.version,
-        freshness: "Current",
-        resources: one.definitions.map(discovered),
+        freshness: one.remote?.available === false ? "Stale" : "Current",
+        resources: one.remote?.resources ?? one.definitions.map(discovered),
       })),
     }));
   return { kind: "APIGroupDiscoveryList", apiVersion: `apidiscovery.k8s.io/${version}`, metadata: {}, items };
@@ -117,14 +142,14 @@ export function plainVersions(serverAddress: string): object {
 }
 
 /** APIGroup of one group; undefined where it is not served. */
-export function plainGroup(definitions: readonly ResourceDefinition[], name: string): object | undefined {
-  const group = groupsOf(definitions).find((one) => one.name === name && name !== "");
+export function plainGroup(served: Served, name: string): object | undefined {
+  const group = groupsOf(served).find((one) => one.name === name && name !== "");
   return group && { kind: "APIGroup", apiVersion: "v1", ...groupBody(group) };
 }
 
 /** APIGroupList: the plain answer of /apis. */
-export function plainGroups(definitions: readonly ResourceDefinition[]): object {
-  const groups = groupsOf(definitions)
+export function plainGroups(served: Served): object {
+  const groups = groupsOf(served)
     .filter(({ name }) => name !== "")
     .map(groupBody);
   return { kind: "APIGroupList", apiVersion: "v1", groups };
@@ -141,7 +166,7 @@ export function plainResources(
   group: string,
   version: string,
 ): object | undefined {
-  const served = groupsOf(definitions)
+  const served = groupsOf({ definitions })
     .find(({ name }) => name === group)
     ?.versions.find((one) => one.version === version);
   if (!served) return undefined;

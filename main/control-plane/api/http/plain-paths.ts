@@ -1,6 +1,7 @@
 /** Requests that are not about a resource: discovery, version, health, metrics, OpenAPI. */
 import { createHash } from "node:crypto";
 import { StatusError } from "../../../../common/kube/status.ts";
+import { forward } from "../../aggregation/proxy.ts";
 import { aggregated, plainGroup, plainGroups, plainResources, plainVersions } from "../discovery/documents.ts";
 import type { ApiEnvironment } from "../environment.ts";
 import { openapiV2, openapiV3, openapiV3Index } from "../openapi/documents.ts";
@@ -59,11 +60,10 @@ function openid({ tokens }: ApiEnvironment, exchange: Exchange): Promise<void> {
   return exchange.send(Buffer.from(JSON.stringify(document)), CONTENT_TYPES.json);
 }
 
-function rootPaths({ catalog }: ApiEnvironment): string[] {
-  const served = catalog
-    .all()
-    .map(({ group, version }) => (group === "" ? `/api/${version}` : `/apis/${group}/${version}`));
-  const groups = catalog.all().flatMap(({ group }) => (group === "" ? [] : [`/apis/${group}`]));
+function rootPaths({ catalog, aggregator }: ApiEnvironment): string[] {
+  const all = [...catalog.all(), ...(aggregator?.remotes() ?? [])];
+  const served = all.map(({ group, version }) => (group === "" ? `/api/${version}` : `/apis/${group}/${version}`));
+  const groups = all.flatMap(({ group }) => (group === "" ? [] : [`/apis/${group}`]));
   const others = [
     "/api",
     "/apis",
@@ -85,23 +85,24 @@ async function discovery(
   rest: string[],
 ): Promise<void> {
   const definitions = environment.catalog.all();
+  const served = { definitions, remotes: environment.aggregator?.remotes() ?? [] };
   if (rest.length === 0) {
     const format = negotiate(exchange.request.headers.accept, ["APIGroupDiscoveryList"]);
     if (format.as) {
       const version = format.version ?? "v2";
-      const bytes = Buffer.from(JSON.stringify(aggregated(definitions, root, version)));
+      const bytes = Buffer.from(JSON.stringify(aggregated(served, root, version)));
       return tagged(exchange, bytes, `application/json;g=apidiscovery.k8s.io;v=${version};as=APIGroupDiscoveryList`);
     }
     const { localAddress = "", localPort = 0 } = exchange.request.socket;
     return exchange.sendObject(
-      root === "api" ? plainVersions(`${localAddress}:${localPort}`) : plainGroups(definitions),
+      root === "api" ? plainVersions(`${localAddress}:${localPort}`) : plainGroups(served),
       format,
     );
   }
   const format = negotiate(exchange.request.headers.accept);
   const [group, version] = root === "api" ? ["", rest[0]] : rest;
   const document =
-    version === undefined ? plainGroup(definitions, group ?? "") : plainResources(definitions, group ?? "", version);
+    version === undefined ? plainGroup(served, group ?? "") : plainResources(definitions, group ?? "", version);
   if (!document) throw unknown();
   return exchange.sendObject(document, { media: format.media });
 }
@@ -170,7 +171,13 @@ async function openapi(environment: ApiEnvironment, exchange: Exchange, rest: st
     return tagged(exchange, document, binary ? OPENAPI_PROTOBUF : CONTENT_TYPES.json);
   }
   if (version === "v3") {
-    if (place.length === 0) return tagged(exchange, openapiV3Index(environment.catalog), CONTENT_TYPES.json);
+    const remotes = environment.aggregator?.remotes() ?? [];
+    if (place.length === 0) {
+      const others = remotes.filter(({ available }) => available).map((remote) => remote.place);
+      return tagged(exchange, openapiV3Index(environment.catalog, others), CONTENT_TYPES.json);
+    }
+    const remote = remotes.find((one) => one.place === place.join("/"));
+    if (remote) return forward(remote, exchange.request, exchange.response, exchange.user);
     const document = openapiV3(environment.catalog, place.join("/"));
     if (document) {
       const hashed = exchange.info.query.has("hash");

@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
 import { StatusError } from "../../../../common/kube/status.ts";
+import { forward, forwardUpgrade } from "../../aggregation/proxy.ts";
 import type { AuditRecord } from "../../audit/index.ts";
 import { forbiddenError } from "../../auth/forbidden.ts";
 import type { Attributes, AuthenticationInput } from "../../auth/types.ts";
@@ -130,7 +131,9 @@ export class ApiServer {
       const asked = this.#environment.fairness && !isStreaming(info) ? this.#seat(user, info, response) : undefined;
       seat = asked instanceof Promise ? await asked : asked;
       if (seat && info.verb === "watch") setImmediate(() => seat?.release());
-      if (!info.resource) await handlePlain(this.#environment, exchange);
+      const remote = this.#environment.aggregator?.ofPath(info.path);
+      if (remote) await forward(remote, request, response, user);
+      else if (!info.resource) await handlePlain(this.#environment, exchange);
       else await this.#resource(exchange, info);
     } catch (error) {
       const failure = this.#answerError(request, response, error);
@@ -254,6 +257,13 @@ export class ApiServer {
       await this.#authorize(user, info, record);
       socket.once("close", () => record?.end(SWITCHED));
       record?.stage("ResponseStarted", SWITCHED);
+      const remote = this.#environment.aggregator?.ofPath(info.path);
+      if (remote) {
+        await forwardUpgrade(remote, request, socket, head, user).catch((error: Error) => {
+          throw new StatusError("ServiceUnavailable", `error trying to reach service: ${error.message}`);
+        });
+        return;
+      }
       await upgradeStreaming(this.#environment, info, this.#target(info), request, socket, head);
     } catch (error) {
       const { status, code } = asStatus(error);

@@ -51,13 +51,17 @@ function places(catalog: Catalog): Map<string, ResourceDefinition[]> {
   return Map.groupBy(catalog.all(), (definition) => rootOf(definition).slice(1));
 }
 
-/** The root document: where each group and version's own document is, with its hash. */
-export function openapiV3Index(catalog: Catalog): Buffer {
+/**
+ * The root document: where each group and version's own document is, with its hash. `others`: the places that other
+ * servers answer for, whose documents may change unseen and so have no hash.
+ */
+export function openapiV3Index(catalog: Catalog, others: readonly string[] = []): Buffer {
   const documents = documentsOf(catalog);
   documents.index ??= Buffer.from(
     JSON.stringify({
       paths: Object.fromEntries(
-        [...places(catalog).keys()].toSorted().map((place) => {
+        [...new Set([...places(catalog).keys(), ...others])].toSorted().map((place) => {
+          if (others.includes(place)) return [place, { serverRelativeURL: `/openapi/v3/${place}` }];
           // The hash of what the document is made of: making all documents only to hash them would take too long.
           const made = JSON.stringify([serverVersion.gitVersion, place, places(catalog).get(place)?.map(facts)]);
           const hash = createHash("sha256").update(made).digest("hex").slice(0, 64).toUpperCase();

@@ -8,6 +8,7 @@ import type { RoleFacts } from "./cluster-roles.ts";
 import { clusterRoles } from "./cluster-roles.ts";
 import { rules } from "./compact.ts";
 import { controllerRoles } from "./controller-roles.ts";
+import { namespacedRoles } from "./namespaced-roles.ts";
 
 const apiVersion = `${rbacGroup}/v1`;
 
@@ -44,12 +45,13 @@ function subject(text: string): Record<string, string> {
   return { kind, name: account, namespace };
 }
 
-function binding(name: string, role: string, subjects: readonly string[]): KubeObject {
+function binding(name: string, role: string, subjects: readonly string[], namespace?: string): KubeObject {
+  const prefix = namespace === undefined ? "Cluster" : "";
   return {
     apiVersion,
-    kind: "ClusterRoleBinding",
-    metadata: metadata(name),
-    roleRef: { apiGroup: rbacGroup, kind: "ClusterRole", name: role },
+    kind: `${prefix}RoleBinding`,
+    metadata: metadata(name, namespace === undefined ? {} : { namespace }),
+    roleRef: { apiGroup: rbacGroup, kind: `${prefix}Role`, name: role },
     subjects: subjects.map(subject),
   };
 }
@@ -81,6 +83,10 @@ export function bootstrapObjects(): KubeObject[] {
     const name = `system:controller:${controller}`;
     roles.push({ apiVersion, kind: "ClusterRole", metadata: metadata(name), rules: rules(lines) });
     bindings.push(binding(name, name, [`ServiceAccount:kube-system/${controller}`]));
+  }
+  for (const { namespace, name, rules: lines, boundTo, binding: bound = name } of namespacedRoles) {
+    roles.push({ apiVersion, kind: "Role", metadata: metadata(name, { namespace }), rules: rules(lines) });
+    bindings.push(binding(bound, name, boundTo, namespace));
   }
   for (const role of roles) if (role["aggregationRule"] !== undefined) role["rules"] = aggregateRules(role, roles);
   return [...namespaces, ...priorities, ...roles, ...bindings, ...fairnessObjects()];

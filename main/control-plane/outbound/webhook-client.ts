@@ -1,24 +1,14 @@
-/** Calling a webhook: an AdmissionReview by HTTPS to a URL, or to a Service's Pod by whichever way Pods are reached. */
+/** Calling a webhook: JSON by HTTPS to a URL, or to a Service's Pod by whichever way Pods are reached. */
 import { Agent, request as httpsRequest } from "node:https";
 import type { IncomingMessage } from "node:http";
-import type { Duplex } from "node:stream";
-import { checkServerIdentity, connect as tlsConnect } from "node:tls";
-import type { Client } from "../../../../common/kube/client.ts";
-import type { KubeObject } from "../../../../common/kube/object.ts";
+import { dialService } from "./services.ts";
+import type { Dialler } from "./services.ts";
 
 export interface ClientConfig {
   url?: string;
   service?: { namespace?: string; name?: string; path?: string; port?: number };
   /** Base64 of PEM. */
   caBundle?: string;
-}
-
-/** A connection to a Pod's address: directly, or through the node egress. Rejects when there is none in time. */
-export type Dial = (address: string, port: number, signal: AbortSignal) => Promise<Duplex>;
-
-export interface WebhookTransport {
-  client(): Client;
-  dial: Dial;
 }
 
 const LARGEST_ANSWER = 16 * 1024 * 1024;
@@ -52,7 +42,7 @@ export async function postJson(
   config: ClientConfig,
   body: object,
   timeoutSeconds: number,
-  transport: WebhookTransport,
+  transport: Dialler,
 ): Promise<unknown> {
   const url = urlOf(config);
   url.searchParams.set("timeout", `${timeoutSeconds}s`);
@@ -80,10 +70,13 @@ async function send(
   config: ClientConfig,
   url: URL,
   body: string,
-  transport: WebhookTransport,
+  transport: Dialler,
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
-  const through = config.service ? await dialService(config, transport, signal) : undefined;
+  const { service, caBundle } = config;
+  const through = service
+    ? await dialService(service, caBundle ? { ca: Buffer.from(caBundle, "base64").toString() } : {}, transport, signal)
+    : undefined;
   return new Promise((resolve, reject) => {
     const outgoing = httpsRequest(url, {
       method: "POST",
@@ -119,73 +112,8 @@ async function read(answer: IncomingMessage): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-interface Port {
-  name?: string;
-  port?: number;
-}
-interface Slice extends KubeObject {
-  endpoints?: { addresses?: string[]; conditions?: { ready?: boolean } }[];
-  ports?: Port[];
-}
-
-/** TLS to a ready endpoint of the Service, under the Service's own name. */
-async function dialService(
-  { service, caBundle }: ClientConfig,
-  { client, dial }: WebhookTransport,
-  signal: AbortSignal,
-): Promise<Duplex> {
-  const { namespace = "", name = "", port = 443 } = service ?? {};
-  const found = await client().get({ group: "", version: "v1", resource: "services", namespace, name });
-  const spec = (found["spec"] ?? {}) as { ports?: Port[]; type?: string; externalName?: string };
-  const wanted = spec.ports?.find((one) => one.port === port);
-  if (!wanted && spec.type !== "ExternalName") {
-    throw new Error(`no service port ${port} found for service ${JSON.stringify(name)}`);
-  }
-  const place =
-    spec.type === "ExternalName"
-      ? { address: spec.externalName ?? "", port }
-      : await endpointOf(client(), namespace, name, wanted as Port);
-  const socket = await dial(place.address, place.port, signal);
-  const host = `${name}.${namespace}.svc`;
-  return new Promise((resolve, reject) => {
-    const secured = tlsConnect({
-      socket: socket as never,
-      servername: host,
-      ALPNProtocols: ["http/1.1"],
-      ...(caBundle ? { ca: Buffer.from(caBundle, "base64").toString() } : {}),
-      checkServerIdentity: (_, peer) => checkServerIdentity(host, peer),
-    });
-    const stop = (): void => {
-      secured.destroy(new Error("context deadline exceeded"));
-    };
-    signal.addEventListener("abort", stop, { once: true });
-    secured.once("error", reject);
-    secured.once("close", () => signal.removeEventListener("abort", stop));
-    secured.once("secureConnect", () => resolve(secured));
-  });
-}
-
-async function endpointOf(
-  client: Client,
-  namespace: string,
-  name: string,
-  wanted: Port,
-): Promise<{ address: string; port: number }> {
-  const { items } = await client.list<Slice>(
-    { group: "discovery.k8s.io", version: "v1", resource: "endpointslices" },
-    { namespace, labelSelector: `kubernetes.io/service-name=${name}` },
-  );
-  for (const { endpoints = [], ports = [] } of items) {
-    const port = ports.find((one) => (one.name ?? "") === (wanted.name ?? ""))?.port;
-    const ready = endpoints.filter(({ conditions }) => conditions?.ready !== false);
-    const address = ready[Math.floor(Math.random() * ready.length)]?.addresses?.[0];
-    if (port !== undefined && address !== undefined) return { address, port };
-  }
-  throw new Error(`no endpoints available for service ${JSON.stringify(name)}`);
-}
-
-/** As Go words the usual ones. */
-function words(error: unknown): string {
+/** Network errors, the usual ones as Go words them. */
+export function words(error: unknown): string {
   const { code, message, address, port } = error as {
     code?: string;
     message?: string;
