@@ -39,6 +39,7 @@ import { writeKubeconfig } from "./kubeconfig.ts";
 import { metricsDefinitions } from "./metrics-api/index.ts";
 import type { MetricsApi } from "./metrics-api/index.ts";
 import { UsageSource } from "./metrics-api/source.ts";
+import type { Dial } from "./outbound/services.ts";
 import { ensurePki } from "./pki/index.ts";
 import { ServiceAllocator, builtinResources } from "./resources/index.ts";
 import { virtualHandlers } from "./resources/virtual/index.ts";
@@ -109,13 +110,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const failures: string[] = [];
   const fed = await feedReader(store, catalog, (error) => failures.push(error.message));
   const auth = await createAuth({ reader: fed.reader, serviceAccountKey: pki.serviceAccountKey });
+  const dial: Dial = (address, port, signal) => kubelets.connect({ address, port }, signal);
   const chain = builtinChain({
     reader: fed.reader,
     rbac: auth.rbac,
     client: () => client,
     served: catalog,
     decide: auth.decide,
-    dial: (address, port, signal) => kubelets.connect({ address, port }, signal),
+    dial,
   });
   const registry: RegistryContext = {
     store,
@@ -164,12 +166,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     metrics: new Metrics(),
     checks: new Map([["store", () => failures[0]]]),
   };
-  const customResources = new CustomResources({ client, catalog, log: (text) => log.warn(text) });
+  const customResources = new CustomResources({ client, catalog, dial, log: (text) => log.warn(text) });
   await customResources.start();
   const aggregator = new Aggregator({
     client,
     catalog,
-    dial: (address, port, signal) => kubelets.connect({ address, port }, signal),
+    dial,
     certificate: pki.frontProxyClient,
     isCustom: (group, version) => customResources.serves(group, version),
     log: (text) => log.warn(text),

@@ -3,10 +3,11 @@
  * the other versions and groups in which the same object is served.
  */
 import type { GroupVersionResource, KubeObject } from "../../../common/kube/object.ts";
+import { apiVersionOf } from "../../../common/kube/object.ts";
 import { selectorFromObject } from "../../../common/kube/selector.ts";
 import type { LabelSelectorObject } from "../../../common/kube/selector.ts";
 import { StatusError } from "../../../common/kube/status.ts";
-import type { ResourceDefinition } from "../resources/definition.ts";
+import type { AsyncConversion, ResourceDefinition } from "../resources/definition.ts";
 import { groupResource } from "../resources/reader.ts";
 import type { Reader } from "../resources/reader.ts";
 import type { AdmissionRequest } from "./types.ts";
@@ -41,6 +42,8 @@ export interface Match {
   kind: string;
   /** An object of the request in that form. */
   convert(object: KubeObject): KubeObject;
+  /** Where conversion takes time: makes `convert` ready for the request's objects as they are now. Throws StatusError. */
+  prepare?(request: AdmissionRequest): Promise<void>;
 }
 
 const within = (list: readonly string[] | undefined, value: string): boolean =>
@@ -102,7 +105,9 @@ export class Matcher {
       if (!rules.some((rule) => ruleFits(rule, request, gvr))) continue;
       // A subresource's body of its own (Scale) is the same whatever its parent's version.
       const whole = request.kind === own.kind;
-      return { gvr, kind: whole ? kind : request.kind, convert: whole ? conversion(own, other) : (object) => object };
+      if (!whole) return { gvr, kind: request.kind, convert: (object) => object };
+      const slow = own.storedAs?.conversion;
+      return { gvr, kind, ...(slow ? slowConversion(slow, other) : { convert: conversion(own, other) }) };
     }
     return undefined;
   }
@@ -163,6 +168,20 @@ export class Matcher {
     }
     return found;
   }
+}
+
+function slowConversion(by: AsyncConversion, to: ResourceDefinition): Pick<Match, "convert" | "prepare"> {
+  const ready = new Map<KubeObject, KubeObject>();
+  return {
+    async prepare({ object, old }) {
+      for (const one of [object, old]) if (one) ready.set(one, await by.convert(one, apiVersionOf(to)));
+    },
+    convert(object) {
+      const converted = ready.get(object);
+      if (!converted) throw new Error(`an object was looked at before it was converted to ${apiVersionOf(to)}`);
+      return converted;
+    },
+  };
 }
 
 function conversion(from: ResourceDefinition, to: ResourceDefinition): (object: KubeObject) => KubeObject {

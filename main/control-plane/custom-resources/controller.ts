@@ -10,6 +10,7 @@ import { isStatus } from "../../../common/kube/status.ts";
 import { WorkQueue, again } from "../../../common/kube/workqueue.ts";
 import type { Outcome } from "../../../common/kube/workqueue.ts";
 import type { Catalog } from "../api/catalog.ts";
+import type { Dial } from "../outbound/services.ts";
 import type { ResourceDefinition } from "../resources/definition.ts";
 import { same } from "../resources/validation/problems.ts";
 import { decideStatus } from "./decide.ts";
@@ -21,6 +22,8 @@ import { CLEANUP, conditionOf, definitionsResource, isTerminating } from "./type
 export interface CustomResourcesOptions {
   client: Client;
   catalog: Catalog;
+  /** The way to conversion webhooks that are Services. */
+  dial: Dial;
   log(line: string): void;
 }
 
@@ -118,7 +121,7 @@ export class CustomResources {
     const before = this.#served.get(name);
     if (before?.made === made) return;
     try {
-      const resources = customResources(crd);
+      const resources = customResources(crd, { client: () => this.#options.client, dial: this.#options.dial });
       this.#withdraw(name, resources);
       const { group, names } = crd.spec;
       for (const version of crd.spec.versions)
@@ -150,7 +153,10 @@ export class CustomResources {
   /** Removes its objects, then lets it go. */
   async #cleanUp(crd: CustomResourceDefinition): Promise<Outcome> {
     if (!crd.metadata.finalizers?.includes(CLEANUP)) return undefined;
-    const [resource] = this.#served.get(crd.metadata.name ?? "")?.resources ?? [];
+    const resources = this.#served.get(crd.metadata.name ?? "")?.resources ?? [];
+    // As they are stored they need no conversion, whose webhook may be gone already.
+    const storage = crd.spec.versions.find((version) => version.storage)?.name;
+    const resource = resources.find(({ version }) => version === storage) ?? resources[0];
     if (resource && !(await this.#removeObjects(resource))) return again(CLEANUP_MILLIS);
     const finalizers = crd.metadata.finalizers.filter((finalizer) => finalizer !== CLEANUP);
     const { metadata } = await this.#options.client.get({ ...definitionsResource, name: crd.metadata.name ?? "" });

@@ -44,10 +44,16 @@ const widget = (spec: object): KubeObject => ({
   metadata: { name: "w", namespace: "default" },
   spec,
 });
+const nowhere = {
+  client: () => {
+    throw new Error("nobody is to be asked");
+  },
+  dial: () => Promise.reject(new Error("nobody is to be reached")),
+};
 function judge(schema: string, spec: object, old?: object): string[] {
   const crd = definition(schema);
   expect(words(validateDefinition(crd))).toEqual([]);
-  const [resource] = customResources(crd);
+  const [resource] = customResources(crd, nowhere);
   const { validate, validateUpdate } = resource?.strategy ?? {};
   return words((old ? validateUpdate?.(widget(spec), widget(old), context) : validate?.(widget(spec), context)) ?? []);
 }

@@ -15,6 +15,8 @@ import type {
 } from "../resources/definition.ts";
 import { age } from "../resources/duration.ts";
 import { Problems } from "../resources/validation/problems.ts";
+import type { Dialler } from "../outbound/services.ts";
+import { WebhookConversion } from "./conversion.ts";
 import { findPath, setPath } from "./json-path.ts";
 import { ruleTree, runRules } from "./rules.ts";
 import type { RuleTree } from "./rules.ts";
@@ -23,8 +25,8 @@ import type { CustomResourceDefinition, PrinterColumn, Version } from "./types.t
 import { isTerminating } from "./types.ts";
 
 /** Everything that is served of the definition. Rules are compiled here, which takes a moment. */
-export function customResources(crd: CustomResourceDefinition): ResourceDefinition[] {
-  return crd.spec.versions.filter(({ served }) => served).map((version) => ofVersion(crd, version));
+export function customResources(crd: CustomResourceDefinition, dialler: Dialler): ResourceDefinition[] {
+  return crd.spec.versions.filter(({ served }) => served).map((version) => ofVersion(crd, version, dialler));
 }
 
 /** The schema of a version; without one everything is kept. */
@@ -33,7 +35,7 @@ export function schemaOf(crd: CustomResourceDefinition, version: Version): Struc
   return crd.spec.preserveUnknownFields ? { ...schema, "x-kubernetes-preserve-unknown-fields": true } : schema;
 }
 
-function ofVersion(crd: CustomResourceDefinition, version: Version): ResourceDefinition {
+function ofVersion(crd: CustomResourceDefinition, version: Version, dialler: Dialler): ResourceDefinition {
   const { group, names, scope, versions } = crd.spec;
   const schema = schemaOf(crd, version);
   const storage = versions.find((one) => one.storage) ?? version;
@@ -64,7 +66,14 @@ function ofVersion(crd: CustomResourceDefinition, version: Version): ResourceDef
       ...(hasStatus ? [statusOf(checks)] : []),
       ...(version.subresources?.scale ? [scaleOf(version.subresources.scale, checks)] : []),
     ],
-    ...(needsView ? { storedAs: viewOf(group, names.plural, storage, version, schema) } : {}),
+    ...(needsView
+      ? {
+          storedAs: {
+            ...viewOf(group, names.plural, storage, version, schema),
+            ...conversionOf(crd, version, storage, schema, dialler),
+          },
+        }
+      : {}),
   });
 }
 
@@ -91,6 +100,18 @@ function viewOf(
       return copy;
     },
   };
+}
+
+function conversionOf(
+  { spec: { group, names, versions, conversion } }: CustomResourceDefinition,
+  version: Version,
+  storage: Version,
+  schema: StructuralSchema,
+  dialler: Dialler,
+): { conversion?: WebhookConversion } {
+  if (conversion?.strategy !== "Webhook" || !conversion.webhook || versions.length === 1) return {};
+  const place = { group, kind: names.kind, version: version.name, storageVersion: storage.name };
+  return { conversion: new WebhookConversion({ webhook: conversion.webhook, ...place, schema, dialler }) };
 }
 
 /** The schema's demands and its rules. */

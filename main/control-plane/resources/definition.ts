@@ -2,6 +2,7 @@
  * What a kind is to the API server: one definition, from which the generic registry
  * (`api/registry`) does everything else. Built-in and custom resources go the same way.
  */
+import type { KeyValue } from "../store/store.ts";
 import type { KubeObject } from "../../../common/kube/object.ts";
 import type { StatusCause } from "../../../common/kube/status.ts";
 
@@ -131,6 +132,17 @@ export interface ComputedQuery {
   fieldSelector?: string;
 }
 
+/** Conversion that takes time (a webhook's): items are prepared before they are looked at. */
+export interface AsyncConversion {
+  /** Makes `fromStored` ready for these. Throws StatusError. */
+  prepare(items: readonly KeyValue[]): Promise<void>;
+  /** `object`: what is stored of a prepared item, maybe without its managedFields. */
+  fromStored(item: KeyValue, object: KubeObject): KubeObject;
+  toStored(object: KubeObject): Promise<KubeObject>;
+  /** To any version of the kind. */
+  convert(object: KubeObject, apiVersion: string): Promise<KubeObject>;
+}
+
 export interface ResourceDefinition {
   group: string;
   version: string;
@@ -171,6 +183,8 @@ export interface ResourceDefinition {
     resource: string;
     toStored(object: KubeObject): KubeObject;
     fromStored(object: KubeObject): KubeObject;
+    /** In place of the two above, where there is one. */
+    conversion?: AsyncConversion;
   };
   /** Names must be… (default: an RFC 1123 subdomain). Returns what is wrong with one. */
   nameProblems?(name: string): string[];

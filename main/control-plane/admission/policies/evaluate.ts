@@ -33,6 +33,7 @@ export async function evaluationsOf(
   const { matcher, reader, decide } = options;
   const match = await matcher.matches(policy.spec.matchConstraints ?? {}, request);
   if (!match || !policy.spec.matchConstraints?.resourceRules?.length) return [];
+  await match.prepare?.(request);
   const evaluations: Evaluation[] = [];
   for (const binding of policy.bindings) {
     const { matchResources } = binding.spec;

@@ -44,9 +44,12 @@ async function mutateAll(
   rounds.set(request, progress);
   for (const policy of all) {
     if (before && policy.spec.reinvocationPolicy !== "IfNeeded") continue;
+    let stale = false;
     for (const one of await evaluationsOf(policy, request, options)) {
-      const changed = mutate(one, request, options);
-      if (!changed) continue;
+      // What a binding or parameter before it changed this one sees.
+      const evaluation = stale && "scope" in one ? { ...one, scope: fresh(one, request, options) } : one;
+      if (!mutate(evaluation, request, options)) continue;
+      stale = true;
       // Policies that ran before this one see the change in the second round.
       if (progress.size > 0 && !before) request.again = true;
     }

@@ -36,6 +36,7 @@ async function concerns(
 ): Promise<Match | undefined> {
   const match = matcher.rules(webhook.rules, webhook.matchPolicy, request);
   if (!match || !(await matcher.selects(webhook, request))) return undefined;
+  await match.prepare?.(request);
   if (list.length === 0) return match;
   const result = conditions(list, scopeOf(request, match, { reader, decide }), new Budget());
   if (result === "match") return match;

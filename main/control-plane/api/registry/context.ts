@@ -50,28 +50,46 @@ export interface Answer {
   created: boolean;
 }
 
+/** Before the items are looked at in the definition's version: some conversions take time. Throws StatusError. */
+export function prepareViews({ storedAs }: ResourceDefinition, items: readonly KeyValue[]): Promise<void> | undefined {
+  return storedAs?.conversion && items.length > 0 ? storedAs.conversion.prepare(items) : undefined;
+}
+
+function shownAs({ storedAs }: ResourceDefinition, item: KeyValue, object: KubeObject): KubeObject {
+  if (!storedAs) return object;
+  return storedAs.conversion ? storedAs.conversion.fromStored(item, object) : storedAs.fromStored(object);
+}
+
+/** The object in the version that is stored. */
+export async function storedForm({ storedAs }: ResourceDefinition, object: KubeObject): Promise<KubeObject> {
+  if (!storedAs) return object;
+  return storedAs.conversion ? storedAs.conversion.toStored(object) : storedAs.toStored(object);
+}
+
 /** The object of a stored value, in the version the definition shows. Shared: never change it. */
 export function viewOf(definition: ResourceDefinition, item: KeyValue): KubeObject {
-  const object = decodeShared(item);
-  return definition.storedAs ? definition.storedAs.fromStored(object) : object;
+  return shownAs(definition, item, decodeShared(item));
+}
+
+/** A changed form of the item's stored object, as the definition shows it. */
+export function viewOfChanged(definition: ResourceDefinition, item: KeyValue, object: KubeObject): KubeObject {
+  return shownAs(definition, item, object);
 }
 
 /** The same without managedFields. */
 export function slimViewOf(definition: ResourceDefinition, item: KeyValue): KubeObject {
-  const object = decodeSlim(item);
-  return definition.storedAs ? definition.storedAs.fromStored(object) : object;
+  return shownAs(definition, item, decodeSlim(item));
 }
 
 /** The same for whoever keeps it for long. */
 export function keptViewOf(definition: ResourceDefinition, item: KeyValue): KubeObject {
-  const object = decodeKept(item);
-  return definition.storedAs ? definition.storedAs.fromStored(object) : object;
+  return shownAs(definition, item, decodeKept(item));
 }
 
 /** The bytes of a stored value in the version the definition shows, in pieces that need no copy. */
 export function partsOf(definition: ResourceDefinition, item: KeyValue, revision = item.modRevision): Buffer[] {
   if (!definition.storedAs) return servedParts(item, revision);
-  const object = definition.storedAs.fromStored(decodeShared(item));
+  const object = shownAs(definition, item, decodeShared(item));
   const shown = { ...object, metadata: { ...object.metadata, resourceVersion: String(revision) } };
   return [Buffer.from(JSON.stringify(shown))];
 }

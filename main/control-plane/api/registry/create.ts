@@ -7,7 +7,7 @@ import { invalidError } from "../../resources/invalid.ts";
 import { validateMetadata } from "../../resources/validation/metadata.ts";
 import { keyOf } from "../catalog.ts";
 import { decodeShared, encodeStored } from "../stored.ts";
-import { admissionRequest, alreadyExists, strategyContext, tellObserver, timestamp } from "./context.ts";
+import { admissionRequest, alreadyExists, storedForm, strategyContext, tellObserver, timestamp } from "./context.ts";
 import type { Answer, RegistryContext, WriteRequest } from "./context.ts";
 import { trackWrite } from "./managed-fields.ts";
 
@@ -85,7 +85,9 @@ async function createNamed(context: RegistryContext, given: WriteRequest, object
       claim?.rollback();
       return { object, created: true };
     }
-    const stored = definition.storedAs ? definition.storedAs.toStored(object) : object;
+    const stored = definition.storedAs?.conversion
+      ? await storedForm(definition, object)
+      : (definition.storedAs?.toStored(object) ?? object);
     const result = await context.store.put(key, encodeStored(stored), 0);
     if (!result.ok) {
       throw alreadyExists(definition, name, result.current !== undefined && isDeleting(decodeShared(result.current)));
@@ -94,7 +96,7 @@ async function createNamed(context: RegistryContext, given: WriteRequest, object
     object.metadata.resourceVersion = String(result.revision);
     tellObserver(context, request, "created", { object }, result.revision);
     const { item } = result;
-    return { ...(item ? { item } : {}), object, created: true };
+    return { ...(item && !definition.storedAs?.conversion ? { item } : {}), object, created: true };
   } catch (error) {
     claim?.rollback();
     throw error;

@@ -3,7 +3,17 @@ import type { KubeObject } from "../../../../common/kube/object.ts";
 import { keyOf, placeOf } from "../catalog.ts";
 import { decodeFresh, encodeStored } from "../stored.ts";
 import { StatusError, isStatus } from "../../../../common/kube/status.ts";
-import { STALE, admissionRequest, conflict, notFound, tellObserver, timestamp, viewOf } from "./context.ts";
+import {
+  STALE,
+  admissionRequest,
+  conflict,
+  notFound,
+  prepareViews,
+  tellObserver,
+  timestamp,
+  viewOf,
+  viewOfChanged,
+} from "./context.ts";
 import type { RegistryContext, WriteRequest } from "./context.ts";
 import { listObjects } from "./read.ts";
 import type { ListQuery, Page } from "./read.ts";
@@ -57,6 +67,7 @@ export async function deleteObject(
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     const item = await context.store.get(key);
     if (!item) throw notFound(definition, name);
+    await prepareViews(definition, [item]);
     const old = viewOf(definition, item);
     checkPreconditions(request, body, old);
     const asked = admissionRequest(request, "DELETE", { old });
@@ -106,7 +117,7 @@ async function commit(
   change: "remove" | "mark" | "nothing",
 ): Promise<Deleted | undefined> {
   const { definition } = request;
-  const shown = (): KubeObject => (definition.storedAs ? definition.storedAs.fromStored(object) : object);
+  const shown = (): KubeObject => viewOfChanged(definition, item, object);
   if (change === "nothing") return { object: shown(), gone: false };
   if (request.dryRun) return { object: shown(), gone: change === "remove" };
   const result =

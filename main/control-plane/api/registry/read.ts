@@ -4,7 +4,7 @@ import type { ResourceDefinition } from "../../resources/definition.ts";
 import { CompactedError, FutureRevisionError } from "../../store/store.ts";
 import type { KeyValue } from "../../store/store.ts";
 import { keyOf, keyPrefix } from "../catalog.ts";
-import { notFound, slimViewOf } from "./context.ts";
+import { notFound, prepareViews, slimViewOf } from "./context.ts";
 import type { RegistryContext, Target } from "./context.ts";
 import { checkListOptions, reach, revisionOf, tooLarge } from "./list-options.ts";
 import type { ListOptions } from "./list-options.ts";
@@ -34,6 +34,7 @@ export async function getObject(context: RegistryContext, target: Target): Promi
   const { definition, namespace, name = "" } = target;
   const item = await context.store.get(keyOf(definition, namespace, name));
   if (!item) throw notFound(definition, name);
+  await prepareViews(definition, [item]);
   return item;
 }
 
@@ -61,6 +62,7 @@ export async function listObjects(
     from === undefined
   ) {
     const item = await context.store.get(keyOf(definition, namespace, selection.name));
+    if (item) await prepareViews(definition, [item]);
     const items = item && selection.matches(slimViewOf(definition, item)) ? [item] : [];
     return { items, revision: context.store.revision() };
   }
@@ -69,6 +71,7 @@ export async function listObjects(
     if (limit !== undefined)
       return await pageOf(context, definition, namespace, selection, { at, startAfter, limit, seen: from?.seen ?? 0 });
     const page = await context.store.list(prefix, { startAfter, atRevision: at, topic: selection.topic });
+    await prepareViews(definition, page.items);
     if (selection.everything) return { items: page.items, revision: page.revision };
     const items: KeyValue[] = [];
     await inSlices(page.items, (item) => {
@@ -107,6 +110,7 @@ async function pageOf(
       topic: selection.topic,
     });
     revision ??= page.revision;
+    await prepareViews(definition, page.items);
     for (const [index, item] of page.items.entries()) {
       if (!selection.everything && !selection.matches(slimViewOf(definition, item))) continue;
       items.push(item);

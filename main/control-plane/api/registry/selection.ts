@@ -69,8 +69,10 @@ function topicOf(
   fields: readonly FieldRequirement[],
   labels: Selector | undefined,
 ): Topic | undefined {
+  // What a conversion that takes time would have to be asked for is no way to find or to route objects.
+  const direct = definition.storedAs?.conversion === undefined;
   const field = fields
-    .filter((one) => one.equal && one.field !== "metadata.namespace")
+    .filter((one) => one.equal && (direct || one.field === "metadata.name") && one.field !== "metadata.namespace")
     .toSorted((a, b) => rank(a) - rank(b))[0];
   const label = labels?.requirements.find(({ operator, values }) => operator === "In" && values.length === 1);
   // Of any other field's answers ("Running") a label's is the rarer.

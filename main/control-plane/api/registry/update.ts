@@ -9,7 +9,17 @@ import { same } from "../../resources/validation/problems.ts";
 import type { KeyValue } from "../../store/store.ts";
 import { keyOf } from "../catalog.ts";
 import { encodeStored } from "../stored.ts";
-import { STALE, admissionRequest, conflict, notFound, strategyContext, tellObserver, viewOf } from "./context.ts";
+import {
+  STALE,
+  admissionRequest,
+  conflict,
+  notFound,
+  prepareViews,
+  storedForm,
+  strategyContext,
+  tellObserver,
+  viewOf,
+} from "./context.ts";
 import type { Answer, RegistryContext, WriteRequest } from "./context.ts";
 import { createObject, defaults, placeInNamespace } from "./create.ts";
 import { trackWrite } from "./managed-fields.ts";
@@ -46,6 +56,7 @@ export async function updateObject(
       if (object.metadata.uid) throw notFound(definition, name);
       return createObject(context, request, object);
     }
+    await prepareViews(definition, [item]);
     const old = viewOf(definition, item);
     const body = await change(old);
     const written = await attemptUpdate(context, request, item, old, body);
@@ -115,7 +126,9 @@ async function write(
       object.metadata.resourceVersion = String(item.modRevision);
       return { object, created: false };
     }
-    const stored = definition.storedAs ? definition.storedAs.toStored(object) : object;
+    const stored = definition.storedAs?.conversion
+      ? await storedForm(definition, object)
+      : (definition.storedAs?.toStored(object) ?? object);
     const result = await context.store.put(item.key, encodeStored(stored), item.modRevision);
     if (!result.ok) {
       claim?.rollback();
@@ -124,7 +137,8 @@ async function write(
     claim?.commit();
     object.metadata.resourceVersion = String(result.revision);
     tellObserver(context, request, "changed", { object, old }, result.revision);
-    return { ...(result.item ? { item: result.item } : {}), object, created: false };
+    const { item: written } = result;
+    return { ...(written && !definition.storedAs?.conversion ? { item: written } : {}), object, created: false };
   } catch (error) {
     claim?.rollback();
     throw error;

@@ -14,7 +14,7 @@ import { CompactedError, FutureRevisionError } from "../../store/store.ts";
 import type { KeyValue, StoreEvent, WatchSubscription } from "../../store/store.ts";
 import { keyPrefix } from "../catalog.ts";
 import { turn } from "../slices.ts";
-import { slimViewOf } from "./context.ts";
+import { prepareViews, slimViewOf } from "./context.ts";
 import type { RegistryContext } from "./context.ts";
 import { checkWatchOptions, reach, revisionOf, tooLarge } from "./list-options.ts";
 import type { ListOptions } from "./list-options.ts";
@@ -88,6 +88,8 @@ class Watch {
   readonly #timer: NodeJS.Timeout;
   #bookmarks: NodeJS.Timeout | undefined;
   #subscription: WatchSubscription | undefined;
+  /** Events that wait for a conversion that takes time, in their order. */
+  #converting: Promise<void> | undefined;
   #over = false;
 
   constructor(
@@ -124,6 +126,7 @@ class Watch {
   /** The objects there are, a few at a time and no faster than they are read; then what happened since. */
   async tellAll(items: readonly KeyValue[], revision: number): Promise<void> {
     let some: WatchItem[] = [];
+    await prepareViews(this.#definition, items);
     for (const [at, item] of items.entries()) {
       if (this.#selection.everything || this.#selection.matches(slimViewOf(this.#definition, item)))
         some.push({ type: "ADDED", item, revision: item.modRevision });
@@ -141,18 +144,39 @@ class Watch {
 
   follow(from: number): void {
     if (this.#over) return;
-    const events = (batch: StoreEvent[]): void => {
+    const tell = (batch: StoreEvent[]): void => {
       if (this.#selection.everything) return this.#send(plainChanges(batch));
       const items = batch.map((event) => changeOf(this.#definition, event, this.#selection));
       this.#send(items.filter((item) => item !== undefined));
     };
+    const events = this.#definition.storedAs?.conversion ? this.#converted(tell) : tell;
     const end = (error?: Error): void => this.finish(error && errorOf(error, from));
     const subscription = this.#context.store.watch(this.#prefix, from, { events, end }, this.#selection.topic);
     this.#subscription = subscription;
     if (!this.#query.allowWatchBookmarks) return;
-    const bookmark = (): void =>
+    const bookmark = (): void => {
+      // Of what still waits to be told a bookmark must not speak.
+      if (this.#converting) return;
       this.#send([{ type: "BOOKMARK", revision: subscription.delivered(), initialEventsEnd: false }]);
+    };
     this.#bookmarks = setInterval(bookmark, BOOKMARK_MILLIS);
+  }
+
+  /** Tells of each batch once its objects are converted, one batch after the other. */
+  #converted(tell: (batch: StoreEvent[]) => void): (batch: StoreEvent[]) => void {
+    return (batch) => {
+      const items = batch.flatMap(({ current, previous }) => [current, previous].filter((one) => one !== undefined));
+      const waiting: Promise<void> = (this.#converting ?? Promise.resolve())
+        .then(() => (this.#over ? undefined : prepareViews(this.#definition, items)))
+        .then(() => {
+          if (!this.#over) tell(batch);
+        })
+        .catch((error: unknown) => this.finish(errorOf(error)))
+        .finally(() => {
+          if (this.#converting === waiting) this.#converting = undefined;
+        });
+      this.#converting = waiting;
+    };
   }
 
   #send(items: WatchItem[]): void {
