@@ -181,8 +181,8 @@ describe("webhooks", () => {
         apiVersion: "discovery.k8s.io/v1",
         kind: "EndpointSlice",
         metadata: { name: "hook", labels: { "kubernetes.io/service-name": "hook" } },
-        addressType: "IPv4",
-        endpoints: [{ addresses: ["127.0.0.1"] }],
+        addressType: "FQDN",
+        endpoints: [{ addresses: ["localhost"] }],
         ports: [{ port }],
       },
     );

@@ -21,7 +21,10 @@ function validate(object: KubeObject): StatusCause[] {
   const problems = new Problems();
   const spec = specOf(object);
   const template = spec.template as PodTemplate | undefined;
-  problems.oneOf("spec.podManagementPolicy", spec.podManagementPolicy, ["OrderedReady", "Parallel"]);
+  const management = spec.podManagementPolicy;
+  if (!management) problems.required("spec.podManagementPolicy");
+  else if (!["OrderedReady", "Parallel"].includes(management))
+    problems.invalid("spec.podManagementPolicy", management, "must be 'OrderedReady' or 'Parallel'");
   const update = spec.updateStrategy;
   if (!update?.type) problems.required("spec.updateStrategy");
   else if (update.type === "OnDelete") {

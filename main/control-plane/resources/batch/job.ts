@@ -61,6 +61,9 @@ export function validateJobSpec(spec: Spec, field: string): StatusCause[] {
   } else if (spec.backoffLimitPerIndex !== undefined) {
     problems.invalid(`${field}.backoffLimitPerIndex`, spec.backoffLimitPerIndex, "requires indexed completion mode");
   }
+  (spec.podFailurePolicy?.rules ?? []).forEach((rule, index) =>
+    failureRule(rule, `${field}.podFailurePolicy.rules[${index}]`, problems),
+  );
   if (spec.podFailurePolicy !== undefined && policy !== "Never") {
     problems.invalid(
       `${field}.template.spec.restartPolicy`,
@@ -69,6 +72,31 @@ export function validateJobSpec(spec: Spec, field: string): StatusCause[] {
     );
   }
   return problems.causes;
+}
+
+type FailureRule = NonNullable<NonNullable<ReturnType<typeof specOf>["podFailurePolicy"]>["rules"]>[number];
+
+function failureRule(
+  { action, onExitCodes, onPodConditions = [] }: FailureRule,
+  field: string,
+  problems: Problems,
+): void {
+  problems.oneOf(`${field}.action`, action, ["Count", "FailIndex", "FailJob", "Ignore"]);
+  if (onExitCodes && onPodConditions.length > 0)
+    problems.invalid(field, "", "specifying both OnExitCodes and OnPodConditions is not supported");
+  else if (!onExitCodes && onPodConditions.length === 0)
+    problems.invalid(field, "", "specifying one of OnExitCodes and OnPodConditions is required");
+  if (!onExitCodes) return;
+  const { operator, values } = onExitCodes;
+  const place = `${field}.onExitCodes`;
+  problems.oneOf(`${place}.operator`, operator, ["In", "NotIn"]);
+  if (values.length === 0) problems.invalid(`${place}.values`, values, "at least one value is required");
+  else if (values.length > 255) problems.tooMany(`${place}.values`, values.length, 255);
+  values.forEach((value, at) => {
+    if (operator === "In" && value === 0)
+      problems.invalid(`${place}.values[${at}]`, value, "must not be 0 for the In operator");
+    if (values.indexOf(value) < at) problems.duplicate(`${place}.values[${at}]`, value);
+  });
 }
 
 function validateUpdate(object: KubeObject, old: KubeObject): StatusCause[] {

@@ -5,7 +5,7 @@ import type { StatusCause } from "../../../../common/kube/status.ts";
 import type { Endpoints, EndpointSlice } from "../../../../common/kube/types.ts";
 import type { ResourceDefinition } from "../definition.ts";
 import { define, shows, showsAge, table } from "../define.ts";
-import { addressProblems, portNumberProblems } from "../validation/numbers.ts";
+import { addressProblems, portNumberProblems, specialAddressProblems } from "../validation/numbers.ts";
 import { Problems } from "../validation/problems.ts";
 
 const protocols = ["TCP", "UDP", "SCTP"];
@@ -36,9 +36,7 @@ function validateEndpoints(object: KubeObject): StatusCause[] {
     for (const list of ["addresses", "notReadyAddresses"] as const) {
       (subset[list] ?? []).forEach(({ ip }, at) => {
         problems.invalidAll(`${field}.${list}[${at}].ip`, ip, addressProblems(ip));
-        if (ip.startsWith("127.") || ip === "::1") {
-          problems.invalid(`${field}.${list}[${at}].ip`, ip, "may not be in the loopback range (127.0.0.0/8, ::1/128)");
-        }
+        problems.invalidAll(`${field}.${list}[${at}].ip`, ip, specialAddressProblems(ip));
       });
     }
     (subset.ports ?? []).forEach(({ name, port, protocol }, at) => {
@@ -93,7 +91,12 @@ function validateSlice(object: KubeObject): StatusCause[] {
     addresses.forEach((address, at) => {
       const wrong = slice.addressType === "FQDN" ? dnsSubdomainProblems(address) : addressProblems(address);
       problems.invalidAll(`${field}[${at}]`, address, wrong);
+      if (slice.addressType !== "FQDN" && wrong.length === 0)
+        problems.invalidAll(`${field}[${at}]`, address, specialAddressProblems(address));
     });
+    if (endpoint.hostname) {
+      problems.invalidAll(`endpoints[${index}].hostname`, endpoint.hostname, dnsLabelProblems(endpoint.hostname));
+    }
   });
   const names = new Set<string>();
   ((slice.ports ?? []) as { name?: string; protocol?: string }[]).forEach(({ name = "", protocol }, index) => {

@@ -20,7 +20,7 @@ function validateBackend(backend: Backend | undefined, field: string, problems: 
   if (backend?.service && backend.resource) {
     problems.invalid(field, "", "cannot set both resource and service backends");
   } else if (!backend?.service && !backend?.resource) {
-    problems.required(field, "must specify a backend: service or resource");
+    problems.invalid(field, "", "resource or service backend is required");
   }
   const service = backend?.service;
   if (!service) return;
@@ -168,16 +168,18 @@ function validatePolicy(object: KubeObject): StatusCause[] {
     });
   }
   (spec?.policyTypes ?? []).forEach((type, index) => {
-    problems.oneOf(`spec.policyTypes[${index}]`, type, ["Egress", "Ingress"]);
+    problems.oneOf(`spec.policyTypes[${index}]`, type, ["Ingress", "Egress"]);
   });
   return problems.causes;
 }
 
 function policyPort({ port, endPort, protocol }: PolicyPort, field: string, problems: Problems): void {
-  if (protocol !== undefined) problems.oneOf(`${field}.protocol`, protocol, ["SCTP", "TCP", "UDP"]);
+  if (protocol !== undefined) problems.oneOf(`${field}.protocol`, protocol, ["TCP", "UDP", "SCTP"]);
   if (port !== undefined) validatePort(problems, `${field}.port`, port);
   if (endPort === undefined) return;
-  if (typeof port !== "number")
+  if (port === undefined)
+    problems.invalid(`${field}.endPort`, endPort, "may not be specified when `port` is not specified");
+  else if (typeof port !== "number")
     problems.invalid(`${field}.endPort`, endPort, "may not be specified when `port` is non-numeric");
   else if (endPort < port) problems.invalid(`${field}.endPort`, endPort, "must be greater than or equal to `port`");
 }

@@ -4,13 +4,13 @@ import type { KubeObject } from "../../../../common/kube/object.ts";
 import type { StatusCause } from "../../../../common/kube/status.ts";
 import type { ResourceDefinition } from "../definition.ts";
 import { define, shows, showsAge, statusSubresource, table, withStatus } from "../define.ts";
+import { validateBehavior, validateMetric } from "./autoscaling-metrics.ts";
 import { Problems } from "../validation/problems.ts";
 
 type Autoscaler = KubeObject & Pick<IHorizontalPodAutoscaler, "spec" | "status">;
 type Spec = NonNullable<IHorizontalPodAutoscaler["spec"]>;
 type Metric = NonNullable<Spec["metrics"]>[number];
 const specOf = (object: KubeObject): Spec => ((object as Autoscaler).spec ?? {}) as Spec;
-const metricTypes = ["ContainerResource", "External", "Object", "Pods", "Resource"];
 
 function validate(object: KubeObject): StatusCause[] {
   const problems = new Problems();
@@ -24,14 +24,9 @@ function validate(object: KubeObject): StatusCause[] {
   if (most < least) problems.invalid("spec.maxReplicas", most, "must be greater than or equal to `minReplicas`");
   (spec.metrics ?? []).forEach((metric, index) => {
     const field = `spec.metrics[${index}]`;
-    problems.oneOf(`${field}.type`, metric.type, metricTypes);
-    if (metric.type !== "Resource") return;
-    if (!metric.resource?.name) problems.required(`${field}.resource.name`, "must specify a resource name");
-    const { averageUtilization } = metric.resource?.target ?? {};
-    if (averageUtilization !== undefined && averageUtilization < 1) {
-      problems.invalid(`${field}.resource.target.averageUtilization`, averageUtilization, "must be greater than 0");
-    }
+    validateMetric(metric, field, problems);
   });
+  validateBehavior(spec.behavior, "spec.behavior", problems);
   return problems.causes;
 }
 

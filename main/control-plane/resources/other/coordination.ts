@@ -62,6 +62,8 @@ export const priorityClass: ResourceDefinition = define({
       } else if (value > highestUserPriority) {
         problems.forbidden("value", `maximum allowed value of a user defined priority is ${highestUserPriority}`);
       }
+      const policy = object["preemptionPolicy"] as string | undefined;
+      if (policy !== undefined) problems.oneOf("preemptionPolicy", policy, ["Never", "PreemptLowerPriority"]);
       return problems.causes;
     },
     validateUpdate(object, old) {

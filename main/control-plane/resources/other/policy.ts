@@ -1,5 +1,6 @@
 /** PodDisruptionBudgets, LimitRanges and ResourceQuotas: bounds on what others may do. */
 import type { IPodDisruptionBudget } from "kubernetes-models/policy/v1/PodDisruptionBudget";
+import { labelKeyProblems } from "../../../../common/kube/names.ts";
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import { compareQuantity, isQuantity, parseQuantity } from "../../../../common/kube/quantity.ts";
 import type { LabelSelectorObject } from "../../../../common/kube/selector.ts";
@@ -94,7 +95,7 @@ function validateLimits(object: KubeObject): StatusCause[] {
       problems.invalid(
         `${field}.${part}[${name}]`,
         String(a),
-        `${part === "min" ? "min" : part} value ${String(a)} is greater than ${than} value ${String(b)}`,
+        `${part === "defaultRequest" ? "default request" : part} value ${String(a)} is greater than ${than} value ${String(b)}`,
       );
     for (const [name, value] of Object.entries(min))
       if (more(value, max[name])) say("min", name, value, "max", max[name]);
@@ -104,6 +105,10 @@ function validateLimits(object: KubeObject): StatusCause[] {
     }
     for (const [name, value] of Object.entries(byDefault))
       if (more(value, max[name])) say("default", name, value, "max", max[name]);
+    for (const [name, value] of Object.entries(min)) {
+      if (more(value, defaultRequest[name])) say("min", name, value, "default request", defaultRequest[name]);
+      if (more(value, byDefault[name])) say("min", name, value, "default", byDefault[name]);
+    }
   });
   return problems.causes;
 }
@@ -133,16 +138,49 @@ export const limitRange: ResourceDefinition = define({
   }),
 });
 
-type Quota = { hard?: Amounts; used?: Amounts };
+type Quota = { hard?: Amounts; used?: Amounts; scopes?: string[] };
+
+const quotaScopes = [
+  "BestEffort",
+  "CrossNamespacePodAffinity",
+  "NotBestEffort",
+  "NotTerminating",
+  "PriorityClass",
+  "Terminating",
+  "VolumeAttributesClass",
+];
+/** What may be limited by a short name; all else goes by "count/resource.group" or a qualified name. */
+const quotaNames = new Set([
+  ..."cpu,memory,ephemeral-storage,requests.cpu,requests.memory,requests.storage".split(","),
+  ..."requests.ephemeral-storage,limits.cpu,limits.memory,limits.ephemeral-storage".split(","),
+  ..."pods,resourcequotas,services,replicationcontrollers,secrets,persistentvolumeclaims,configmaps".split(","),
+  ..."services.nodeports,services.loadbalancers".split(","),
+]);
+
+function quotaName(name: string, field: string, problems: Problems): void {
+  problems.invalidAll(field, name, labelKeyProblems(name));
+  if (name.includes("/") || quotaNames.has(name) || /^(requests\.)?hugepages-/.test(name)) return;
+  if (name !== "storage") problems.invalid(field, name, "must be a standard resource type or fully qualified");
+  problems.invalid(field, name, "must be a standard resource for quota");
+}
 
 function validateQuota(object: KubeObject): StatusCause[] {
   const problems = new Problems();
-  for (const [name, value] of Object.entries(((object["spec"] ?? {}) as Quota).hard ?? {})) {
+  const { hard = {}, scopes = [] } = (object["spec"] ?? {}) as Quota;
+  for (const [name, value] of Object.entries(hard)) {
+    quotaName(name, `spec.hard[${name}]`, problems);
     if (!isQuantity(value)) problems.invalid(`spec.hard[${name}]`, value, "must be a quantity");
     else if (parseQuantity(value).nano < 0n) {
       problems.invalid(`spec.hard[${name}]`, value, "must be greater than or equal to 0");
     }
   }
+  if (scopes.some((scope) => !quotaScopes.includes(scope)))
+    problems.invalid("spec.scopes", scopes, "unsupported scope");
+  const conflicting = [
+    ["BestEffort", "NotBestEffort"],
+    ["Terminating", "NotTerminating"],
+  ].some((pair) => pair.every((scope) => scopes.includes(scope)));
+  if (conflicting) problems.invalid("spec.scopes", scopes, "conflicting scopes");
   return problems.causes;
 }
 

@@ -6,12 +6,12 @@ import { compareQuantity, isQuantity, parseQuantity } from "../../../../common/k
 import type { StatusCause } from "../../../../common/kube/status.ts";
 import type { ResourceDefinition } from "../definition.ts";
 import { define, shows, showsAge, statusSubresource, table, withStatus } from "../define.ts";
+import { validateAccessModes, validateClaimSpec, validateVolumeMode } from "../validation/claims.ts";
 import { Problems, same } from "../validation/problems.ts";
 
 type Volume = KubeObject & Pick<IPersistentVolume, "spec" | "status">;
 type Claim = KubeObject & Pick<IPersistentVolumeClaim, "spec" | "status">;
 
-const modes = ["ReadOnlyMany", "ReadWriteMany", "ReadWriteOnce", "ReadWriteOncePod"];
 const shortModes: Record<string, string> = {
   ReadWriteOnce: "RWO",
   ReadOnlyMany: "ROX",
@@ -39,18 +39,10 @@ const volumeSettings = new Set([
 const sourcesOf = (spec: object): [string, unknown][] =>
   Object.entries(spec).filter(([key, value]) => !volumeSettings.has(key) && value !== undefined);
 
-function accessModes(list: readonly string[] | undefined, field: string, problems: Problems): void {
-  if (!list?.length) problems.required(field, "at least 1 access mode is required");
-  list?.forEach((mode) => problems.oneOf(field, mode, modes));
-  if (list?.includes("ReadWriteOncePod") && list.length > 1) {
-    problems.forbidden(field, "may not use ReadWriteOncePod with other access modes");
-  }
-}
-
 function validateVolume(object: KubeObject): StatusCause[] {
   const problems = new Problems();
   const spec = ((object as Volume).spec ?? {}) as NonNullable<IPersistentVolume["spec"]>;
-  accessModes(spec.accessModes, "spec.accessModes", problems);
+  validateAccessModes(spec.accessModes, "spec.accessModes", problems);
   const storage = spec.capacity?.["storage"];
   if (storage === undefined) problems.required("spec.capacity");
   else if (isQuantity(storage) && parseQuantity(storage).nano <= 0n) {
@@ -66,6 +58,11 @@ function validateVolume(object: KubeObject): StatusCause[] {
       "Retain",
     ]);
   }
+  validateVolumeMode(spec.volumeMode, "spec.volumeMode", problems);
+  if (spec.local && !spec.nodeAffinity?.required)
+    problems.required("spec.nodeAffinity", "Local volume requires node affinity");
+  if (spec.persistentVolumeReclaimPolicy === "Recycle" && /^\/+\.?\/*$/.test(spec.hostPath?.path ?? ""))
+    problems.forbidden("spec.persistentVolumeReclaimPolicy", "may not be 'recycle' for a hostPath mount of '/'");
   return problems.causes;
 }
 
@@ -118,12 +115,7 @@ const claimSpec = (object: KubeObject): ClaimSpec => ((object as Claim).spec ?? 
 function validateClaim(object: KubeObject): StatusCause[] {
   const problems = new Problems();
   const spec = claimSpec(object);
-  accessModes(spec.accessModes, "spec.accessModes", problems);
-  const storage = spec.resources?.requests?.["storage"];
-  if (storage === undefined) problems.required("spec.resources[storage]");
-  else if (isQuantity(storage) && parseQuantity(storage).nano <= 0n) {
-    problems.invalid("spec.resources[storage]", storage, "must be greater than zero");
-  }
+  validateClaimSpec(spec, "spec", problems);
   return problems.causes;
 }
 

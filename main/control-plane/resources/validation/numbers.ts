@@ -48,6 +48,17 @@ export function addressProblems(address: string): string[] {
   return isIP(address) === 0 ? ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"] : [];
 }
 
+const special: [words: string, ranges: RegExp][] = [
+  ["may not be unspecified (0.0.0.0 or ::)", /^(0\.0\.0\.0|::)$/],
+  ["may not be in the loopback range (127.0.0.0/8, ::1/128)", /^(127\.|::1$)/],
+  ["may not be in the link-local range (169.254.0.0/16, fe80::/10)", /^(169\.254\.|fe[89ab][0-9a-f]:)/i],
+  ["may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)", /^(224\.0\.0\.|ff02:)/i],
+];
+
+/** Addresses that no endpoint outside the machine can have. */
+export const specialAddressProblems = (address: string): string[] =>
+  special.flatMap(([words, ranges]) => (ranges.test(address) ? [words] : []));
+
 export function cidrProblems(cidr: string): string[] {
   const [address = "", bits = "", ...rest] = cidr.split("/");
   const most = isIPv6(address) ? 128 : 32;

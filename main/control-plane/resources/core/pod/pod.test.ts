@@ -108,7 +108,7 @@ describe("creation", () => {
     [
       "a restart policy that is none",
       withSpec((spec) => (spec.restartPolicy = "Maybe" as "Never")),
-      ['spec.restartPolicy: Unsupported value: "Maybe": supported values: "Always", "Never", "OnFailure"'],
+      ['spec.restartPolicy: Unsupported value: "Maybe": supported values: "Always", "OnFailure", "Never"'],
     ],
     [
       "a toleration with seconds for another effect",

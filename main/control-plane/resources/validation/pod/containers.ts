@@ -10,7 +10,7 @@ import type { Container, PodSpec } from "../../../../../common/kube/types.ts";
 import { addressProblems, portNumberProblems } from "../numbers.ts";
 import type { Problems } from "../problems.ts";
 import { validateLifecycle, validateProbes } from "./probes.ts";
-import { validateResources } from "./resources.ts";
+import { validateResizePolicy, validateResources } from "./resources.ts";
 import { validateSecurityContext } from "./security.ts";
 import type { VolumeFacts } from "./volumes.ts";
 import { validateMounts } from "./volumes.ts";
@@ -114,7 +114,9 @@ function one(container: Container, place: Place, problems: Problems): void {
   (container.env ?? []).forEach((variable, index) => environment(variable, `${path}.env[${index}]`, problems));
   (container.envFrom ?? []).forEach((source, index) => environmentFrom(source, `${path}.envFrom[${index}]`, problems));
   validateMounts(container, volumes, path, problems);
-  validateResources(container.resources, `${path}.resources`, problems);
+  const claims = (spec.resourceClaims ?? []).map((claim) => claim.name);
+  validateResources(container.resources, `${path}.resources`, problems, claims);
+  validateResizePolicy(container.resizePolicy, `${path}.resizePolicy`, problems);
   validateSecurityContext(container.securityContext, `${path}.securityContext`, problems);
 }
 
@@ -175,6 +177,7 @@ function environment(variable: EnvVar, path: string, problems: Problems): void {
     else if (!envResources.includes(resource) && !/^(limits|requests)\.hugepages-/.test(resource)) {
       problems.notSupported(`${field}.resourceFieldRef.resource`, resource, envResources);
     }
+    validateDivisor(from.resourceFieldRef, `${field}.resourceFieldRef`, problems);
   }
   for (const part of ["configMapKeyRef", "secretKeyRef"] as const) {
     const reference = from[part];
@@ -182,6 +185,29 @@ function environment(variable: EnvVar, path: string, problems: Problems): void {
     problems.invalidAll(`${field}.${part}.name`, reference.name ?? "", dnsSubdomainProblems(reference.name ?? ""));
     if (!reference.key) problems.required(`${field}.${part}.key`);
     else problems.invalidAll(`${field}.${part}.key`, reference.key, configMapKeyProblems(reference.key));
+  }
+}
+
+const binary = ["1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei"];
+
+/** In which unit a container is told its resources. */
+export function validateDivisor(
+  { resource = "", divisor = "0" }: { resource?: string; divisor?: string | number },
+  field: string,
+  problems: Problems,
+): void {
+  const unit = String(divisor);
+  if (unit === "0") return;
+  const [, name = ""] = resource.split(".");
+  if (name === "cpu" && !["1m", "1"].includes(unit)) {
+    problems.invalid(
+      `${field}.divisor`,
+      resource,
+      "only divisor's values 1m and 1 are supported with the cpu resource",
+    );
+  } else if (name !== "cpu" && !binary.includes(unit)) {
+    const words = `only divisor's values ${binary.join(", ")} are supported with the ${name} resource`;
+    problems.invalid(`${field}.divisor`, resource, words);
   }
 }
 

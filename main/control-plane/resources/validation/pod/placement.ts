@@ -12,7 +12,14 @@ type NodeTerm = {
   matchExpressions?: { key: string; operator: string; values?: string[] }[];
   matchFields?: { key: string; operator: string; values?: string[] }[];
 };
-type PodTerm = { labelSelector?: LabelSelectorObject; topologyKey?: string; namespaces?: string[] };
+type PodTerm = {
+  labelSelector?: LabelSelectorObject;
+  namespaceSelector?: LabelSelectorObject;
+  topologyKey?: string;
+  namespaces?: string[];
+  matchLabelKeys?: string[];
+  mismatchLabelKeys?: string[];
+};
 
 const effects = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
@@ -50,7 +57,7 @@ export function validateAffinity(affinity: Affinity | undefined, field: string, 
     const path = `${field}.nodeAffinity.${required}.nodeSelectorTerms`;
     const terms = (hard.nodeSelectorTerms ?? []) as NodeTerm[];
     if (terms.length === 0) problems.required(path, "must have at least one node selector term");
-    terms.forEach((term, index) => nodeTerm(term, `${path}[${index}]`, problems));
+    terms.forEach((term, index) => nodeTerm(term, `${path}[${index}]`, problems, true));
   }
   (forNodes?.[preferred] ?? []).forEach(({ weight: weighs, preference }, index) => {
     const path = `${field}.nodeAffinity.${preferred}[${index}]`;
@@ -74,7 +81,8 @@ function weight(value: number, path: string, problems: Problems): void {
   if (value < 1 || value > 100) problems.invalid(`${path}.weight`, value, "must be in the range 1-100");
 }
 
-function nodeTerm(term: NodeTerm, path: string, problems: Problems): void {
+/** `strict`: values must be labels; of what is only preferred they may be anything. */
+function nodeTerm(term: NodeTerm, path: string, problems: Problems, strict = false): void {
   (term.matchExpressions ?? []).forEach(({ key, operator, values = [] }, index) => {
     const field = `${path}.matchExpressions[${index}]`;
     if (operator === "In" || operator === "NotIn") {
@@ -91,6 +99,8 @@ function nodeTerm(term: NodeTerm, path: string, problems: Problems): void {
       }
     } else problems.invalid(`${field}.operator`, operator, "not a valid selector operator");
     problems.invalidAll(`${field}.key`, key, labelKeyProblems(key));
+    if (!strict) return;
+    values.forEach((value, at) => problems.invalidAll(`${field}.values[${at}]`, value, labelValueProblems(value)));
   });
   (term.matchFields ?? []).forEach(({ key, operator, values = [] }, index) => {
     const field = `${path}.matchFields[${index}]`;
@@ -108,6 +118,16 @@ function nodeTerm(term: NodeTerm, path: string, problems: Problems): void {
 
 function podTerm(term: PodTerm, path: string, problems: Problems): void {
   problems.add(validateLabelSelector(term.labelSelector, `${path}.labelSelector`));
+  problems.add(validateLabelSelector(term.namespaceSelector, `${path}.namespaceSelector`));
+  for (const part of ["matchLabelKeys", "mismatchLabelKeys"] as const) {
+    if (term[part]?.length && !term.labelSelector)
+      problems.forbidden(`${path}.${part}`, "must not be specified when labelSelector is not set");
+    (term[part] ?? []).forEach((key, at) => {
+      problems.invalidAll(`${path}.${part}[${at}]`, key, labelKeyProblems(key));
+      if (part === "matchLabelKeys" && term.mismatchLabelKeys?.includes(key))
+        problems.invalid(`${path}.${part}[${at}]`, key, "exists in both matchLabelKeys and mismatchLabelKeys");
+    });
+  }
   for (const namespace of term.namespaces ?? []) {
     problems.invalidAll(`${path}.namespace`, namespace, dnsSubdomainProblems(namespace));
   }
@@ -137,8 +157,25 @@ export function validateTopologySpread(list: Spread[], field: string, problems: 
         );
       }
     }
+    for (const policy of ["nodeAffinityPolicy", "nodeTaintsPolicy"] as const)
+      if (spread[policy] !== undefined) problems.oneOf(`${path}.${policy}`, spread[policy], ["Honor", "Ignore"]);
+    spreadKeys(spread, `${path}.matchLabelKeys`, problems);
     problems.add(
       validateLabelSelector(spread.labelSelector as LabelSelectorObject | undefined, `${path}.labelSelector`),
     );
+  });
+}
+
+function spreadKeys({ matchLabelKeys = [], labelSelector }: Spread, field: string, problems: Problems): void {
+  if (matchLabelKeys.length === 0) return;
+  if (!labelSelector) {
+    problems.forbidden(field, "must not be specified when labelSelector is not set");
+    return;
+  }
+  const { matchLabels = {}, matchExpressions = [] } = labelSelector as LabelSelectorObject;
+  const selected = new Set([...Object.keys(matchLabels), ...matchExpressions.map(({ key }) => key)]);
+  matchLabelKeys.forEach((key, at) => {
+    problems.invalidAll(`${field}[${at}]`, key, labelKeyProblems(key));
+    if (selected.has(key)) problems.invalid(`${field}[${at}]`, key, "exists in both matchLabelKeys and labelSelector");
   });
 }

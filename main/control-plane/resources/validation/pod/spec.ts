@@ -8,10 +8,13 @@ import { Problems } from "../problems.ts";
 import { validateContainers } from "./containers.ts";
 import { validateAffinity, validateTolerations, validateTopologySpread } from "./placement.ts";
 import { validatePodSecurityContext } from "./security.ts";
+import { validateOverhead } from "./resources.ts";
 import { validateVolumes } from "./volumes.ts";
 
-const restartPolicies = ["Always", "Never", "OnFailure"];
-const dnsPolicies = ["ClusterFirst", "ClusterFirstWithHostNet", "Default", "None"];
+const restartPolicies = ["Always", "OnFailure", "Never"];
+const dnsPolicies = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
+const mostSearches = 32;
+const longestSearches = 2048;
 const most32 = 2_147_483_647;
 
 /** `field` is where the spec stands: "spec" or "spec.template.spec". */
@@ -36,6 +39,8 @@ export function validatePodSpec(spec: PodSpec, field: string): StatusCause[] {
   }
   hostAliases(spec, field, problems);
   gates(spec, field, problems);
+  validateOverhead(spec.overhead, `${field}.overhead`, problems);
+  claims(spec, `${field}.resourceClaims`, problems);
   if (spec.os !== undefined) problems.oneOf(`${field}.os.name`, spec.os.name, ["linux", "windows"]);
   if (spec.preemptionPolicy) {
     problems.oneOf(`${field}.preemptionPolicy`, spec.preemptionPolicy, ["Never", "PreemptLowerPriority"]);
@@ -58,7 +63,17 @@ function dns(spec: PodSpec, field: string, problems: Problems): void {
   servers.forEach((server, index) =>
     problems.invalidAll(`${field}.dnsConfig.nameservers[${index}]`, server, addressProblems(server)),
   );
-  (config?.searches ?? []).forEach((search, index) => {
+  const searches = config?.searches ?? [];
+  const place = `${field}.dnsConfig.searches`;
+  if (searches.length > mostSearches)
+    problems.invalid(place, searches, `must not have more than ${mostSearches} search paths`);
+  if (searches.join(" ").length > longestSearches)
+    problems.invalid(
+      place,
+      searches,
+      `must not have more than ${longestSearches} characters (including spaces) in the search list`,
+    );
+  searches.forEach((search, index) => {
     const name = search.replace(/\.$/, "");
     if (name !== "")
       problems.invalidAll(
@@ -95,6 +110,29 @@ function hostAliases(spec: PodSpec, field: string, problems: Problems): void {
     (alias.hostnames ?? []).forEach((name, at) =>
       problems.invalidAll(`${path}.hostnames[${at}]`, name, dnsSubdomainProblems(name)),
     );
+  });
+}
+
+function claims(spec: PodSpec, field: string, problems: Problems): void {
+  const seen = new Set<string>();
+  (spec.resourceClaims ?? []).forEach((claim, index) => {
+    const path = `${field}[${index}]`;
+    const { name, resourceClaimName, resourceClaimTemplateName } = claim;
+    if (!name) problems.required(`${path}.name`);
+    else {
+      problems.invalidAll(`${path}.name`, name, dnsLabelProblems(name));
+      if (seen.has(name)) problems.duplicate(`${path}.name`, name);
+      seen.add(name);
+    }
+    if (resourceClaimName !== undefined && resourceClaimTemplateName !== undefined) {
+      problems.invalid(
+        path,
+        claim,
+        "at most one of `resourceClaimName` or `resourceClaimTemplateName` may be specified",
+      );
+    } else if (resourceClaimName === undefined && resourceClaimTemplateName === undefined) {
+      problems.invalid(path, claim, "must specify one of: `resourceClaimName`, `resourceClaimTemplateName`");
+    }
   });
 }
 

@@ -3,6 +3,7 @@ import { configMapKeyProblems, dnsLabelProblems, dnsSubdomainProblems } from "..
 import { isQuantity, parseQuantity } from "../../../../../common/kube/quantity.ts";
 import type { Container, PodSpec } from "../../../../../common/kube/types.ts";
 import { validateLocalDescendingPath, validateNoBacksteps } from "../numbers.ts";
+import { validateClaimSpec } from "../claims.ts";
 import type { Problems } from "../problems.ts";
 
 type Volume = NonNullable<PodSpec["volumes"]>[number];
@@ -32,6 +33,7 @@ const needed: Partial<Record<keyof Volume, readonly string[]>> = {
   glusterfs: ["endpoints", "path"],
   image: ["reference"],
 };
+const pullPolicies = ["Always", "IfNotPresent", "Never"];
 const hostPathTypes = [
   "",
   "BlockDevice",
@@ -100,8 +102,30 @@ function source(volume: Volume, path: string, problems: Problems): void {
   (volume.projected?.sources ?? []).forEach((one, index) =>
     projection(one, `${path}.projected.sources[${index}]`, problems),
   );
+  if (volume.projected) distinctPaths(volume.projected.sources ?? [], `${path}.projected`, problems);
+  if (volume.nfs?.path && !volume.nfs.path.startsWith("/"))
+    problems.invalid(`${path}.nfs.path`, volume.nfs.path, "must be an absolute path");
+  if (volume.image?.pullPolicy) problems.oneOf(`${path}.image.pullPolicy`, volume.image.pullPolicy, pullPolicies);
   if (volume.ephemeral && !volume.ephemeral.volumeClaimTemplate) {
     problems.required(`${path}.ephemeral.volumeClaimTemplate`);
+  } else if (volume.ephemeral) {
+    const template = `${path}.ephemeral.volumeClaimTemplate.spec`;
+    validateClaimSpec(volume.ephemeral.volumeClaimTemplate?.spec ?? {}, template, problems);
+  }
+}
+
+/** Two sources must not write the same file. */
+function distinctPaths(sources: readonly Projection[], field: string, problems: Problems): void {
+  const seen = new Set<string>();
+  const take = (path: string | undefined, name: string): void => {
+    if (!path) return;
+    if (seen.has(path)) problems.invalid(field, name, "conflicting duplicate paths");
+    seen.add(path);
+  };
+  for (const { secret, configMap, downwardAPI, serviceAccountToken } of sources) {
+    for (const from of [secret, configMap]) for (const { path } of from?.items ?? []) take(path, from?.name ?? "");
+    for (const { path } of downwardAPI?.items ?? []) take(path, path);
+    take(serviceAccountToken?.path, serviceAccountToken?.path ?? "");
   }
 }
 
