@@ -4,17 +4,17 @@
  */
 import { join } from "node:path";
 import { StatusError } from "../../common/kube/status.ts";
+import { MetricsRegistry } from "../../common/kube/metrics.ts";
 import { InformerFactory } from "../../common/kube/informer.ts";
 import type { Pod } from "../../common/kube/types.ts";
 import { Aggregator } from "./aggregation/aggregator.ts";
 import { Catalog } from "./api/catalog.ts";
-import type { ApiEnvironment } from "./api/environment.ts";
+import type { ApiEnvironment, HealthCheck } from "./api/environment.ts";
 import { bootstrap } from "./api/bootstrap.ts";
 import { startCompaction } from "./api/compaction.ts";
 import { ApiServer } from "./api/http/server.ts";
 import { createLog } from "./api/log.ts";
 import type { Level } from "./api/log.ts";
-import { Metrics } from "./api/metrics.ts";
 import { feedReader } from "./api/reader-feed.ts";
 import type { RegistryContext } from "./api/registry/context.ts";
 import { addIndexes } from "./api/registry/indexes.ts";
@@ -36,11 +36,16 @@ import { createExplain } from "./explain/index.ts";
 import { Fairness } from "./fairness/index.ts";
 import { CollectionSizes } from "./fairness/sizes.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
+import { clientMetrics, fairnessMetrics, queueMetrics, schedulerMetrics } from "./metrics/parts.ts";
+import { processMetrics } from "./metrics/process.ts";
+import { RequestMetrics } from "./metrics/requests.ts";
+import { countObjects, measuredStore } from "./metrics/store.ts";
 import { metricsDefinitions } from "./metrics-api/index.ts";
 import type { MetricsApi } from "./metrics-api/index.ts";
 import { UsageSource } from "./metrics-api/source.ts";
 import type { Dial } from "./outbound/services.ts";
 import { ensurePki } from "./pki/index.ts";
+import { groupResource } from "./resources/reader.ts";
 import { ServiceAllocator, builtinResources } from "./resources/index.ts";
 import { virtualHandlers } from "./resources/virtual/index.ts";
 import { startScheduler } from "./scheduler/index.ts";
@@ -91,10 +96,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const { schedulerConfiguration } = options;
   const configuration = schedulerConfiguration === undefined ? undefined : readConfiguration(schedulerConfiguration);
   const advertiseAddress = options.advertiseAddress ?? GUEST_VIEW;
-  const [pki, store] = await Promise.all([
+  const figures = new MetricsRegistry();
+  const [pki, plainStore] = await Promise.all([
     ensurePki(join(options.data, "pki"), [advertiseAddress]),
     openSqliteStore({ directory: options.data }),
   ]);
+  const store = measuredStore(plainStore, figures);
   const services = new ServiceAllocator();
   const explain = createExplain();
   const usage: { api?: MetricsApi } = {};
@@ -108,6 +115,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   ]);
   const indexed = addIndexes(store, catalog);
   const failures: string[] = [];
+  let informersReady = false;
+  let stopping = false;
   const fed = await feedReader(store, catalog, (error) => failures.push(error.message));
   const auth = await createAuth({ reader: fed.reader, serviceAccountKey: pki.serviceAccountKey });
   const dial: Dial = (address, port, signal) => kubelets.connect({ address, port }, signal);
@@ -163,9 +172,25 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     ...(options.fairness === false ? {} : { fairness: new Fairness({ reader: fed.reader }) }),
     sizes: new CollectionSizes((resource) => store.count(`${resource}/`)),
     log,
-    metrics: new Metrics(),
-    checks: new Map([["store", () => failures[0]]]),
+    metrics: new RequestMetrics(figures),
+    checks: new Map<string, HealthCheck>([
+      // Clients know the store's check by the name of Kubernetes' own.
+      ["etcd", { of: ["healthz", "livez", "readyz"], check: () => failures[0] }],
+      ["etcd-readiness", { of: ["readyz"], check: () => failures[0] }],
+      ["informer-sync", { of: ["readyz"], check: () => (informersReady ? undefined : "informers are not in sync") }],
+      ["shutdown", { of: ["readyz"], check: () => (stopping ? "the server is stopping" : undefined) }],
+    ]),
   };
+  processMetrics(figures);
+  countObjects(store, figures, () =>
+    catalog
+      .all()
+      .filter(({ virtual, computed }) => !virtual && !computed)
+      .map((definition) => groupResource(definition.storedAs ?? definition)),
+  );
+  if (environment.fairness) fairnessMetrics(figures, environment.fairness);
+  const metered = clientMetrics(figures);
+  const scheduling = schedulerMetrics(figures);
   const customResources = new CustomResources({ client, catalog, dial, log: (text) => log.warn(text) });
   await customResources.start();
   const aggregator = new Aggregator({
@@ -184,7 +209,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const url = `https://${HOST}:${port}`;
   await bootstrap({ client, catalog, pki, advertiseAddress, port, serviceAddress: SERVICE_ADDRESS });
   const line = (text: string): void => log.warn(text);
-  const manager = clientOf("system:kube-controller-manager");
+  const manager = metered(clientOf("system:kube-controller-manager"));
   // One copy of the cluster for controllers and scheduler.
   const informers = new InformerFactory(manager, {
     failed: (gvr, error) =>
@@ -195,15 +220,19 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     informers,
     ca: pki.ca,
     resources: () => catalog.all(),
+    observeQueue: queueMetrics(figures),
     log: line,
   });
+  void controllers.ready.then(() => (informersReady = true));
   const scheduler = startScheduler({
-    client: clientOf("system:kube-scheduler"),
+    client: metered(clientOf("system:kube-scheduler")),
+    observer: scheduling.observer,
     informers,
     served: ({ group, version, resource }) => catalog.find(group, version, resource) !== undefined,
     ...(configuration ? { configuration } : {}),
     log: line,
   });
+  scheduling.pending(() => scheduler.pending());
   explain.attach(scheduler.view, informers.for<Pod>(kinds.pods));
   const parts: { stop(): Promise<void> | void }[] = [
     aggregator,
@@ -228,6 +257,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     url,
     client,
     stop: async () => {
+      stopping = true;
       await Promise.all(parts.map((part) => part.stop()));
       await server.close();
       await auditLog?.close();

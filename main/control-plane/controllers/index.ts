@@ -1,5 +1,6 @@
 /** All controllers of the control plane, started together over one set of informers. */
 import type { Client } from "../../../common/kube/client.ts";
+import type { QueueObserver } from "../../../common/kube/workqueue.ts";
 import { systemClock } from "../../../common/kube/clock.ts";
 import type { Clock } from "../../../common/kube/clock.ts";
 import { InformerFactory } from "../../../common/kube/informer.ts";
@@ -53,6 +54,8 @@ export interface ControllersOptions {
   log?(line: string): void;
   /** Names of controllers to run; default all. */
   only?: readonly string[];
+  /** Who keeps a queue's figures. */
+  observeQueue?: (name: string) => QueueObserver;
 }
 
 function definitions(options: ControllersOptions): ControllerDefinition[] {
@@ -116,6 +119,7 @@ export function startControllers(options: ControllersOptions): RunningController
     log,
     ca: options.ca,
     resources: () => options.resources(),
+    observeQueue: options.observeQueue,
   };
   const ready = Promise.withResolvers<void>();
   const running = definitions(options)

@@ -27,6 +27,7 @@ import type { QueuedPod } from "./queue.ts";
 import { reserveAll } from "./reservations.ts";
 import type { Reservations } from "./reservations.ts";
 import { feedStorage } from "./storage-feed.ts";
+import type { SchedulerObserver } from "./observer.ts";
 import type { StorageFeed } from "./storage-feed.ts";
 import { Waiters } from "./waiters.ts";
 
@@ -43,6 +44,7 @@ export interface SchedulerOptions {
   clock?: Clock;
   random?(): number;
   log?(line: string): void;
+  observer?: SchedulerObserver;
 }
 
 /** What the scheduler knows at this moment, for whoever explains it. */
@@ -57,6 +59,8 @@ export interface RunningScheduler {
   /** Resolves when it has seen the cluster once and works. */
   ready: Promise<void>;
   view: SchedulerView;
+  /** How many Pods wait, by where they do: active, backoff, unschedulable, gated. */
+  pending(): Record<string, number>;
   stop(): Promise<void>;
 }
 
@@ -67,7 +71,12 @@ const SLICE_MILLIS = 8;
 
 export function startScheduler(options: SchedulerOptions): RunningScheduler {
   const scheduler = new Scheduler(options);
-  return { ready: scheduler.start(), view: scheduler.view, stop: () => scheduler.stop() };
+  return {
+    ready: scheduler.start(),
+    view: scheduler.view,
+    pending: () => scheduler.pending(),
+    stop: () => scheduler.stop(),
+  };
 }
 
 interface Refusal {
@@ -164,6 +173,10 @@ class Scheduler {
     await Promise.all(all);
     this.#ready = true;
     this.#wake();
+  }
+
+  pending(): Record<string, number> {
+    return this.#queue.pending();
   }
 
   async stop(): Promise<void> {
@@ -287,6 +300,9 @@ class Scheduler {
     const { info } = queued;
     const profile = this.#profileFor(info.pod);
     if (!profile) return this.#queue.done(queued);
+    const began = this.#clock.monotonic();
+    const attempted = (result: "scheduled" | "unschedulable" | "error"): void =>
+      this.#options.observer?.attempted(result, profile.schedulerName, (this.#clock.monotonic() - began) / 1000);
     try {
       const verdict = this.#cycle.decide(info, this.#cache, profile);
       if ("node" in verdict) {
@@ -294,6 +310,7 @@ class Scheduler {
         this.#cache.assume(info, verdict.node);
         const kept = this.#cache.nomination(info.uid);
         this.#cache.nominate(info, undefined);
+        attempted("scheduled");
         // It found another place: the room that was kept for it is free.
         if (kept !== undefined && kept !== verdict.node) this.#queue.happened({ type: "pod gone", pod: info.pod });
         void becauseOf(info.pod, () => this.#bind(queued, verdict.node, reservations));
@@ -301,11 +318,13 @@ class Scheduler {
       }
       const outcome = becauseOf(info.pod, () => this.#refused(queued, verdict, profile));
       this.#queue.failed(queued, outcome.refusedBy);
+      attempted("unschedulable");
       // The room that was kept for it may do for another.
       if (outcome.gaveUpRoom) this.#queue.happened({ type: "pod gone", pod: info.pod });
     } catch (error) {
       this.#log(`${info.key}: ${text(error)}`);
       this.#queue.errored(queued);
+      attempted("error");
     }
   }
 

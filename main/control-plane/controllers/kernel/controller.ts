@@ -13,7 +13,7 @@ import { isStatus } from "../../../../common/kube/status.ts";
 import { WorkQueue } from "../../../../common/kube/workqueue.ts";
 import { becauseOf, currentCause, withCause } from "../../explain/cause.ts";
 import type { Cause } from "../../explain/cause.ts";
-import type { Outcome } from "../../../../common/kube/workqueue.ts";
+import type { Outcome, QueueObserver } from "../../../../common/kube/workqueue.ts";
 import type { KeyAndCertificate } from "../../pki/keys.ts";
 
 /** One resource as discovery lists it. */
@@ -37,6 +37,8 @@ export interface ControllerContext {
   ca: KeyAndCertificate;
   /** Everything the API server serves at present. */
   resources(): readonly ResourceInfo[];
+  /** Who keeps a queue's figures. */
+  observeQueue?: ((name: string) => QueueObserver) | undefined;
 }
 
 export interface Keys {
@@ -86,6 +88,7 @@ export function runController(
   const causes = new Map<string, Cause>();
   const queue = new WorkQueue({
     clock: context.clock,
+    observer: context.observeQueue?.(definition.name),
     concurrency: definition.concurrency,
     work: async (key) => {
       await ready;
