@@ -34,9 +34,14 @@ export const systemClock: Clock = {
   },
 };
 
-/** RFC 3339 in whole seconds, as metav1.Time is written. */
+let latest = { second: Number.NaN, text: "" };
+
+/** RFC 3339 in whole seconds, as metav1.Time is written. Throws RangeError on what is no time. */
 export function timestamp(unixMillis: number): string {
-  return `${new Date(unixMillis).toISOString().slice(0, 19)}Z`;
+  const second = Math.floor(unixMillis / 1000);
+  // Many are asked for within one second, and each costs as much as parsing a small object.
+  if (second !== latest.second) latest = { second, text: `${new Date(unixMillis).toISOString().slice(0, 19)}Z` };
+  return latest.text;
 }
 
 /** RFC 3339 with microseconds, as metav1.MicroTime is written. */

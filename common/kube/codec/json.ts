@@ -19,8 +19,9 @@ export interface Decoded {
   problems: FieldProblem[];
 }
 
-const toText = (body: Uint8Array | string): string =>
-  typeof body === "string" ? body : new TextDecoder("utf-8", { fatal: true }).decode(body);
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+
+const toText = (body: Uint8Array | string): string => (typeof body === "string" ? body : utf8.decode(body));
 
 /** Parses JSON text; `findDuplicates` costs a second pass over it. */
 export function parseJson(body: Uint8Array | string, findDuplicates = true): { value: unknown; duplicates: string[] } {

@@ -42,17 +42,21 @@ export type Ownership =
 const keyDefaults: Readonly<Record<string, unknown>> = { protocol: "TCP" };
 const whole: Ownership = { as: "whole" };
 
-const structShape = (type: string): Ownership => {
+/** The facts never change, and every write asks for the same few types. */
+const structShapes = new Map<string, Ownership>();
+
+function structShape(type: string): Ownership {
+  let shape = structShapes.get(type);
+  if (!shape) structShapes.set(type, (shape = shapeOfStruct(type)));
+  return shape;
+}
+
+function shapeOfStruct(type: string): Ownership {
   const fact = typeFact(type);
   if (!fact || fact.atomic) return whole;
-  return {
-    as: "keys",
-    shapeOf(key) {
-      const field = fact.fields.get(key);
-      return field && { field };
-    },
-  };
-};
+  const shapes = new Map([...fact.fields].map(([key, field]) => [key, { field }]));
+  return { as: "keys", shapeOf: (key) => shapes.get(key) };
+}
 
 /** Maps without a schema are owned by their keys, lists without one as a whole. */
 export function ownershipOf(value: unknown, shape: Shape): Ownership {
@@ -138,10 +142,15 @@ function fill(set: FieldSet, value: unknown, shape: Shape): void {
   if (ownership.as === "whole") {
     set.member = true;
   } else if (ownership.as === "keys") {
-    const entries = Object.entries(value as Struct).filter(([, one]) => one !== undefined);
+    let empty = true;
+    for (const key of Object.keys(value as Struct)) {
+      const one = (value as Struct)[key];
+      if (one === undefined) continue;
+      empty = false;
+      fill(childOf(set, `f:${key}`), one, ownership.shapeOf(key));
+    }
     // What is there and empty is owned as it is.
-    if (entries.length === 0) set.member = true;
-    for (const [key, one] of entries) fill(childOf(set, `f:${key}`), one, ownership.shapeOf(key));
+    if (empty) set.member = true;
   } else {
     (value as unknown[]).forEach((item, index) => {
       const child = childOf(set, ownership.elementOf(item, index));
@@ -206,8 +215,8 @@ export function nodeAt(set: FieldSet, path: readonly string[]): FieldSet | undef
 export function toFieldsV1(set: FieldSet): Record<string, unknown> {
   const json: Record<string, unknown> = {};
   if (set.member && set.children.size > 0) json["."] = {};
-  for (const [element, child] of [...set.children].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
-    json[element] = toFieldsV1(child);
+  for (const element of [...set.children.keys()].toSorted()) {
+    json[element] = toFieldsV1(set.children.get(element) as FieldSet);
   }
   return json;
 }

@@ -1,4 +1,5 @@
 /** Managers as metadata.managedFields lists them: read, written, capped, and named in conflicts. */
+import { timestamp } from "../clock.ts";
 import type { KubeObject, ManagedFieldsEntry } from "../object.ts";
 import { StatusError } from "../status.ts";
 import type { FieldSet } from "./field-set.ts";
@@ -16,7 +17,7 @@ export interface Manager {
   set: FieldSet;
 }
 
-export const stamp = (now: Date): string => `${now.toISOString().slice(0, 19)}Z`;
+export const stamp = (now: Date): string => timestamp(now.getTime());
 
 export function readManagers(object: KubeObject | undefined): Manager[] {
   return (object?.metadata.managedFields ?? [])

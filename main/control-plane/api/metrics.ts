@@ -4,7 +4,12 @@ const BUCKETS = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 2, 5, 10, 30, 6
 
 type Labels = Record<string, string>;
 
-interface Histogram {
+/** What is counted of one verb on one resource. */
+interface Series {
+  labels: Labels;
+  /** Requests by how they were answered. */
+  codes: Map<number, number>;
+  /** Durations by bucket. */
   counts: number[];
   sum: number;
   count: number;
@@ -16,8 +21,7 @@ const written = (labels: Labels): string =>
     .join(",");
 
 export class Metrics {
-  readonly #requests = new Map<string, number>();
-  readonly #durations = new Map<string, Histogram>();
+  readonly #series = new Map<string, Series>();
   readonly #started = Date.now();
   /** Requests under way, watches not counted. */
   inFlight = 0;
@@ -30,16 +34,18 @@ export class Metrics {
     seconds: number,
   ): void {
     const { group, version, resource: plural, subresource = "" } = resource;
-    const what = { verb: verb.toUpperCase(), group, version, resource: plural, subresource };
-    const request = written({ ...what, code: String(code) });
-    this.#requests.set(request, (this.#requests.get(request) ?? 0) + 1);
-    const key = written(what);
-    let histogram = this.#durations.get(key);
-    if (!histogram) this.#durations.set(key, (histogram = { counts: BUCKETS.map(() => 0), sum: 0, count: 0 }));
+    const key = `${verb} ${group}/${version}/${plural}/${subresource}`;
+    let series = this.#series.get(key);
+    if (!series) {
+      const labels = { verb: verb.toUpperCase(), group, version, resource: plural, subresource };
+      series = { labels, codes: new Map(), counts: BUCKETS.map(() => 0), sum: 0, count: 0 };
+      this.#series.set(key, series);
+    }
+    series.codes.set(code, (series.codes.get(code) ?? 0) + 1);
     const bucket = BUCKETS.findIndex((limit) => seconds <= limit);
-    if (bucket >= 0) histogram.counts[bucket] = (histogram.counts[bucket] ?? 0) + 1;
-    histogram.sum += seconds;
-    histogram.count += 1;
+    if (bucket >= 0) series.counts[bucket] = (series.counts[bucket] ?? 0) + 1;
+    series.sum += seconds;
+    series.count += 1;
   }
 
   text(): string {
@@ -48,9 +54,13 @@ export class Metrics {
       lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`);
     };
     declare("apiserver_request_total", "counter", "Requests, by what was asked and how it was answered.");
-    for (const [labels, count] of this.#requests) lines.push(`apiserver_request_total{${labels}} ${count}`);
+    for (const { labels, codes } of this.#series.values()) {
+      for (const [code, count] of codes)
+        lines.push(`apiserver_request_total{${written({ ...labels, code: String(code) })}} ${count}`);
+    }
     declare("apiserver_request_duration_seconds", "histogram", "Time to answer, watches left out.");
-    for (const [labels, { counts, sum, count }] of this.#durations) {
+    for (const { labels: names, counts, sum, count } of this.#series.values()) {
+      const labels = written(names);
       let total = 0;
       BUCKETS.forEach((limit, at) => {
         total += counts[at] ?? 0;

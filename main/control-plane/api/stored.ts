@@ -57,8 +57,11 @@ export function decodeFresh(item: KeyValue, revision = item.modRevision): KubeOb
   return object;
 }
 
-/** Parsed objects that are kept for a while, by their bytes; the oldest give way. */
-const KEPT = 2048;
+/**
+ * Parsed objects that are kept for a while, by their bytes; the oldest give way. Few enough that those of a long
+ * row of writes are let go while they are young: what lives longer is moved by the garbage collector, twice.
+ */
+const KEPT = 256;
 const parsed = new BoundedMap<Uint8Array, KubeObject>(KEPT);
 
 /** The object, shared by all who look: never change it. */

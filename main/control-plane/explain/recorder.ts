@@ -63,6 +63,7 @@ export interface RecorderOptions {
 const LEFT_OUT = new Set(["events", "leases"]);
 const MOST_BYTES = 8 * 1024 * 1024;
 const MOST_ENTRIES = 32;
+const FORGOTTEN_AT_ONCE = 1 / 64;
 /** What an entry and an object cost besides their texts, measured in Node 24. */
 const ENTRY_BYTES = 340;
 const OBJECT_BYTES = 900;
@@ -181,9 +182,12 @@ export class HistoryRecorder {
     if (gone) history.bytes -= sizeOf(gone);
   }
 
+  /** Some at once: to find the oldest is to pass by all that were deleted before it. */
   #forget(): void {
+    if (this.#bytes <= this.#mostBytes) return;
+    const wanted = this.#mostBytes * (1 - FORGOTTEN_AT_ONCE);
     for (const [uid, { bytes }] of this.#objects) {
-      if (this.#bytes <= this.#mostBytes) return;
+      if (this.#bytes <= wanted) return;
       this.#objects.delete(uid);
       this.#bytes -= bytes;
     }

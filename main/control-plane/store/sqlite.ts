@@ -60,7 +60,9 @@ function journalOf(thread: StoreThread): Journal {
   let closing = false;
   return {
     commit: (batch) => {
-      const rows = pack(batch.map(({ createRevision, ...rest }) => ({ ...rest, created: createRevision })));
+      const rows = pack(
+        batch.map(({ revision, createRevision: created, key, value }) => ({ revision, created, key, value })),
+      );
       return thread.ask<void>({ call: "commit", rows }, [rows.values.buffer]);
     },
     newest: () => thread.ask<number>({ call: "newest" }),

@@ -35,11 +35,10 @@ export function readRequest(method: string, url: string): RequestInfo {
 }
 
 function resourceOf(path: string): { resource?: ResourcePath; watch: boolean } {
-  const parts: string[] = path
-    .split("/")
-    .slice(1)
-    .filter((part, at, all) => part !== "" || at < all.length - 1)
-    .map(decodeURIComponent);
+  const parts = path.split("/");
+  parts.shift();
+  if (parts.at(-1) === "") parts.pop();
+  if (path.includes("%")) parts.forEach((part, at) => (parts[at] = decodeURIComponent(part)));
   let group = "";
   let version: string | undefined;
   const root = parts[0];

@@ -64,6 +64,8 @@ async function get({ registry }: ApiEnvironment, exchange: Exchange, target: Tar
   const item = await getObject(registry, target);
   const { definition, subresource } = target;
   if (subresource?.read) return exchange.sendObject(subresource.read(viewOf(definition, item)), format);
+  // The bytes are there: nobody needs to look inside.
+  if (!format.as) return exchange.sendJson(bytesOf(definition, item), format);
   return sendItem(exchange, target, { item, object: viewOf(definition, item), created: false }, format);
 }
 

@@ -1,4 +1,5 @@
 /** What every operation of the registry is given: what it works on, and what was asked of it. */
+import { timestamp as timestampOf } from "../../../../common/kube/clock.ts";
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import type { FieldProblem } from "../../../../common/kube/codec/json.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
@@ -172,7 +173,7 @@ export const STALE = "the object has been modified; please apply your changes to
 
 /** RFC 3339 with whole seconds, as metadata.creationTimestamp is written. */
 export function timestamp(date: Date): string {
-  return `${date.toISOString().slice(0, 19)}Z`;
+  return timestampOf(date.getTime());
 }
 
 /** Unknown and duplicate fields, as the request's fieldValidation wants them treated. Throws where it is Strict. */

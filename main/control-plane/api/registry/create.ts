@@ -110,20 +110,21 @@ export function defaults(object: KubeObject, request: Pick<WriteRequest, "defini
 }
 
 function ownMetadata(given: ObjectMeta, now: Date, hasGeneration: boolean): ObjectMeta {
-  const {
-    deletionTimestamp: _d,
-    deletionGracePeriodSeconds: _g,
-    generation: _n,
-    resourceVersion: _r,
-    selfLink: _s,
-    managedFields,
-    ...kept
-  } = given as ObjectMeta & { selfLink?: string };
-  return {
-    ...kept,
-    uid: randomUUID(),
-    creationTimestamp: timestamp(now),
-    ...(hasGeneration ? { generation: 1 } : {}),
-    ...(managedFields ? { managedFields } : {}),
-  };
+  const own: Record<string, unknown> = {};
+  for (const field of Object.keys(given)) if (!SERVERS_OWN.has(field)) own[field] = given[field as keyof ObjectMeta];
+  own["uid"] = randomUUID();
+  own["creationTimestamp"] = timestamp(now);
+  if (hasGeneration) own["generation"] = 1;
+  if (given.managedFields) own["managedFields"] = given.managedFields;
+  return own;
 }
+
+/** What a client may not say of an object it makes; managedFields stand last. */
+const SERVERS_OWN = new Set([
+  "deletionTimestamp",
+  "deletionGracePeriodSeconds",
+  "generation",
+  "resourceVersion",
+  "selfLink",
+  "managedFields",
+]);
