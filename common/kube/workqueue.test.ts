@@ -118,3 +118,20 @@ test("a stopped queue hands out nothing and waits for what is at work", async ()
   await stopping;
   expect(count).toBe(1);
 });
+
+test("keys are handed out in their order, those that come while others are at work too", async () => {
+  const seen: string[] = [];
+  const queue: WorkQueue = new WorkQueue({
+    work: async (key) => {
+      seen.push(key);
+      if (key === "a") queue.add("d");
+      if (key === "c") for (const more of ["e", "a"]) queue.add(more);
+      await Promise.resolve();
+    },
+  });
+  for (const key of ["a", "b", "c"]) queue.add(key);
+  await queue.whenIdle();
+  queue.add("f");
+  await queue.whenIdle();
+  expect(seen).toEqual(["a", "b", "c", "d", "e", "a", "d", "f"]);
+});

@@ -39,6 +39,8 @@ export class WorkQueue {
   readonly #options: WorkQueueOptions;
   readonly #clock: Clock;
   readonly #ready = new Set<string>();
+  /** Where in them the next is looked for: from their beginning it would pass by all that were taken before. */
+  #place = this.#ready.values();
   readonly #working = new Set<string>();
   readonly #dirty = new Set<string>();
   readonly #failures = new Map<string, number>();
@@ -129,12 +131,21 @@ export class WorkQueue {
 
   #start(): void {
     const most = this.#options.concurrency ?? 1;
-    for (const key of this.#ready) {
-      if (this.#working.size >= most || this.#stopped) return;
+    while (this.#working.size < most && !this.#stopped) {
+      const key = this.#next();
+      if (key === undefined) return;
       this.#ready.delete(key);
       this.#working.add(key);
       void this.#run(key);
     }
+  }
+
+  #next(): string | undefined {
+    if (this.#ready.size === 0) return undefined;
+    const { value, done: atEnd } = this.#place.next();
+    if (!atEnd) return value;
+    this.#place = this.#ready.values();
+    return this.#place.next().value;
   }
 
   async #run(key: string): Promise<void> {

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { inSlices, turn } from "./slices.ts";
+import { inSlices, inTurn, turn } from "./slices.ts";
 
 const loop = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
@@ -14,6 +14,26 @@ it("gives each waiter a turn of the event loop of its own, in order", async () =
   }
   expect(had).toEqual([0, 1, 2]);
   expect(Math.max(...perTurn)).toBe(1);
+});
+
+it("makes pieces of work wait that no turn of the loop lies between", async () => {
+  const busy = async (): Promise<number> => {
+    let turns = 0;
+    let going = true;
+    const count = (): void => void (going && (turns += 1) && setImmediate(count));
+    setImmediate(count);
+    for (let piece = 0; piece < 60; piece += 1) {
+      await inTurn(() => performance.now());
+      for (const until = performance.now() + 1; performance.now() < until;);
+    }
+    going = false;
+    return turns;
+  };
+  expect(await busy()).toBeGreaterThan(0);
+  let turns = 0;
+  setImmediate(() => (turns += 1));
+  for (let piece = 0; piece < 60; piece += 1) await inTurn(() => 0);
+  expect(turns).toBe(0);
 });
 
 it("goes through everything in order and lets others have their turn, until it is told to stop", async () => {

@@ -19,6 +19,23 @@ function next(): void {
   if (waiting.length > 0) setImmediate(next);
 }
 
+let turnBegan: number | undefined;
+
+/**
+ * For small pieces of work that follow one another by promises alone, without a turn of the loop in between: waits
+ * where this turn has been worked in for a slice. `now` in milliseconds; of a clock that stands still, never.
+ */
+export async function inTurn(now: () => number): Promise<void> {
+  while (isSpent(now())) await turn();
+}
+
+function isSpent(now: number): boolean {
+  if (turnBegan !== undefined) return now - turnBegan > SLICE_MILLIS;
+  turnBegan = now;
+  setImmediate(() => (turnBegan = undefined));
+  return false;
+}
+
 /** Calls `each` for all, in order. `stop` is asked between slices; the rest is left out once it says so. */
 export async function inSlices<T>(
   items: Iterable<T>,

@@ -11,6 +11,7 @@ import { objectKey } from "../../../../common/kube/object.ts";
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import { isStatus } from "../../../../common/kube/status.ts";
 import { WorkQueue } from "../../../../common/kube/workqueue.ts";
+import { inTurn } from "../../api/slices.ts";
 import { becauseOf, currentCause, withCause } from "../../explain/cause.ts";
 import type { Cause } from "../../explain/cause.ts";
 import type { Outcome } from "../../../../common/kube/workqueue.ts";
@@ -89,6 +90,8 @@ export function runController(
     concurrency: definition.concurrency,
     work: async (key) => {
       await ready;
+      // Thousands of keys of which nothing has to be done would else be one turn of the event loop.
+      await inTurn(() => context.clock.monotonic());
       const cause = causes.get(key) ?? { uid: "", resourceVersion: "" };
       causes.delete(key);
       return stopped ? undefined : withCause({ ...cause, actor: definition.name }, () => setup?.reconcile(key));
