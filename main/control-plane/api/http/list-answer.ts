@@ -15,6 +15,7 @@ import type { IncludeObject } from "../table.ts";
 import type { Exchange } from "./exchange.ts";
 import { CONTENT_TYPES } from "./negotiate.ts";
 import type { Format } from "./negotiate.ts";
+import { PIECE_BYTES, giveBack, joined } from "./pieces.ts";
 
 export interface ListAnswer {
   definition: ResourceDefinition;
@@ -32,7 +33,6 @@ const FEW = 500;
 /** Items whose bytes are only copied go by many, those that must be looked into by few. */
 const COPIED_AT_ONCE = 2000;
 const MADE_AT_ONCE = 100;
-const PIECE_BYTES = 512 * 1024;
 const COMMA = 0x2c;
 
 export async function sendList(exchange: Exchange, answer: ListAnswer, format: Format): Promise<void> {
@@ -44,12 +44,18 @@ export async function sendList(exchange: Exchange, answer: ListAnswer, format: F
   for (;;) {
     if (long) await turn();
     const next = pieces.next();
-    if (next.done)
-      return exchange.send(first.length === 1 ? (first[0] as Buffer) : Buffer.concat(first), CONTENT_TYPES.json);
+    if (next.done) return sendWhole(exchange, first);
     first.push(next.value);
     if ((size += next.value.length) >= WHOLE_BYTES) break;
   }
   await stream(exchange, first, pieces);
+}
+
+function sendWhole(exchange: Exchange, pieces: readonly Buffer[]): Promise<void> {
+  if (pieces.length === 1) return exchange.send(pieces[0] as Buffer, CONTENT_TYPES.json);
+  const whole = Buffer.concat(pieces);
+  pieces.forEach(giveBack);
+  return exchange.send(whole, CONTENT_TYPES.json);
 }
 
 async function stream(exchange: Exchange, first: readonly Buffer[], rest: Iterable<Buffer>): Promise<void> {
@@ -72,7 +78,7 @@ async function stream(exchange: Exchange, first: readonly Buffer[], rest: Iterab
     for (const pieces of [first, rest]) {
       for (const piece of pieces) {
         if (gone.signal.aborted) return;
-        if (out.write(piece)) await turn();
+        if (out.write(piece, () => giveBack(piece))) await turn();
         else await once(out, "drain", { signal: gone.signal });
       }
     }
@@ -128,25 +134,33 @@ function* made(
 /** Items as they are, between the list's own bytes. */
 function* copied({ definition, items, metadata }: ListAnswer): Generator<Buffer> {
   const kind = definition.listKind ?? `${definition.kind}List`;
-  let parts: Buffer[] = [Buffer.from(opening({ kind, apiVersion: apiVersionOf(definition), metadata }, "items"))];
+  const parts: Buffer[] = [];
   let size = 0;
-  let since = 0;
+  let count = 0;
+  const add = (part: Buffer): void => {
+    parts.push(part);
+    size += part.length;
+  };
+  const piece = (): Buffer => {
+    const made = joined(parts, size);
+    parts.length = size = count = 0;
+    return made;
+  };
+  add(Buffer.from(opening({ kind, apiVersion: apiVersionOf(definition), metadata }, "items")));
   for (const [at, item] of items.entries()) {
-    for (const part of partsOf(definition, item)) {
-      parts.push(part);
-      size += part.length;
-    }
-    if (at + 1 === items.length) break;
-    parts.push(between);
-    if (size < PIECE_BYTES && at - since < COPIED_AT_ONCE) continue;
-    yield Buffer.concat(parts);
-    [parts, size, since] = [[], 0, at];
+    const bytes = partsOf(definition, item);
+    const length = bytes.reduce((sum, part) => sum + part.length, CLOSING.length);
+    if (size > 0 && (size + length > PIECE_BYTES || count >= COPIED_AT_ONCE)) yield piece();
+    bytes.forEach(add);
+    count += 1;
+    if (at + 1 < items.length) add(between);
   }
-  parts.push(Buffer.from("]}"));
-  yield Buffer.concat(parts);
+  add(CLOSING);
+  yield piece();
 }
 
 const between = Buffer.from([COMMA]);
+const CLOSING = Buffer.from("]}");
 
 /** The whole list as one object, for encodings that are made of it. */
 function asObject(answer: ListAnswer, format: Format): object {
