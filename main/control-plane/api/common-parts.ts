@@ -22,10 +22,14 @@ const SHORT = 10;
 const parts = new BoundedMap<string, object>(MOST);
 const texts = new BoundedMap<string, string>(MOST);
 
-/** Puts what is known already in the place of what is equal to it. For objects that are shared and never changed. */
-export function shareParts(object: KubeObject): void {
-  if (!ALIKE.has(object.kind)) return;
+/**
+ * Puts what is known already in the place of what is equal to it. For objects that are shared and never changed.
+ * False where the object is of a kind of which there are not so many.
+ */
+export function shareParts(object: KubeObject): boolean {
+  if (!ALIKE.has(object.kind)) return false;
   for (const section of [object["spec"], object["status"]]) if (isStruct(section)) shareWithin(section);
+  return true;
 }
 
 const isStruct = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;

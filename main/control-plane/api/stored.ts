@@ -73,24 +73,25 @@ export function decodeShared(item: KeyValue): KubeObject {
   return object;
 }
 
-const slim = new WeakMap<Uint8Array, WeakRef<KubeObject>>();
+/** The same without managedFields. */
+const slim = new BoundedMap<Uint8Array, KubeObject>(KEPT);
 
 /**
  * The object without managedFields, which are as large as all the rest and which none but the registry reads.
- * All who have it at the same time have the same.
+ * Of Pods and Nodes, which somebody keeps, all have the same; of others those who ask at about the same time.
  */
 export function decodeSlim(item: KeyValue): KubeObject {
-  const known = slim.get(item.value)?.deref();
+  const known = (item.view as KubeObject | undefined) ?? slim.get(item.value);
   if (known) return known;
   const object = withoutManagers(parsed.get(item.value) ?? parseSlim(item));
-  slim.set(item.value, new WeakRef(object));
+  slim.set(item.value, object);
   return object;
 }
 
 /** The same for whoever keeps many objects for long: what they have in common they share. */
 export function decodeKept(item: KeyValue): KubeObject {
   const object = decodeSlim(item);
-  shareParts(object);
+  if (shareParts(object)) item.view = object;
   return object;
 }
 

@@ -1,14 +1,10 @@
 /**
- * The current values in the order of their keys, in blocks: insertion and deletion move a few hundred entries
+ * The current values in the order of their keys, in blocks: insertion and deletion move a few hundred of them
  * at most, a range under a prefix is read without touching the rest, and counting it touches the blocks alone.
+ * One value is found by halving too: a hash table of very many keys would have to be made anew as a whole, in
+ * one turn of the event loop, whenever it has grown to twice its size.
  */
 import type { KeyValue } from "./store.ts";
-
-/** A key's place. `item` changes with each write, the place stays until the key is deleted. */
-interface Entry {
-  key: string;
-  item: KeyValue;
-}
 
 const BLOCK = 512;
 
@@ -18,49 +14,45 @@ export function byKey(a: string, b: string): number {
 }
 
 export class Entries {
-  readonly #byKey = new Map<string, Entry>();
-  #blocks: Entry[][] = [];
+  #blocks: KeyValue[][] = [];
+  #size = 0;
 
   get size(): number {
-    return this.#byKey.size;
+    return this.#size;
   }
 
   get(key: string): KeyValue | undefined {
-    return this.#byKey.get(key)?.item;
+    const [index, at] = this.#placeOf(key);
+    const found = this.#blocks[index]?.[at];
+    return found?.key === key ? found : undefined;
   }
 
   /** Replaces everything. The items must come in the order of their keys. */
   load(sorted: readonly KeyValue[]): void {
-    this.#byKey.clear();
     this.#blocks = [];
-    for (let at = 0; at < sorted.length; at += BLOCK) {
-      const block = sorted.slice(at, at + BLOCK).map((item) => ({ key: item.key, item }));
-      for (const entry of block) this.#byKey.set(entry.key, entry);
-      this.#blocks.push(block);
-    }
+    this.#size = sorted.length;
+    for (let at = 0; at < sorted.length; at += BLOCK) this.#blocks.push(sorted.slice(at, at + BLOCK));
   }
 
   set(item: KeyValue): void {
-    const { key } = item;
-    const there = this.#byKey.get(key);
-    if (there) {
-      there.item = item;
+    if (this.#blocks.length === 0) this.#blocks.push([]);
+    const [index, at] = this.#placeOf(item.key);
+    const block = this.#blocks[index] as KeyValue[];
+    if (block[at]?.key === item.key) {
+      block[at] = item;
       return;
     }
-    const entry = { key, item };
-    this.#byKey.set(key, entry);
-    if (this.#blocks.length === 0) this.#blocks.push([]);
-    const index = this.#blockOf(key);
-    const block = this.#blocks[index] as Entry[];
-    block.splice(lowerBound(block, key), 0, entry);
+    this.#size += 1;
+    block.splice(at, 0, item);
     if (block.length > BLOCK * 2) this.#blocks.splice(index, 1, block.slice(0, BLOCK), block.slice(BLOCK));
   }
 
   delete(key: string): void {
-    if (!this.#byKey.delete(key)) return;
-    const index = this.#blockOf(key);
-    const block = this.#blocks[index] as Entry[];
-    block.splice(lowerBound(block, key), 1);
+    const [index, at] = this.#placeOf(key);
+    const block = this.#blocks[index];
+    if (block?.[at]?.key !== key) return;
+    this.#size -= 1;
+    block.splice(at, 1);
     if (block.length === 0) this.#blocks.splice(index, 1);
   }
 
@@ -72,11 +64,11 @@ export class Entries {
     let [index, at] = this.#placeOf(from);
     const found: KeyValue[] = [];
     for (; index <= toBlock && index < this.#blocks.length; index += 1, at = 0) {
-      const block = this.#blocks[index] as Entry[];
+      const block = this.#blocks[index] as KeyValue[];
       const end = index === toBlock ? toAt : block.length;
       for (; at < end; at += 1) {
         if (found.length >= most) return found;
-        found.push((block[at] as Entry).item);
+        found.push(block[at] as KeyValue);
       }
     }
     return found;
@@ -87,7 +79,7 @@ export class Entries {
     const [fromBlock, fromAt] = this.#placeOf(prefix);
     const [toBlock, toAt] = this.#placeOf(endOf(prefix));
     let count = toAt - fromAt;
-    for (let index = fromBlock; index < toBlock; index += 1) count += (this.#blocks[index] as Entry[]).length;
+    for (let index = fromBlock; index < toBlock; index += 1) count += (this.#blocks[index] as KeyValue[]).length;
     return count;
   }
 
@@ -95,7 +87,7 @@ export class Entries {
   #placeOf(key: string): [number, number] {
     if (this.#blocks.length === 0) return [0, 0];
     const index = this.#blockOf(key);
-    return [index, lowerBound(this.#blocks[index] as Entry[], key)];
+    return [index, lowerBound(this.#blocks[index] as KeyValue[], key)];
   }
 
   /** The block in which the key is, or would be. */
@@ -104,7 +96,7 @@ export class Entries {
     let high = this.#blocks.length - 1;
     while (low < high) {
       const middle = (low + high + 1) >> 1;
-      if (((this.#blocks[middle] as Entry[])[0] as Entry).key <= key) low = middle;
+      if (((this.#blocks[middle] as KeyValue[])[0] as KeyValue).key <= key) low = middle;
       else high = middle - 1;
     }
     return low;
@@ -117,12 +109,12 @@ export function endOf(prefix: string): string {
   return prefix.slice(0, last) + String.fromCharCode(prefix.charCodeAt(last) + 1);
 }
 
-function lowerBound(block: readonly Entry[], key: string): number {
+function lowerBound(block: readonly KeyValue[], key: string): number {
   let low = 0;
   let high = block.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if ((block[middle] as Entry).key < key) low = middle + 1;
+    if ((block[middle] as KeyValue).key < key) low = middle + 1;
     else high = middle;
   }
   return low;

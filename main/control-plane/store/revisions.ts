@@ -177,7 +177,7 @@ export class RevisionStore implements Store {
     this.#assigned = revision;
     const createRevision = previous?.createRevision ?? revision;
     const mutation: Mutation = { revision, key, value, createRevision };
-    this.#staged.set(key, value && { key, value, createRevision, modRevision: revision });
+    this.#staged.set(key, value && { key, value, createRevision, modRevision: revision, view: undefined });
     return new Promise((done, failed) => {
       this.#queue.push({ mutation, previous, done, failed });
       this.#flushing ??= this.#flush();
@@ -240,7 +240,10 @@ export class RevisionStore implements Store {
       if (value === undefined) this.#entries.delete(key);
       else {
         // A later write may be staged already: then this value is no longer the staged one.
-        current = staged?.modRevision === revision ? staged : { key, value, createRevision, modRevision: revision };
+        current =
+          staged?.modRevision === revision
+            ? staged
+            : { key, value, createRevision, modRevision: revision, view: undefined };
         this.#entries.set(current);
       }
       if (staged?.modRevision === revision || (value === undefined && staged === undefined)) this.#staged.delete(key);

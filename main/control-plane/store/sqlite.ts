@@ -90,6 +90,7 @@ const valueOf = ({ key, value, created, revision }: Row): KeyValue => ({
   value: value ?? new Uint8Array(0),
   createRevision: created,
   modRevision: revision,
+  view: undefined,
 });
 
 const mutationOf = ({ created, ...rest }: Row): Mutation => ({ ...rest, createRevision: created });
@@ -105,6 +106,9 @@ function workerFile(): URL {
   return existsSync(source) ? source : new URL("./store-worker.js", import.meta.url);
 }
 
+/** It keeps nothing: what it needs for long is SQLite's. Without a limit its garbage would pile up to 100 MB. */
+const WORKER_LIMITS = { maxYoungGenerationSizeMb: 8 };
+
 /** Questions to the thread that owns the file, and its answers. */
 class StoreThread {
   readonly #worker: Worker;
@@ -113,7 +117,7 @@ class StoreThread {
   #dead: Error | undefined;
 
   constructor(workerData: StoreWorkerData) {
-    this.#worker = new Worker(workerFile(), { workerData, execArgv: [] });
+    this.#worker = new Worker(workerFile(), { workerData, execArgv: [], resourceLimits: WORKER_LIMITS });
     this.#worker.on("message", (answer: WorkerAnswer) => {
       const request = this.#waiting.get(answer.id);
       this.#waiting.delete(answer.id);

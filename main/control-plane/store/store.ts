@@ -15,6 +15,8 @@ export interface KeyValue {
   value: Uint8Array;
   createRevision: number;
   modRevision: number;
+  /** For those above: what they made of the value and want to have for as long as it is there. */
+  view?: object | undefined;
 }
 
 export interface StoreEvent {
