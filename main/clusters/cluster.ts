@@ -181,6 +181,8 @@ export class Cluster {
     for (const node of this.nodes) {
       const machine = node.machine;
       if (machine?.state() === "running") node.hostMemoryBytes = (await machine.memory()).privateBytes;
+      // A node whose clock was moved inside it has it right again soon; one that agrees does nothing.
+      if (machine && node.ready) await node.setClock();
     }
   }
 

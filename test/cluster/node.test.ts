@@ -9,6 +9,7 @@ import { text as readText } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { NodeCluster } from "./node/cluster.ts";
 import { nodeCluster } from "./node/cluster.ts";
+import { ENDING } from "./node/ending.ts";
 import { LIFECYCLE } from "./node/lifecycle.ts";
 import { Cases } from "./node/run-case.ts";
 import { SECURITY } from "./node/security.ts";
@@ -43,7 +44,7 @@ beforeAll(async () => {
 }, 900_000);
 afterAll(() => cluster?.dispose());
 
-const cases = [...LIFECYCLE, ...SECURITY, ...VOLUMES].filter(({ extra }) => EVERYTHING || !extra);
+const cases = [...LIFECYCLE, ...ENDING, ...SECURITY, ...VOLUMES].filter(({ extra }) => EVERYTHING || !extra);
 
 describe("Pods", () => {
   for (let from = 0; from < cases.length; from += TOGETHER) {

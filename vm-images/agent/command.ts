@@ -25,6 +25,8 @@ export interface CommandOptions {
   input?: string;
   /** Milliseconds; the process is killed when they are over. Default 30 s. */
   deadline?: number;
+  /** It may take long or hang (a server that is away, a large folder): nothing else must wait for it. */
+  apart?: boolean;
 }
 
 export type RunCommand = (command: string, args: string[], options?: CommandOptions) => Promise<string>;

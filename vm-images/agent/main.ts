@@ -31,6 +31,9 @@ const IDENTITY_PATIENCE = 15_000;
 /** Sandboxes held ready, where the node's OCI runtime can give containers that join one their own hostname. */
 const POOL_SIZE = existsSync("/usr/lib/drydock/oci-runtime") ? 4 : 0;
 
+/** Milliseconds by which the node may differ from its host. */
+const CLOCK_TOLERANCE = 500;
+
 /** By then a new cluster's first Pods have started. */
 const QUIET = 60_000;
 
@@ -82,6 +85,7 @@ function onMessage(message: HostMessage): void {
     case "identity":
       return onIdentity(message.identity);
     case "clock":
+      if (Math.abs(message.unixMillis - Date.now()) < CLOCK_TOLERANCE) return;
       void setClock(message.unixMillis, runCommand).then(
         () => log.info("clock", "set by the host"),
         (error: unknown) => log.error("clock", "not set", error),

@@ -27,6 +27,7 @@ import {
 import type { KeyPair } from "./join/join.ts";
 import { EvictionManager } from "./eviction/eviction.ts";
 import type { KubeletContext } from "./kubelet/context.ts";
+import { podUid } from "./kubelet/pod.ts";
 import { EventRecorder } from "./kubelet/events.ts";
 import { Images } from "./kubelet/images.ts";
 import { Killer } from "./kubelet/killer.ts";
@@ -42,7 +43,7 @@ import { nodeHealth } from "./machine/health.ts";
 import { parseCidr } from "./network/address.ts";
 import { PodNetwork } from "./network/pod-network.ts";
 import { Routes, wantedRoutes } from "./network/routes.ts";
-import { allocatable, nodeStatus } from "./node/node-object.ts";
+import { allocatable, MAX_PODS, nodeStatus } from "./node/node-object.ts";
 import { Registration } from "./node/registration.ts";
 import { PolicyEnforcer } from "./policy/enforcer.ts";
 import { hostPorts } from "./proxy/host-ports.ts";
@@ -177,6 +178,7 @@ export class NodeAgent {
         address: identity.address,
         cpuMilli: spare.cpuMilli,
         memoryBytes: spare.memoryBytes,
+        pods: MAX_PODS,
       },
       names: {
         clusterDNS: identity.clusterDNS,
@@ -204,6 +206,7 @@ export class NodeAgent {
       ),
       statuses: new StatusWriter(client, log, signal),
       objects: createObjectReader(client),
+      pods: () => this.#kubelet?.pods() ?? [],
       services: (namespace) =>
         services
           .items()
@@ -212,7 +215,7 @@ export class NodeAgent {
               metadata.namespace === namespace || (metadata.namespace === "default" && metadata.name === "kubernetes"),
           ),
     };
-    this.#kubelet = new Kubelet(context, client);
+    this.#kubelet = new Kubelet(context, client, () => nodes.get(identity.nodeName));
     const kubelet = this.#kubelet;
     const proxy = new ServiceProxy({
       identity,
@@ -253,7 +256,7 @@ export class NodeAgent {
       log,
       health: nodeHealth,
       pods: () => kubelet.pods(),
-      end: (pod, reason, message) => kubelet.end(pod.metadata.uid ?? "", reason, message),
+      evict: (pod, message) => kubelet.evict(podUid(pod), message),
       changed: () => void registration.updateStatus(),
     });
     void eviction.run(signal);

@@ -27,10 +27,10 @@ export class Shell {
   #timer: NodeJS.Timeout | undefined;
   readonly #queue: Task[] = [];
 
-  /** Commands one after another, in the order asked for. One that may take long is started the ordinary way. */
+  /** Commands one after another, in the order asked for. One that may take long (`apart`) is started the ordinary way. */
   readonly run: RunCommand = (command, args, options: CommandOptions = {}) => {
     const { deadline = DEADLINE, input } = options;
-    if (deadline > DEADLINE) return runCommand(command, args, options);
+    if (options.apart || deadline > DEADLINE) return runCommand(command, args, options);
     const line = [command, ...args].join(" ");
     const quoted = [command, ...args].map(quote).join(" ");
     const mark = this.#mark || (this.#mark = `drydock-${randomBytes(8).toString("hex")}`);

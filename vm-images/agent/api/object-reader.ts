@@ -3,10 +3,11 @@
  * the containers of one Pod (and ten Pods of one Deployment) cost one request; tokens are kept until most of their life is over.
  */
 import type { Client } from "../../../common/kube/client.ts";
-import type { KubeObject } from "../../../common/kube/object.ts";
+import type { GroupVersionResource, KubeObject } from "../../../common/kube/object.ts";
 import type { ConfigMap, PersistentVolume, PersistentVolumeClaim, Secret } from "../../../common/kube/types.ts";
 import { isStatus } from "../../../common/kube/status.ts";
 import type { ObjectReader } from "../kubelet/context.ts";
+import { monotonicNow } from "../monotonic.ts";
 
 const SHARED = 3_000;
 const DEADLINE = 15_000;
@@ -19,26 +20,28 @@ export function createObjectReader(client: Client): ObjectReader {
   const reads = new Map<string, { at: number; answer: Promise<KubeObject | undefined> }>();
   const tokens = new Map<string, { token: string; renewAt: number; expires: number }>();
 
-  function read<T extends KubeObject>(
+  const core = <T extends KubeObject>(
     resource: string,
     namespace: string | undefined,
     name: string,
+  ): Promise<T | undefined> => read<T>({ group: "", version: "v1", resource, name }, namespace);
+
+  function read<T extends KubeObject>(
+    ref: GroupVersionResource & { name: string },
+    namespace: string | undefined,
   ): Promise<T | undefined> {
-    const key = `${resource}/${namespace}/${name}`;
+    const key = `${ref.resource}/${namespace}/${ref.name}`;
     const known = reads.get(key);
-    if (known && Date.now() - known.at < SHARED) return known.answer as Promise<T | undefined>;
+    if (known && monotonicNow() - known.at < SHARED) return known.answer as Promise<T | undefined>;
     const answer = client
-      .get<T>(
-        { group: "", version: "v1", resource, name, ...(namespace === undefined ? {} : { namespace }) },
-        { signal: AbortSignal.timeout(DEADLINE) },
-      )
+      .get<T>({ ...ref, ...(namespace === undefined ? {} : { namespace }) }, { signal: AbortSignal.timeout(DEADLINE) })
       .catch((error: unknown) => {
         if (isStatus(error, "NotFound")) return undefined;
         reads.delete(key);
         throw error;
       });
-    for (const [other, { at }] of reads) if (Date.now() - at >= SHARED) reads.delete(other);
-    reads.set(key, { at: Date.now(), answer });
+    for (const [other, { at }] of reads) if (monotonicNow() - at >= SHARED) reads.delete(other);
+    reads.set(key, { at: monotonicNow(), answer });
     return answer;
   }
 
@@ -46,10 +49,14 @@ export function createObjectReader(client: Client): ObjectReader {
     forget(namespace) {
       for (const key of reads.keys()) if (key.split("/")[1] === namespace) reads.delete(key);
     },
-    configMap: (namespace, name) => read<ConfigMap>("configmaps", namespace, name),
-    secret: (namespace, name) => read<Secret>("secrets", namespace, name),
-    claim: (namespace, name) => read<PersistentVolumeClaim>("persistentvolumeclaims", namespace, name),
-    persistentVolume: (name) => read<PersistentVolume>("persistentvolumes", undefined, name),
+    configMap: (namespace, name) => core<ConfigMap>("configmaps", namespace, name),
+    secret: (namespace, name) => core<Secret>("secrets", namespace, name),
+    claim: (namespace, name) => core<PersistentVolumeClaim>("persistentvolumeclaims", namespace, name),
+    persistentVolume: (name) => core<PersistentVolume>("persistentvolumes", undefined, name),
+    async runtimeHandler(name) {
+      const ref = { group: "node.k8s.io", version: "v1", resource: "runtimeclasses", name };
+      return (await read<KubeObject & { handler?: string }>(ref, undefined))?.handler;
+    },
     async token(pod, serviceAccount, audience, expirationSeconds) {
       const key = [pod.uid, serviceAccount, audience ?? "", expirationSeconds].join("|");
       const known = tokens.get(key);

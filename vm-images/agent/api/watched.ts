@@ -8,6 +8,7 @@ import type { GroupVersionResource, KubeObject } from "../../../common/kube/obje
 import { isStatus } from "../../../common/kube/status.ts";
 import { sleep } from "../command.ts";
 import type { Log } from "../log.ts";
+import { monotonicNow } from "../monotonic.ts";
 
 const RETRY_FIRST = 500;
 const RETRY_MAX = 10_000;
@@ -69,7 +70,7 @@ export class Watched<T extends KubeObject> {
     while (!signal.aborted) {
       try {
         revision ??= await this.#list(signal);
-        const began = Date.now();
+        const began = monotonicNow();
         const options = {
           ...this.#options,
           resourceVersion: revision,
@@ -83,7 +84,7 @@ export class Watched<T extends KubeObject> {
           else if (event.type !== "BOOKMARK") this.#apply([{ type: "set", object: event.object }]);
         }
         // A watch that ends as soon as it began must not be asked for in a tight loop.
-        if (Date.now() - began < 1000) await sleep(delay, signal);
+        if (monotonicNow() - began < 1000) await sleep(delay, signal);
       } catch (error) {
         if (signal.aborted) return;
         if (isStatus(error, "Expired", "Gone")) {

@@ -72,7 +72,7 @@ export class DnsServer {
     }
     if (query.type !== "query") return undefined;
     try {
-      const reply = await this.#reply(query, message);
+      const reply = await this.#reply(query, message, udp ? "udp" : "tcp");
       return udp ? truncate(reply, query) : reply;
     } catch (error) {
       this.#log.info("dns", `${query.questions?.[0]?.name}: ${describeError(error)}`);
@@ -85,11 +85,11 @@ export class DnsServer {
     }
   }
 
-  async #reply(query: DecodedPacket, message: Buffer): Promise<Buffer> {
+  async #reply(query: DecodedPacket, message: Buffer, way: "udp" | "tcp"): Promise<Buffer> {
     const [question] = query.questions ?? [];
     const result = question && resolve(question, this.#data);
     if (!question || !result) {
-      const answer = await this.#upstream.ask(message);
+      const answer = await this.#upstream.ask(message, way);
       if (!answer) throw new Error("no answer from upstream");
       return answer;
     }

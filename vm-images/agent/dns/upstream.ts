@@ -1,24 +1,30 @@
-/** Questions that are not the cluster's go on to the servers of the node, each with a deadline. */
+/** Questions that are not the cluster's go on to the servers of the node, each with a deadline, by the way they came: UDP or TCP. */
 import { createSocket } from "node:dgram";
 import type { Socket } from "node:dgram";
+import { connect } from "node:net";
 import { randomInt } from "node:crypto";
+import { DnsCache } from "./cache.ts";
 
 const TRY_MILLIS = 2000;
 const TRIES = 2;
+const PORT = 53;
 
 interface Pending {
   resolve(answer: Buffer): void;
   timer: NodeJS.Timeout;
 }
 
-/** Forwards whole messages over UDP and gives back whole answers. */
+/** Forwards whole messages and gives back whole answers. */
 export class Upstream {
   readonly #servers: string[];
+  readonly #port: number;
   readonly #pending = new Map<number, Pending>();
+  readonly #cache = new DnsCache();
   #socket: Socket | undefined;
 
-  constructor(servers: string[]) {
+  constructor(servers: string[], port = PORT) {
     this.#servers = servers;
+    this.#port = port;
   }
 
   close(): void {
@@ -29,12 +35,15 @@ export class Upstream {
   }
 
   /** The answer to `query` with the query's own id; undefined when no server answered in time. */
-  async ask(query: Buffer): Promise<Buffer | undefined> {
+  async ask(query: Buffer, way: "udp" | "tcp" = "udp"): Promise<Buffer | undefined> {
+    const known = this.#cache.get(query);
+    if (known) return known;
     for (let attempt = 0; attempt < TRIES; attempt++) {
       for (const server of this.#servers) {
-        const answer = await this.#once(server, query);
+        const answer = await (way === "udp" ? this.#once(server, query) : this.#overTcp(server, query));
         if (!answer) continue;
         answer.writeUInt16BE(query.readUInt16BE(0), 0);
+        this.#cache.put(query, answer);
         return answer;
       }
     }
@@ -54,7 +63,29 @@ export class Upstream {
       };
       const timer = setTimeout(() => end(), TRY_MILLIS);
       this.#pending.set(id, { resolve: end, timer });
-      this.#open().send(message, 53, server, (error) => error && end());
+      this.#open().send(message, this.#port, server, (error) => error && end());
+    });
+  }
+
+  /** What does not fit into a datagram is asked for by TCP: each message after its length in two bytes. */
+  #overTcp(server: string, query: Buffer): Promise<Buffer | undefined> {
+    return new Promise((resolve) => {
+      const socket = connect({ host: server, port: this.#port, timeout: TRY_MILLIS });
+      let received = Buffer.alloc(0);
+      socket.once("connect", () => {
+        const length = Buffer.alloc(2);
+        length.writeUInt16BE(query.length);
+        socket.write(Buffer.concat([length, query]));
+      });
+      socket.on("data", (chunk: Buffer) => {
+        received = Buffer.concat([received, chunk]);
+        if (received.length < 2 || received.length < 2 + received.readUInt16BE(0)) return;
+        resolve(received.subarray(2, 2 + received.readUInt16BE(0)));
+        socket.destroy();
+      });
+      socket.once("timeout", () => socket.destroy());
+      socket.on("error", () => socket.destroy());
+      socket.once("close", () => resolve(undefined));
     });
   }
 

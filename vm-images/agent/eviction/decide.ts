@@ -27,7 +27,8 @@ function requested(pod: Pod, resource: Shortage): number {
 
 function used(sample: PodSample, shortage: Shortage): number {
   const ofContainers = sample.containers.reduce(
-    (total, { usage, logBytes }) => total + (shortage === "memory" ? usage.workingSetBytes : logBytes),
+    (total, { usage, logBytes, layerBytes }) =>
+      total + (shortage === "memory" ? usage.workingSetBytes : logBytes + layerBytes),
     0,
   );
   const ofVolumes = sample.volumes.filter(({ claim }) => !claim).reduce((total, { usedBytes }) => total + usedBytes, 0);
@@ -48,7 +49,7 @@ export function victimOf(samples: readonly PodSample[], shortage: Shortage): Evi
   const [first] = ranked;
   // What is guaranteed goes only when nothing else is left that uses more than it asked for.
   if (!first || (first.excess <= 0 && qosClass(first.sample.pod) === "Guaranteed")) return undefined;
-  return { pod: first.sample.pod, message: `The node was low on resource: ${shortage}.` };
+  return { pod: first.sample.pod, message: `The node was low on resource: ${shortage}. ` };
 }
 
 /** Pods with an emptyDir on disk that has outgrown its sizeLimit. */
@@ -59,7 +60,39 @@ export function overgrown(samples: readonly PodSample[]): Eviction[] {
       if (limit === undefined || emptyDir?.medium === "Memory") continue;
       const usage = volumes.find((volume) => volume.name === name)?.usedBytes ?? 0;
       if (usage > wholeValue(limit))
-        return [{ pod, message: `Usage of EmptyDir volume "${name}" exceeds the limit "${limit}".` }];
+        return [{ pod, message: `Usage of EmptyDir volume "${name}" exceeds the limit "${limit}". ` }];
+    }
+    return [];
+  });
+}
+
+/** What a container of the Pod may at most write to the node's disk; undefined when there is no limit. */
+function diskLimit(container: { resources?: { limits?: unknown } }): string | undefined {
+  return (container.resources?.limits as Record<string, string> | undefined)?.["ephemeral-storage"];
+}
+
+/** Whether it takes a look at the disk to know that the Pod keeps to its limits. */
+export function hasDiskLimit({ spec }: Pod): boolean {
+  return (
+    (spec?.volumes ?? []).some(({ emptyDir }) => emptyDir?.sizeLimit !== undefined) ||
+    (spec?.containers ?? []).some((container) => diskLimit(container) !== undefined)
+  );
+}
+
+/** Pods that have written more to the node's disk than their limits of ephemeral-storage allow. */
+export function overLimit(samples: readonly PodSample[]): Eviction[] {
+  return samples.flatMap((sample) => {
+    const { pod, containers } = sample;
+    const specs = pod.spec?.containers ?? [];
+    const limits = specs.map(diskLimit);
+    const total = limits.reduce((sum, limit) => sum + wholeValue(limit ?? 0), 0);
+    if (total > 0 && limits.every((limit) => limit !== undefined) && used(sample, "ephemeral-storage") > total)
+      return [{ pod, message: `Pod ephemeral local storage usage exceeds the total limit of containers ${total}. ` }];
+    for (const [index, { name }] of specs.entries()) {
+      const limit = limits[index];
+      const container = containers.find((each) => each.name === name);
+      if (limit !== undefined && container && container.logBytes + container.layerBytes > wholeValue(limit))
+        return [{ pod, message: `Container ${name} exceeded its local ephemeral storage limit "${limit}". ` }];
     }
     return [];
   });

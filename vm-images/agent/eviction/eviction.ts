@@ -1,6 +1,6 @@
 /**
  * Keeps the node alive when it runs short: removes images that nobody uses, then evicts Pods, one at a time. Also holds Pods to the
- * size limits of their emptyDirs. Looks at the node cheaply, and at its Pods only when there is a reason.
+ * limits of their emptyDirs and of ephemeral-storage. Looks at the node cheaply, and at its Pods only when there is a reason.
  */
 import { statfs } from "node:fs/promises";
 import type { Pod } from "../../../common/kube/types.ts";
@@ -11,8 +11,9 @@ import type { Pressure } from "../machine/health.ts";
 import type { RuntimeCache } from "../runtime/runtime-cache.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Collector } from "../stats/collect.ts";
-import { overgrown, unusedImages, victimOf } from "./decide.ts";
+import { hasDiskLimit, overgrown, overLimit, unusedImages, victimOf } from "./decide.ts";
 import type { Eviction } from "./decide.ts";
+import { monotonicNow } from "../monotonic.ts";
 
 const EVERY = 10_000;
 /** After an eviction the node is given this long to recover before the next. */
@@ -31,7 +32,7 @@ export interface EvictionOptions {
   health(): Promise<Pressure>;
   pods(): Pod[];
   /** Ends the Pod with phase Failed. */
-  end(pod: Pod, reason: string, message: string): void;
+  evict(pod: Pod, message: string): void;
   /** The node's conditions are to be told at once. */
   changed(): void;
 }
@@ -67,24 +68,26 @@ export class EvictionManager {
     await this.#collectImages();
     if (pressure.memoryPressure || pressure.diskPressure) {
       const { pods: samples } = await collector.collect();
-      const victim = victimOf(samples, pressure.memoryPressure ? "memory" : "ephemeral-storage");
+      const victim = pressure.memoryPressure
+        ? victimOf(samples, "memory")
+        : victimOf(await collector.withLayers(samples), "ephemeral-storage");
       if (victim) this.#evict(victim);
       return victim !== undefined;
     }
-    const limited = pods().some((pod) => pod.spec?.volumes?.some(({ emptyDir }) => emptyDir?.sizeLimit !== undefined));
-    if (!limited || Date.now() - this.#measuredAt < VOLUMES_EVERY) return false;
-    this.#measuredAt = Date.now();
-    const { pods: samples } = await collector.collect();
-    const found = overgrown(samples);
+    if (!pods().some(hasDiskLimit) || monotonicNow() - this.#measuredAt < VOLUMES_EVERY) return false;
+    this.#measuredAt = monotonicNow();
+    const { pods: all } = await collector.collect();
+    const samples = await collector.withLayers(all.filter(({ pod }) => hasDiskLimit(pod)));
+    const found = [...overgrown(samples), ...overLimit(samples)];
     for (const each of found) this.#evict(each);
     return found.length > 0;
   }
 
   #evict({ pod, message }: Eviction): void {
-    const { events, end, log } = this.#options;
+    const { events, evict, log } = this.#options;
     log.info("eviction", `${pod.metadata.namespace}/${pod.metadata.name}: ${message}`);
     events.pod(pod, "Warning", "Evicted", message);
-    end(pod, "Evicted", message);
+    evict(pod, message);
   }
 
   async #collectImages(): Promise<void> {

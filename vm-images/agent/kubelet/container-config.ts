@@ -20,6 +20,8 @@ export interface ContainerInput {
   devices: Device[];
   image: ImageDetail;
   nodeMemoryBytes: number;
+  /** The seccomp profile of the node that it asks for, as text. */
+  seccomp?: string | undefined;
   /** The container whose process namespace an ephemeral container asks to share. */
   targetId: string | undefined;
 }
@@ -126,7 +128,7 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
     readOnlyRootFilesystem: security.readOnlyRootFilesystem ?? false,
     capabilitiesAdd: (security.capabilities?.add ?? []).map(String),
     capabilitiesDrop: (security.capabilities?.drop ?? []).map(String),
-    securityOptions: securityOptions(podSecurity, security),
+    securityOptions: securityOptions(podSecurity, security, input.seccomp),
     ...(security.procMount === "Unmasked" ? { unmaskedProc: true } : {}),
     resources: containerResources(pod, spec, input.nodeMemoryBytes),
     cgroupParent: podCgroup(podUid(pod)),
@@ -161,10 +163,15 @@ function userOf(podSecurity: PodSecurity, security: ContainerSecurity, image: Im
 }
 
 /** Kubernetes leaves a container unconfined unless it asks for a profile. */
-function securityOptions(podSecurity: PodSecurity, security: ContainerSecurity): string[] {
+function securityOptions(
+  podSecurity: PodSecurity,
+  security: ContainerSecurity,
+  profileText: string | undefined,
+): string[] {
   const profile = security.seccompProfile ?? podSecurity.seccompProfile;
+  const seccomp = profile?.type === "Localhost" ? `seccomp=${profileText ?? ""}` : "seccomp=unconfined";
   return [
-    ...(security.privileged || profile?.type === "RuntimeDefault" ? [] : ["seccomp=unconfined"]),
+    ...(security.privileged || profile?.type === "RuntimeDefault" ? [] : [seccomp]),
     ...(security.allowPrivilegeEscalation === false ? ["no-new-privileges"] : []),
   ];
 }

@@ -4,6 +4,7 @@ import type {
   ConfigMap,
   PersistentVolume,
   PersistentVolumeClaim,
+  Pod,
   Secret,
   Service,
 } from "../../../common/kube/types.ts";
@@ -26,6 +27,8 @@ export interface NodeInfo {
   address: string;
   cpuMilli: number;
   memoryBytes: number;
+  /** How many Pods it takes. */
+  pods: number;
 }
 
 /** Reads of the API that Pods need, each fresh within a few seconds. undefined: there is none. */
@@ -36,6 +39,8 @@ export interface ObjectReader {
   secret(namespace: string, name: string): Promise<Secret | undefined>;
   claim(namespace: string, name: string): Promise<PersistentVolumeClaim | undefined>;
   persistentVolume(name: string): Promise<PersistentVolume | undefined>;
+  /** The handler that a RuntimeClass names. */
+  runtimeHandler(runtimeClass: string): Promise<string | undefined>;
   token(
     pod: { namespace: string; name: string; uid: string },
     serviceAccount: string,
@@ -59,6 +64,8 @@ export interface KubeletContext {
   pool: SandboxPool;
   statuses: StatusWriter;
   objects: ObjectReader;
+  /** All Pods of this node. */
+  pods(): Pod[];
   /** Services a Pod of this namespace learns of through its environment. */
   services(namespace: string): Service[];
   log: Log;

@@ -36,6 +36,7 @@ function container(text: string, more: Partial<RuntimeContainer> & { backoff?: n
     tty: false,
     stopSignal: "SIGTERM",
     logPath: "",
+    layerPath: "",
     resources: { oomScoreAdjust: 0 },
     labels: { [LABEL_HASH]: containerHash({ name, image: "i" } as never), [LABEL_BACKOFF]: String(more.backoff ?? 0) },
     ...more,

@@ -15,6 +15,8 @@ export const LABEL_BACKOFF = "io.drydock.backoff-seconds";
 
 const BACKOFF_FIRST = 10;
 const BACKOFF_MAX = 300;
+/** Milliseconds by which the runtime's clock may seem ahead of ours. */
+const CLOCK_SLACK = 5000;
 /** A container that ran this long (seconds) has shown that it can: its back-off is forgotten. */
 const BACKOFF_FORGET = 600;
 
@@ -140,7 +142,9 @@ export function decide(pod: Pod, view: PodView, probes: ProbeView, now: number):
       plan.start.push({ spec, kind, attempt: (container.name?.attempt ?? 0) + 1, backoffSeconds: 0 });
     } else if (shouldStart(container, policyOfContainer)) {
       const { delay, next } = restartBackoff(container);
-      const until = (container.finishedAt || container.createdAt) + delay * 1000;
+      // An end in the future was told by a clock that has been put back since: nothing says how long ago it was.
+      const end = Math.min(container.finishedAt || container.createdAt, now);
+      const until = end < (container.finishedAt || container.createdAt) - CLOCK_SLACK ? now : end + delay * 1000;
       if (until > now) {
         plan.backoff.set(
           spec.name,

@@ -8,6 +8,7 @@ import type { Pod } from "../../../common/kube/types.ts";
 import { isStatus } from "../../../common/kube/status.ts";
 import type { Log } from "../log.ts";
 import { timestamp } from "./status.ts";
+import { monotonicNow } from "../monotonic.ts";
 
 /** Burst and refill of events per object, as client-go's spam filter has them. */
 const BURST = 25;
@@ -76,7 +77,7 @@ export class EventRecorder {
   }
 
   #take(uid: string): boolean {
-    const now = Date.now();
+    const now = monotonicNow();
     const budget = this.#budget.get(uid) ?? { tokens: BURST, at: now };
     budget.tokens = Math.min(BURST, budget.tokens + (now - budget.at) / REFILL_MILLIS);
     budget.at = now;

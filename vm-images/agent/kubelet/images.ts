@@ -4,6 +4,7 @@
  */
 import type { Container } from "../../../common/kube/types.ts";
 import { describeError } from "../log.ts";
+import { monotonicNow } from "../monotonic.ts";
 import { RuntimeError } from "../runtime/runtime.ts";
 import type { ImageDetail, RegistryCredentials, Runtime } from "../runtime/runtime.ts";
 import { formatSeconds } from "./decide.ts";
@@ -18,7 +19,7 @@ const PULL_DEADLINE = 30 * 60_000;
 /** Why the container waits: reason and message of its waiting state. */
 export class ImageError extends Error {
   readonly reason: "ErrImagePull" | "ImagePullBackOff" | "ErrImageNeverPull" | "InvalidImageName";
-  /** Unix milliseconds when trying again makes sense. */
+  /** When trying again makes sense, by the clock that never jumps (monotonic.ts). */
   readonly retryAt: number;
 
   constructor(reason: ImageError["reason"], message: string, retryAt: number) {
@@ -38,7 +39,7 @@ export class Images {
   readonly #pulls = new Map<string, Promise<void>>();
   readonly #names = new Map<string, { name: string; digest: string }>();
 
-  constructor(runtime: Runtime, now: () => number = Date.now) {
+  constructor(runtime: Runtime, now: () => number = monotonicNow) {
     this.#runtime = runtime;
     this.#now = now;
   }

@@ -5,6 +5,7 @@
 import type { Container } from "../../../common/kube/types.ts";
 import { sleep } from "../command.ts";
 import type { Log } from "../log.ts";
+import { monotonicNow } from "../monotonic.ts";
 import type { RuntimeCache } from "../runtime/runtime-cache.ts";
 import type { Runtime, RuntimeContainer } from "../runtime/runtime.ts";
 import { runHandler } from "./handlers.ts";
@@ -44,7 +45,7 @@ export class Killer {
     graceSeconds: number,
     hookFailed: (message: string) => void,
   ): void {
-    const deadline = Date.now() + graceSeconds * 1000;
+    const deadline = monotonicNow() + graceSeconds * 1000;
     const known = this.#killing.get(container.id);
     if (known) {
       if (deadline < known.deadline) {
@@ -69,19 +70,19 @@ export class Killer {
     hookFailed: (message: string) => void,
   ): Promise<void> {
     const hook = spec?.lifecycle?.preStop;
-    if (hook && spec && killing.deadline > Date.now()) {
+    if (hook && spec && killing.deadline > monotonicNow()) {
       const target = { runtime: this.#runtime, containerId: container.id, container: spec, podIP };
-      const left = killing.deadline - Date.now();
+      const left = killing.deadline - monotonicNow();
       const outcome = await Promise.race([runHandler(hook, target, left), this.#whenShortened(killing)]);
       if (outcome && !outcome.success) hookFailed(outcome.message);
-      killing.deadline = Math.max(killing.deadline, Date.now() + LEAST_AFTER_HOOK);
+      killing.deadline = Math.max(killing.deadline, monotonicNow() + LEAST_AFTER_HOOK);
     }
     const stopSignal = spec?.lifecycle && (spec.lifecycle as { stopSignal?: string }).stopSignal;
-    if (killing.deadline > Date.now()) {
+    if (killing.deadline > monotonicNow()) {
       await this.#runtime.kill(container.id, stopSignal ?? container.stopSignal);
-      while (killing.deadline > Date.now()) {
+      while (killing.deadline > monotonicNow()) {
         const exited = await Promise.race([
-          this.#cache.waitExit(container.id, killing.deadline - Date.now()),
+          this.#cache.waitExit(container.id, killing.deadline - monotonicNow()),
           this.#whenShortened(killing),
         ]);
         if (exited) return;

@@ -3,12 +3,15 @@
  * here though the API knows it no longer.
  */
 import type { Client } from "../../../common/kube/client.ts";
-import type { Pod } from "../../../common/kube/types.ts";
+import type { Node, Pod } from "../../../common/kube/types.ts";
 import { Watched } from "../api/watched.ts";
 import { sleep } from "../command.ts";
+import { shortageOf } from "./admission.ts";
 import type { KubeletContext } from "./context.ts";
 import { podUid } from "./pod.ts";
 import { PodWorker } from "./pod-worker.ts";
+import { isStatic, MIRROR, runtimePod, StaticPods } from "./static-pods.ts";
+import { monotonicNow } from "../monotonic.ts";
 
 const HOUSEKEEPING = 60_000;
 
@@ -18,8 +21,10 @@ export class Kubelet {
   readonly #workers = new Map<string, PodWorker>();
   #stopping = false;
   readonly #stopListening: () => void;
+  readonly #static: StaticPods;
 
-  constructor(context: KubeletContext, client: Client) {
+  /** `node`: this node's object, once the API has it. */
+  constructor(context: KubeletContext, client: Client, node: () => Node | undefined) {
     this.#context = context;
     this.#pods = new Watched<Pod>(
       client,
@@ -29,9 +34,22 @@ export class Kubelet {
     );
     this.#pods.onChange((changes) => {
       for (const { type, object } of changes) {
-        if (type === "set") this.#set(object);
+        if (object.metadata.annotations?.[MIRROR] !== undefined) this.#static.poke();
+        else if (type === "set") this.#set(object);
         else this.#workers.get(podUid(object))?.vanish();
       }
+    });
+    this.#static = new StaticPods({
+      client,
+      nodeName: context.node.name,
+      log: context.log,
+      node,
+      mirrors: () =>
+        this.#pods.synced
+          ? this.#pods.items().filter(({ metadata }) => metadata.annotations?.[MIRROR] !== undefined)
+          : undefined,
+      changed: (pods) => this.#setStatic(pods),
+      mirrored: (uid) => context.statuses.again(uid),
     });
     this.#stopListening = context.cache.onChange((uid) => this.#workers.get(uid)?.wake());
   }
@@ -40,13 +58,21 @@ export class Kubelet {
     this.#pods.onChange(listener);
   }
 
-  /** The Pods of this node as the API has them. */
+  /** The Pods of this node as the API has them, under the uids that their containers have. */
   pods(): Pod[] {
-    return this.#pods.items();
+    return this.#pods.items().map(runtimePod);
   }
 
   find(namespace: string, name: string): Pod | undefined {
-    return this.#pods.get(`${namespace}/${name}`);
+    const pod = this.#pods.get(`${namespace}/${name}`);
+    return pod && runtimePod(pod);
+  }
+
+  /** Static Pods come and go with their files. */
+  #setStatic(pods: Pod[]): void {
+    const wanted = new Set(pods.map(podUid));
+    for (const worker of this.#workers.values()) if (isStatic(worker.pod) && !wanted.has(worker.uid)) worker.vanish();
+    for (const pod of pods) this.#set(pod);
   }
 
   /** Something outside the Pods has changed (an image was loaded): look at those that wait. */
@@ -54,9 +80,9 @@ export class Kubelet {
     for (const worker of this.#workers.values()) worker.wake();
   }
 
-  /** Ends a Pod with phase Failed. */
-  end(uid: string, reason: string, message: string): void {
-    this.#workers.get(uid)?.end(reason, message);
+  /** Ends a Pod with phase Failed, at once. */
+  evict(uid: string, message: string): void {
+    this.#workers.get(uid)?.evict(message);
   }
 
   wake(uid: string): void {
@@ -65,6 +91,7 @@ export class Kubelet {
 
   async run(signal: AbortSignal): Promise<void> {
     const watching = this.#pods.run(signal);
+    void this.#static.run(signal).catch((error: unknown) => this.#context.log.error("static", "ended", error));
     await Promise.race([this.#pods.whenSynced(), watching]);
     while (!signal.aborted) {
       await this.#adoptOrphans().catch((error: unknown) => this.#context.log.error("kubelet", "housekeeping", error));
@@ -78,7 +105,7 @@ export class Kubelet {
   /** Ends every Pod for a shutdown of the node: regular Pods first. Resolves when all have ended or the time is over. */
   async shutdown(graceSeconds: number): Promise<void> {
     this.#stopping = true;
-    const deadline = Date.now() + graceSeconds * 1000;
+    const deadline = monotonicNow() + graceSeconds * 1000;
     const { cache, killer, log } = this.#context;
     for (const worker of this.#workers.values()) worker.stop();
     for (const container of cache.all()) {
@@ -89,7 +116,7 @@ export class Kubelet {
       killer.kill(container, spec, "", grace, () => undefined);
     }
     const running = cache.all().filter(({ state, name }) => state === "running" && name && name.container !== "POD");
-    await Promise.all(running.map(({ id }) => cache.waitExit(id, deadline + 3000 - Date.now())));
+    await Promise.all(running.map(({ id }) => cache.waitExit(id, deadline + 3000 - monotonicNow())));
     log.info("kubelet", `stopped ${running.length} containers`);
   }
 
@@ -110,7 +137,11 @@ export class Kubelet {
     const { phase } = pod.status ?? {};
     const finished = (phase === "Succeeded" || phase === "Failed") && !pod.metadata.deletionTimestamp;
     if (finished && this.#context.cache.ofPod(uid).every(({ state }) => state !== "running")) return;
-    this.#add(pod).wake();
+    const fresh = !pod.status?.startTime && this.#context.cache.ofPod(uid).length === 0;
+    const shortage = fresh ? shortageOf(pod, this.pods(), this.#context.node) : undefined;
+    const added = this.#add(pod);
+    if (shortage) added.refuse(shortage);
+    else added.wake();
   }
 
   async #collectDisks(): Promise<void> {
@@ -139,7 +170,7 @@ export class Kubelet {
         .map(({ id }) => id),
     );
     await this.#collectDisks();
-    const known = new Set(this.#pods.items().map(podUid));
+    const known = new Set([...this.#pods.items(), ...this.#static.pods()].map(podUid));
     const uids = new Set([...this.#context.cache.uids(), ...(await this.#context.volumes.known())]);
     for (const uid of uids) {
       if (known.has(uid) || this.#workers.has(uid)) continue;

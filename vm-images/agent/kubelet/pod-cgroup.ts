@@ -11,6 +11,8 @@ const ROOT = "/sys/fs/cgroup";
 const PARENT = "/kubepods";
 const CONTROLLERS = "+cpu +memory +pids";
 const PERIOD = 100_000;
+/** Processes and threads of one Pod: more than any program needs, and far fewer than the kernel has. */
+const PODS_PROCESSES = 4096;
 
 export interface PodLimits {
   /** cgroup v2's, 1 to 10000. */
@@ -56,15 +58,23 @@ export function podLimits(pod: Pod): PodLimits {
   };
 }
 
-/** Makes the cgroup, or brings its limits up to date. */
-export async function preparePodCgroup(pod: Pod): Promise<void> {
+/** Makes the cgroup, or brings its limits up to date. All Pods together get what the node offers to them: Docker and the agent keep the rest. */
+export async function preparePodCgroup(pod: Pod, allocatableBytes: number): Promise<void> {
   const folder = `${ROOT}${podCgroup(podUid(pod))}`;
   await mkdir(folder, { recursive: true });
   for (const parent of [ROOT, `${ROOT}${PARENT}`]) await writeFile(`${parent}/cgroup.subtree_control`, CONTROLLERS);
+  await writeFile(`${ROOT}${PARENT}/memory.max`, String(Math.floor(allocatableBytes)));
+  await writeFile(`${folder}/pids.max`, String(PODS_PROCESSES));
   const { cpuWeight, cpuMax, memoryMax } = podLimits(pod);
   await writeFile(`${folder}/cpu.weight`, String(cpuWeight));
   await writeFile(`${folder}/cpu.max`, cpuMax);
   await writeFile(`${folder}/memory.max`, memoryMax);
+}
+
+/** A container that runs out of memory ends as a whole, as cgroup v2 nodes have it. It may have ended already. */
+export async function endTogether(pod: Pod, containerId: string): Promise<void> {
+  const file = `${ROOT}${podCgroup(podUid(pod))}/${containerId}/memory.oom.group`;
+  await writeFile(file, "1", { flag: "r+" }).catch(() => undefined);
 }
 
 /** False when something in it is still ending: an empty cgroup costs next to nothing, and must hold nothing up. */

@@ -6,7 +6,10 @@ import { rm } from "node:fs/promises";
 import type { Pod } from "../../../common/kube/types.ts";
 import { isStatus } from "../../../common/kube/status.ts";
 import { describeError } from "../log.ts";
+import { monotonicNow } from "../monotonic.ts";
 import type { RuntimeContainer } from "../runtime/runtime.ts";
+import { shortageMessage } from "./admission.ts";
+import type { Shortage } from "./admission.ts";
 import type { KubeletContext } from "./context.ts";
 import { hostnameOf } from "./container-config.ts";
 import { decide } from "./decide.ts";
@@ -15,7 +18,7 @@ import { hostsFile, resolvFile } from "./network-files.ts";
 import { allContainers, formatPod, isHostNetwork, latest, podName, podUid, viewOf } from "./pod.ts";
 import type { PodView } from "./pod.ts";
 import { preparePodCgroup, removePodCgroup } from "./pod-cgroup.ts";
-import { resizeOf } from "./resize.ts";
+import { resizeOf, resizePending } from "./resize.ts";
 import { payloadSources, startContainer } from "./start-container.ts";
 import type { Waiting } from "./start-container.ts";
 import { podStatus } from "./status.ts";
@@ -24,6 +27,11 @@ import { terminationMessage } from "./termination-message.ts";
 const ERROR_RETRY = 5_000;
 const REFRESH_VOLUMES = 60_000;
 const DEFAULT_GRACE = 30;
+const HANDLERS = new Set(["", "crun", "runc", "docker"]);
+/** Seconds that a sidecar has at least when the others have used up the grace period. */
+const LEAST_GRACE = 2;
+/** Seconds: the node cannot wait longer. */
+const EVICTION_GRACE = 1;
 
 export class PodWorker {
   readonly uid: string;
@@ -32,7 +40,7 @@ export class PodWorker {
   #pod: Pod;
   /** The Pod is no longer in the API: all that is left of it must go. */
   #gone = false;
-  #ended: { reason: string; message: string } | undefined;
+  #ended: { reason: string; message: string; evicted?: boolean } | undefined;
   #running = false;
   #again = false;
   #stopped = false;
@@ -41,7 +49,13 @@ export class PodWorker {
   /** Containers whose start is under way beside the rounds (an image is pulled). */
   readonly #starting = new Set<string>();
   readonly #announced = new Set<string>();
-  #refreshedAt = Date.now();
+  #refreshedAt = monotonicNow();
+  /** Why the limits that are asked for are not in force. */
+  #resizePending: { reason: "Infeasible" | "Deferred"; message: string } | undefined;
+  /** When its containers began to be ended, all of them. */
+  #endingSince: number | undefined;
+  /** It has ended, and its volumes are taken down. */
+  #cleaned = false;
   /** The sandbox whose network files are written. */
   #wired: string | undefined;
 
@@ -63,7 +77,7 @@ export class PodWorker {
   update(pod: Pod): void {
     // Annotating a Pod is the known way to have its volumes brought up to date at once.
     if (JSON.stringify(pod.metadata.annotations) !== JSON.stringify(this.#pod.metadata.annotations)) {
-      this.#refreshedAt = 0;
+      this.#refreshedAt = -Infinity;
       this.#context.objects.forget(pod.metadata.namespace ?? "");
     }
     this.#pod = pod;
@@ -76,9 +90,17 @@ export class PodWorker {
     this.wake();
   }
 
-  /** Ends the Pod with phase Failed. */
-  end(reason: string, message: string): void {
-    this.#ended ??= { reason, message };
+  /** The node cannot take it: it ends before anything was started. */
+  refuse(shortage: Shortage): void {
+    const reason = `OutOf${shortage.resource}`;
+    this.#ended = { reason, message: shortageMessage(shortage) };
+    this.#event("Warning", reason, this.#ended.message);
+    this.wake();
+  }
+
+  /** Ends the Pod with phase Failed, because the node needs what it has: at once, and nothing of it stays on the disk. */
+  evict(message: string): void {
+    this.#ended ??= { reason: "Evicted", message, evicted: true };
     this.wake();
   }
 
@@ -117,9 +139,10 @@ export class PodWorker {
     this.#checkDeadline();
     const phase = pod.status?.phase;
     if (this.#ended || phase === "Failed" || phase === "Succeeded") {
-      this.#killContainers(view, this.#grace());
-      if (!view.containers.some(({ state }) => state === "running")) await this.#removeSandboxes(view);
+      this.#killContainers(view, this.#ended?.evicted ? EVICTION_GRACE : this.#grace());
       if (this.#ended) this.#writeStatus();
+      if (!view.containers.some(({ state }) => state === "running") && this.#starting.size === 0)
+        await this.#cleanUp(view);
       return REFRESH_VOLUMES;
     }
     if (!this.#context.network.ready && !isHostNetwork(pod)) {
@@ -162,18 +185,19 @@ export class PodWorker {
       return 0;
     }
     const sandbox = view.sandboxes[0];
-    let wakeAt = plan.wakeAt ?? Infinity;
+    let delay = plan.wakeAt === undefined ? Infinity : plan.wakeAt - Date.now();
     if (sandbox?.state === "running" && plan.start.length > 0) {
       const address = await this.#wire(sandbox);
       for (const action of plan.start) {
         const held = this.#waiting.get(action.spec.name);
-        if (held && held.retryAt > Date.now()) wakeAt = Math.min(wakeAt, held.retryAt);
+        const hold = (held?.retryAt ?? 0) - monotonicNow();
+        if (hold > 0) delay = Math.min(delay, hold);
         else this.#start(action, sandbox.id, address);
       }
     }
     await this.#refreshVolumes(podIP);
     this.#pruneDead(view);
-    return Math.max(100, Math.min(wakeAt - Date.now(), REFRESH_VOLUMES, this.#untilDeadline()));
+    return Math.max(100, Math.min(delay, REFRESH_VOLUMES, this.#untilDeadline()));
   }
 
   /** Starts beside the rounds, so that a long pull does not keep the Pod from being ended. */
@@ -191,7 +215,7 @@ export class PodWorker {
         this.#waiting.set(name, {
           reason: "CreateContainerError",
           message: describeError(error),
-          retryAt: Date.now() + ERROR_RETRY,
+          retryAt: monotonicNow() + ERROR_RETRY,
         });
       })
       .finally(() => {
@@ -203,6 +227,8 @@ export class PodWorker {
   /** Brings changed limits to the containers that run. */
   async #resize(view: PodView): Promise<void> {
     const { runtime, cache, killer, node } = this.#context;
+    this.#resizePending = resizePending(this.#pod, view, this.#context.pods(), node);
+    if (this.#resizePending) return;
     for (const { spec, kind } of allContainers(this.#pod)) {
       const container = latest(view).get(spec.name);
       if (kind === "ephemeral" || container?.state !== "running" || killer.isKilling(container.id)) continue;
@@ -214,7 +240,7 @@ export class PodWorker {
         continue;
       }
       try {
-        await preparePodCgroup(this.#pod);
+        await preparePodCgroup(this.#pod, node.memoryBytes);
         await runtime.update(container.id, resize.resources);
         await cache.refresh(container.id);
       } catch (error) {
@@ -227,6 +253,7 @@ export class PodWorker {
     const begin = performance.now();
     const pod = this.#pod;
     try {
+      await this.#checkRuntimeClass();
       const container = await this.#context.pool.take(pod, attempt);
       const made = performance.now();
       await this.#wire(container);
@@ -241,6 +268,16 @@ export class PodWorker {
     } finally {
       this.#context.pool.fillSoon();
     }
+  }
+
+  /** There is one runtime here, under the names that RuntimeClasses from elsewhere have for it. */
+  async #checkRuntimeClass(): Promise<void> {
+    const name = this.#pod.spec?.runtimeClassName;
+    if (!name) return;
+    const handler = await this.#context.objects.runtimeHandler(name);
+    if (handler === undefined) throw new Error(`RuntimeClass.node.k8s.io "${name}" not found`);
+    if (!HANDLERS.has(handler))
+      throw new Error(`failed to get sandbox runtime: no runtime for "${handler}" is configured`);
   }
 
   /** Network and the files that tell of it; also for a sandbox of an agent that ended before it had come to this. */
@@ -270,14 +307,20 @@ export class PodWorker {
   }
 
   #killContainers(view: PodView, graceSeconds: number): void {
-    const sidecars = new Set((this.#pod.spec?.initContainers ?? []).map(({ name }) => name));
+    const sidecars = (this.#pod.spec?.initContainers ?? []).map(({ name }) => name);
     const running = view.containers.filter(({ state }) => state === "running");
-    // Sidecars serve the others until these have ended.
-    const others = running.filter(({ name }) => !sidecars.has(name?.container ?? ""));
-    for (const container of others.length > 0 && graceSeconds > 0 ? others : running) {
+    const place = ({ name }: RuntimeContainer): number => sidecars.indexOf(name?.container ?? "");
+    // Sidecars serve the others until these have ended, and each those that were started after it.
+    const last = Math.max(...running.map(place));
+    const others = running.filter((container) => place(container) < 0);
+    const next = others.length > 0 ? others : running.filter((container) => place(container) === last);
+    this.#endingSince ??= monotonicNow();
+    const left = graceSeconds - (monotonicNow() - this.#endingSince) / 1000;
+    const grace = others.length > 0 || graceSeconds <= 0 ? graceSeconds : Math.max(LEAST_GRACE, left);
+    for (const container of graceSeconds > 0 ? next : running) {
       if (!this.#context.killer.isKilling(container.id))
         this.#event("Normal", "Killing", `Stopping container ${container.name?.container}`, container.name?.container);
-      this.#kill(container, graceSeconds);
+      this.#kill(container, grace);
     }
   }
 
@@ -318,6 +361,15 @@ export class PodWorker {
     this.stop();
     this.#finished(this.uid);
     return 0;
+  }
+
+  /** What a Pod that has ended needs no more: its sandbox, its volumes, and when it was evicted its containers too. */
+  async #cleanUp(view: PodView): Promise<void> {
+    await this.#removeSandboxes(view);
+    if (this.#ended?.evicted) for (const container of view.containers) await this.#remove(container);
+    if (this.#cleaned) return;
+    await this.#context.volumes.tearDownVolumes(this.uid);
+    this.#cleaned = true;
   }
 
   /** Ends the Pod's sandboxes; its containers stay for their logs. */
@@ -362,8 +414,8 @@ export class PodWorker {
   }
 
   async #refreshVolumes(podIP: string | undefined): Promise<void> {
-    if (podIP === undefined || Date.now() - this.#refreshedAt < REFRESH_VOLUMES - 1000) return;
-    this.#refreshedAt = Date.now();
+    if (podIP === undefined || monotonicNow() - this.#refreshedAt < REFRESH_VOLUMES - 1000) return;
+    this.#refreshedAt = monotonicNow();
     try {
       await this.#context.volumes.refresh(this.#pod, payloadSources(this.#context, this.#pod, podIP));
     } catch (error) {
@@ -406,6 +458,7 @@ export class PodWorker {
           container.logPath,
         ),
       ended: this.#ended,
+      resizePending: this.#resizePending,
       terminating: final,
       now: Date.now(),
     });

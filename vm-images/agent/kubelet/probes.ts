@@ -107,7 +107,7 @@ export class Probes {
           stopped: false,
         };
         entry.workers.set(key, fresh);
-        const since = Date.now() - running.startedAt;
+        const since = Math.max(0, Date.now() - running.startedAt);
         this.#schedule(uid, fresh, Math.max(0, (spec.initialDelaySeconds ?? 0) * 1000 - since));
       }
     }

@@ -1,6 +1,9 @@
 /** Starts one container of a Pod: image, environment, volumes, creation, start, postStart hook. */
-import type { Pod, Secret } from "../../../common/kube/types.ts";
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Container, Pod, Secret } from "../../../common/kube/types.ts";
 import { describeError } from "../log.ts";
+import { monotonicNow } from "../monotonic.ts";
 import { formatContainerName } from "../runtime/names.ts";
 import type { RegistryCredentials } from "../runtime/runtime.ts";
 import { RuntimeError } from "../runtime/runtime.ts";
@@ -12,11 +15,11 @@ import type { StartAction } from "./decide.ts";
 import type { NodeFacts } from "./downward.ts";
 import { ContainerConfigError, containerEnvironment } from "./env.ts";
 import { runHandler } from "./handlers.ts";
-import { preparePodCgroup } from "./pod-cgroup.ts";
+import { endTogether, preparePodCgroup } from "./pod-cgroup.ts";
 import { ImageError } from "./images.ts";
 import { latest, podUid, viewOf } from "./pod.ts";
 
-/** Why a container was not started: reason and message of its waiting state, and when to try again. */
+/** Why a container was not started: reason and message of its waiting state, and when (monotonic.ts) to try again. */
 export interface Waiting {
   reason: string;
   message: string;
@@ -24,6 +27,8 @@ export interface Waiting {
 }
 
 const CONFIG_RETRY = 5_000;
+/** Where every kubelet has them. */
+const SECCOMP_PROFILES = "/var/lib/kubelet/seccomp";
 /** A hook may take long; it must not take for ever. */
 const HOOK_DEADLINE = 10 * 60_000;
 
@@ -89,6 +94,7 @@ export async function startContainer(
       mounts,
       devices: context.volumes.devices(spec, volumes),
       image,
+      seccomp: await seccompProfile(pod, spec),
       nodeMemoryBytes: context.node.memoryBytes,
       targetId: target ? newest.get(target)?.id : undefined,
     });
@@ -104,7 +110,7 @@ export async function startContainer(
       await runtime.remove(unstarted.id);
       await cache.refresh(unstarted.id);
     }
-    await preparePodCgroup(pod);
+    await preparePodCgroup(pod, context.node.memoryBytes);
     id = await runtime.create(name, config);
   } catch (error) {
     return waitingFor(error, event, (message) => events.pod(pod, "Warning", "FailedMount", message));
@@ -120,6 +126,7 @@ export async function startContainer(
     // It has ended before it began (StartError); whether there is another attempt is for the restart policy.
     return undefined;
   }
+  await endTogether(pod, id);
   const container = await cache.refresh(id);
   event("Normal", "Started", `Container started`);
   log.info(
@@ -139,6 +146,18 @@ export async function startContainer(
   return undefined;
 }
 
+/** The text of a profile of type Localhost, which lies on the node. */
+async function seccompProfile(pod: Pod, container: Container): Promise<string | undefined> {
+  const profile = container.securityContext?.seccompProfile ?? pod.spec?.securityContext?.seccompProfile;
+  if (profile?.type !== "Localhost") return undefined;
+  const path = join(SECCOMP_PROFILES, profile.localhostProfile ?? "");
+  try {
+    return JSON.stringify(JSON.parse(await readFile(path, "utf8")));
+  } catch (error) {
+    throw new RuntimeError(`cannot load seccomp profile "${path}": ${describeError(error)}`, 0);
+  }
+}
+
 function waitingFor(
   error: unknown,
   event: (type: "Normal" | "Warning", reason: string, message: string) => void,
@@ -156,7 +175,7 @@ function waitingFor(
     if (word) event("Warning", "Failed", `Error: ${word === "ErrImageNeverPull" ? `ErrImageNeverPull` : word}`);
     return { reason: error.reason, message, retryAt: error.retryAt };
   }
-  const retryAt = Date.now() + CONFIG_RETRY;
+  const retryAt = monotonicNow() + CONFIG_RETRY;
   if (error instanceof VolumeError) {
     mountFailed(`MountVolume.SetUp failed ${message}`);
     return { reason: "ContainerCreating", message: "", retryAt };

@@ -7,6 +7,7 @@ import type { Pod, PodStatus } from "../../../common/kube/types.ts";
 import { isStatus } from "../../../common/kube/status.ts";
 import { sleep } from "../command.ts";
 import type { Log } from "../log.ts";
+import { isStatic } from "./static-pods.ts";
 
 const RETRY_FIRST = 500;
 const RETRY_MAX = 10_000;
@@ -71,6 +72,16 @@ export class StatusWriter {
     await this.#entries.get(uid)?.writing;
   }
 
+  /** Writes the newest status once more: the server has the Pod anew. */
+  again(uid: string): void {
+    const entry = this.#entries.get(uid);
+    if (!entry) return;
+    entry.dropped = false;
+    entry.written = "";
+    entry.writtenStatus = undefined;
+    this.#kick(uid, entry);
+  }
+
   forget(uid: string): void {
     this.#entries.delete(uid);
   }
@@ -86,7 +97,8 @@ export class StatusWriter {
         await this.#client.patch(
           { group: "", version: "v1", resource: "pods", namespace, name, subresource: "status" },
           "application/strategic-merge-patch+json",
-          { metadata: { uid }, status: statusPatch(entry.writtenStatus, status) },
+          // The mirror of a static Pod has a uid of its own.
+          { ...(isStatic(entry.pod) ? {} : { metadata: { uid } }), status: statusPatch(entry.writtenStatus, status) },
           { signal: AbortSignal.any([this.#signal, AbortSignal.timeout(DEADLINE)]) },
         );
         entry.written = text;
@@ -107,6 +119,8 @@ export class StatusWriter {
   }
 }
 
+/** Conditions that are there only while they are so. */
+const OURS_FOR_A_WHILE = new Set(["PodResizePending", "PodResizeInProgress"]);
 const LEAVES = ["reason", "message", "podIP", "podIPs"] as const;
 
 /** The new status as a strategic merge patch: lists that merge are replaced, and what vanished is taken away. */
@@ -118,12 +132,16 @@ export function statusPatch(old: PodStatus | undefined, status: PodStatus): Reco
     if (before && status[list] && JSON.stringify(before) !== JSON.stringify(status[list]))
       patch[list] = [{ $patch: "replace" }, ...(status[list] as object[])];
   }
-  patch["conditions"] = (status.conditions ?? []).map((condition) => {
+  const gone = (old?.conditions ?? []).filter(
+    ({ type }) => OURS_FOR_A_WHILE.has(type) && !status.conditions?.some((condition) => condition.type === type),
+  );
+  const conditions = (status.conditions ?? []).map((condition) => {
     const before = old?.conditions?.find(({ type }) => type === condition.type);
     const cleared: Record<string, null> = {};
     for (const field of ["reason", "message"] as const)
       if (before?.[field] !== undefined && condition[field] === undefined) cleared[field] = null;
     return { ...condition, ...cleared };
   });
+  patch["conditions"] = [...conditions, ...gone.map(({ type }) => ({ type, $patch: "delete" }))];
   return patch;
 }

@@ -25,6 +25,7 @@ function runtimeContainer(name: string, attempt: number, more: Partial<RuntimeCo
     tty: false,
     stopSignal: "SIGTERM",
     logPath: "",
+    layerPath: "",
     resources: { oomScoreAdjust: 0 },
     ...more,
   };

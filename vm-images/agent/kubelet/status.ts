@@ -26,7 +26,9 @@ export interface StatusInput {
   /** What a container wrote to its termination log. */
   terminationMessage(container: RuntimeContainer): string;
   /** Set when the kubelet ended the Pod itself: DeadlineExceeded, Evicted, NodeShutdown … */
-  ended: { reason: string; message: string } | undefined;
+  ended: { reason: string; message: string; evicted?: boolean } | undefined;
+  /** Why the limits that are asked for are not in force (yet). */
+  resizePending?: { reason: "Infeasible" | "Deferred"; message: string } | undefined;
   /** The Pod was deleted and nothing of it runs any more: this is its last status. */
   terminating: boolean;
   now: number;
@@ -270,6 +272,17 @@ function conditionsOf(
     ready("Ready", gates),
     ready("ContainersReady", []),
     { type: "PodScheduled", status: "True" },
+    ...(input.resizePending ? [{ type: "PodResizePending", status: "True" as const, ...input.resizePending }] : []),
+    ...(input.ended?.evicted
+      ? [
+          {
+            type: "DisruptionTarget",
+            status: "True" as const,
+            reason: "TerminationByKubelet",
+            message: input.ended.message,
+          },
+        ]
+      : []),
   ];
   return ours.map((condition): Condition => {
     const old = known.find(({ type }) => type === condition.type);

@@ -7,7 +7,7 @@ import type { MachineFacts } from "../machine/facts.ts";
 import type { RuntimeImage } from "../runtime/runtime.ts";
 
 export const KUBELET_VERSION = "v1.36.0";
-const MAX_PODS = 110;
+export const MAX_PODS = 110;
 /** What the node keeps for itself: agent, Docker, kernel. */
 const SYSTEM_RESERVED = 100 * 1024 * 1024;
 const MAX_IMAGES = 50;

@@ -6,6 +6,7 @@ import type { NodeIdentity } from "../../../common/node/identity.ts";
 import { sleep } from "../command.ts";
 import type { Log } from "../log.ts";
 import { nodeLabels, nodeObject, sameStatus } from "./node-object.ts";
+import { monotonicNow } from "../monotonic.ts";
 
 const RENEW = 10_000;
 const RETRY = 1_000;
@@ -57,7 +58,7 @@ export class Registration {
         signal: deadline,
       });
       this.#written = node.status?.conditions ? status : undefined;
-      this.#writtenAt = Date.now();
+      this.#writtenAt = monotonicNow();
       return node;
     } catch (error) {
       if (!isStatus(error, "AlreadyExists")) throw error;
@@ -87,7 +88,7 @@ export class Registration {
 
   async #update(): Promise<void> {
     const status = await this.#makeStatus(this.#written);
-    if (this.#written && sameStatus(status, this.#written) && Date.now() - this.#writtenAt < STATUS_EVERY) return;
+    if (this.#written && sameStatus(status, this.#written) && monotonicNow() - this.#writtenAt < STATUS_EVERY) return;
     await this.#client.patch(
       this.#ref("status"),
       "application/strategic-merge-patch+json",
@@ -95,7 +96,7 @@ export class Registration {
       { signal: AbortSignal.timeout(DEADLINE) },
     );
     this.#written = status;
-    this.#writtenAt = Date.now();
+    this.#writtenAt = monotonicNow();
   }
 
   async run(signal: AbortSignal): Promise<void> {

@@ -8,6 +8,7 @@ import type { Log } from "../log.ts";
 import { formatAddress, parseCidr } from "../network/address.ts";
 import { proxyRules } from "./rules.ts";
 import type { HostPort, Ruleset } from "./rules.ts";
+import { staleFlows } from "./stale-flows.ts";
 import { EMPTY, frame, transaction } from "./transaction.ts";
 import type { StaticRules } from "./transaction.ts";
 
@@ -76,7 +77,10 @@ export class ServiceProxy {
     const input = this.#applied ? changes : this.#frame() + changes;
     if (input === "") return;
     await run("nft", ["-f", "-"], { input });
+    const stale = this.#applied ? staleFlows(this.#applied, next) : [];
     this.#applied = next;
+    // It ends with 1 when there was no such flow.
+    for (const args of stale) await run("conntrack", args).catch(() => undefined);
     log.info(
       "proxy",
       `${next.services.size} service ports, ${next.nodePorts.size} node ports, ${input.split("\n").length - 1} lines in ${Math.round(performance.now() - begin)} ms`,

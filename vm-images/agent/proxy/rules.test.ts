@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import type { EndpointSlice, Service } from "../../../common/kube/types.ts";
 import { proxyRules } from "./rules.ts";
-import type { ProxyInput } from "./rules.ts";
+import type { ProxyInput, Ruleset } from "./rules.ts";
+import { staleFlows } from "./stale-flows.ts";
 import { EMPTY, transaction } from "./transaction.ts";
 
 function service(name: string, spec: object): Service {
@@ -118,6 +119,34 @@ describe("proxyRules", () => {
     expect(
       chains.get(services.get("10.96.1.1 . tcp . 80") ?? "")?.filter((rule) => rule.startsWith("ip saddr @aff-")),
     ).toHaveLength(2);
+  });
+});
+
+describe("staleFlows", () => {
+  const dns = { ports: [{ port: 53, nodePort: 30053, protocol: "UDP" }], clusterIP: "10.96.1.1", type: "NodePort" };
+  const at = (...addresses: string[]): Ruleset => {
+    const one = slice(
+      "dns",
+      addresses.map((address) => [address, "here"]),
+    );
+    return rules([service("dns", dns)], [{ ...one, ports: [{ port: 53, protocol: "UDP" }] } as unknown as typeof one]);
+  };
+
+  it("forgets what goes to an endpoint that is gone, of UDP only", () => {
+    expect(staleFlows(at("10.244.1.2", "10.244.1.3"), at("10.244.1.3"))).toEqual([
+      ["-D", "-p", "udp", "--orig-dst", "10.96.1.1", "--orig-port-dst", "53", "--dst-nat", "10.244.1.2"],
+      ["-D", "-p", "udp", "--orig-port-dst", "30053", "--dst-nat", "10.244.1.2"],
+    ]);
+    const tcp = rules([service("web", { clusterIP: "10.96.1.1" })], [slice("web", [["10.244.1.2", "here"]])]);
+    expect(staleFlows(tcp, EMPTY)).toEqual([]);
+  });
+
+  it("forgets what went nowhere once there is an endpoint", () => {
+    expect(staleFlows(at(), at("10.244.1.2"))).toEqual([
+      ["-D", "-p", "udp", "--orig-dst", "10.96.1.1", "--orig-port-dst", "53"],
+      ["-D", "-p", "udp", "--orig-port-dst", "30053"],
+    ]);
+    expect(staleFlows(at("10.244.1.2"), at("10.244.1.2"))).toEqual([]);
   });
 });
 

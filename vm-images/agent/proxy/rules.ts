@@ -35,6 +35,8 @@ export interface Ruleset {
   services: Map<string, string>;
   /** "protocol . port" → chain. */
   nodePorts: Map<string, string>;
+  /** "address . port" (node ports without an address) → addresses of the endpoints. */
+  udp: Map<string, string[]>;
 }
 
 /** Packets with this bit leave with the node's own address. */
@@ -45,7 +47,13 @@ const hash = (text: string): string => createHash("sha1").update(text).digest("h
 const MARK = `meta mark set mark or ${MASQUERADE_MARK}`;
 
 export function proxyRules(input: ProxyInput): Ruleset {
-  const rules: Ruleset = { chains: new Map(), sets: new Map(), services: new Map(), nodePorts: new Map() };
+  const rules: Ruleset = {
+    chains: new Map(),
+    sets: new Map(),
+    services: new Map(),
+    nodePorts: new Map(),
+    udp: new Map(),
+  };
   const slices = slicesByService(input.slices);
   for (const service of input.services) {
     const { clusterIP, type } = service.spec ?? {};
@@ -73,6 +81,15 @@ function addPort(rules: Ruleset, input: ProxyInput, service: Service, port: Serv
     spec.sessionAffinity === "ClientIP"
       ? (spec.sessionAffinityConfig?.clientIP?.timeoutSeconds ?? AFFINITY_SECONDS)
       : undefined;
+
+  const note = (address: string, at: number): void => {
+    if (protocol === "udp")
+      rules.udp.set(
+        `${address} . ${at}`,
+        endpoints.map((endpoint) => endpoint.address),
+      );
+  };
+  note(spec.clusterIP ?? "", port.port);
 
   const inside = spec.internalTrafficPolicy === "Local" ? local : endpoints;
   const cluster = `svc-${id}`;
@@ -104,8 +121,14 @@ function addPort(rules: Ruleset, input: ProxyInput, service: Service, port: Serv
     external,
     keeps ? (local.length > 0 ? balance(rules, id, protocol, local, affinity) : ["drop"]) : [MARK, `goto ${cluster}`],
   );
-  if (port.nodePort) rules.nodePorts.set(`${protocol} . ${port.nodePort}`, external);
-  for (const address of outside) rules.services.set(`${address} . ${protocol} . ${port.port}`, external);
+  if (port.nodePort) {
+    rules.nodePorts.set(`${protocol} . ${port.nodePort}`, external);
+    note("", port.nodePort);
+  }
+  for (const address of outside) {
+    rules.services.set(`${address} . ${protocol} . ${port.port}`, external);
+    note(address, port.port);
+  }
 }
 
 /** Rules that send a new connection to one of the endpoints, each as likely as the others. */

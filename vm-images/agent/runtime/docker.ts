@@ -153,19 +153,7 @@ export class DockerRuntime implements Runtime {
       ...(options.tail === undefined ? {} : { tail: options.tail }),
       ...(options.since === undefined ? {} : { since: options.since }),
     };
-    const container = this.#docker.getContainer(id);
-    // Two overloads of the types for one call: with follow the answer is a stream, without it a buffer.
-    if (!options.follow) {
-      const answer = (await call(() => container.logs({ ...query, follow: false }))) as unknown;
-      const buffer = Buffer.isBuffer(answer) ? answer : Buffer.from(typeof answer === "string" ? answer : "");
-      return (async function* () {
-        if (tty) yield { stream: "stdout" as const, data: buffer };
-        else yield* new Demultiplexer().push(buffer);
-      })();
-    }
-    const response = (await call(() =>
-      container.logs({ ...query, follow: true, abortSignal: signal }),
-    )) as unknown as Readable;
+    const response = await call(() => this.#logStream(id, { ...query, follow: options.follow }, signal));
     const demultiplexer = new Demultiplexer();
     return (async function* () {
       try {
@@ -179,6 +167,23 @@ export class DockerRuntime implements Runtime {
         response.destroy();
       }
     })();
+  }
+
+  /** The client's own call gathers a log that is not followed in memory, all of it; many at once are more than a node has. */
+  #logStream(id: string, query: object, signal: AbortSignal): Promise<Readable> {
+    return new Promise((resolve, reject) => {
+      this.#docker.modem.dial(
+        {
+          path: `/containers/${id}/logs?`,
+          method: "GET",
+          options: query,
+          abortSignal: signal,
+          isStream: true,
+          statusCodes: { 200: true, 404: "no such container", 500: "server error" },
+        } as unknown as Parameters<Docker["modem"]["dial"]>[0],
+        (error: unknown, stream: unknown) => (error ? reject(error as Error) : resolve(stream as Readable)),
+      );
+    });
   }
 
   async events(signal: AbortSignal): Promise<AsyncIterable<RuntimeEvent>> {
@@ -350,6 +355,7 @@ function toContainer(info: Docker.ContainerInspectInfo): RuntimeContainer {
     tty: info.Config.Tty,
     stopSignal: (info.Config as { StopSignal?: string }).StopSignal || "SIGTERM",
     logPath: (info as unknown as { LogPath?: string }).LogPath ?? "",
+    layerPath: (info.GraphDriver as { Data?: { UpperDir?: string } } | undefined)?.Data?.UpperDir ?? "",
     resources: currentLimits(info.HostConfig as object),
   };
 }

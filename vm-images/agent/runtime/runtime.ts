@@ -40,6 +40,8 @@ export interface RuntimeContainer {
   stopSignal: string;
   /** The file that holds its output. */
   logPath: string;
+  /** The folder that holds what it writes beside its volumes; "" when that is not known. */
+  layerPath: string;
   /** As they are now. */
   resources: ContainerResources;
 }

@@ -32,7 +32,16 @@ export function servePortForward(socket: WebSocket, ports: number[], dial: (port
   channels.onMessage(
     (channel, data) => {
       connections.get(channel)?.then(
-        (stream) => stream.write(data),
+        (stream) => {
+          if (stream.destroyed || stream.write(data)) return;
+          // A server that does not read holds the client up.
+          socket.pause();
+          const go = (): void => {
+            stream.off("drain", go).off("close", go);
+            socket.resume();
+          };
+          stream.on("drain", go).on("close", go);
+        },
         () => undefined,
       );
     },

@@ -3,7 +3,9 @@ import { stat, statfs } from "node:fs/promises";
 import type { Pod } from "../../../common/kube/types.ts";
 import { latest, podUid, viewOf } from "../kubelet/pod.ts";
 import type { RunCommand } from "../command.ts";
+import { monotonicNow } from "../monotonic.ts";
 import type { RuntimeCache } from "../runtime/runtime-cache.ts";
+import { remoteMounts } from "../volumes/mounts.ts";
 import type { Volumes } from "../volumes/volumes.ts";
 import { cgroupOf, readMachine, readTraffic, readUsage } from "./cgroup.ts";
 import type { Traffic, Usage } from "./cgroup.ts";
@@ -17,6 +19,8 @@ export interface ContainerSample {
   /** Nanocores; undefined the first time. */
   cpuRate: number | undefined;
   logBytes: number;
+  /** What the container has written beside its volumes; 0 where nobody asked for it. */
+  layerBytes: number;
 }
 
 export interface FileSystem {
@@ -48,7 +52,9 @@ const DISK = "/var/lib";
 const LEAST_INTERVAL = 1000;
 const SHARED_FOR = 1000;
 const VOLUMES_FOR = 60_000;
-const DU_DEADLINE = 30_000;
+const DU_DEADLINE = 60_000;
+/** A server that is away holds up whoever looks at its files. */
+const REMOTE_DEADLINE = 5_000;
 
 export interface CollectorOptions {
   cache: RuntimeCache;
@@ -63,12 +69,12 @@ export class Collector {
   readonly #now: () => number;
   readonly #cgroups = new Map<string, string>();
   #rates = new Map<string, { at: number; cpuNanos: number; rate: number | undefined }>();
-  readonly #volumes = new Map<string, { at: number; usage: FileSystem }>();
+  readonly #volumes = new Map<string, { at: number; usage: FileSystem | undefined }>();
   #last: { at: number; sample: Promise<Sample> } | undefined;
 
   constructor(options: CollectorOptions) {
     this.#options = options;
-    this.#now = options.now ?? Date.now;
+    this.#now = options.now ?? monotonicNow;
   }
 
   /** Callers at about the same time share one look. */
@@ -78,14 +84,14 @@ export class Collector {
     return this.#last.sample;
   }
 
-  async #collect(at: number): Promise<Sample> {
+  async #collect(now: number): Promise<Sample> {
     const before = this.#rates;
     this.#rates = new Map();
     const rate = (key: string, cpuNanos: number): number | undefined => {
       const old = before.get(key);
-      const recent = old && at - old.at < LEAST_INTERVAL;
-      const known = recent ? old.rate : old && ((cpuNanos - old.cpuNanos) * 1000) / (at - old.at);
-      this.#rates.set(key, recent ? old : { at, cpuNanos, rate: known });
+      const recent = old && now - old.at < LEAST_INTERVAL;
+      const known = recent ? old.rate : old && ((cpuNanos - old.cpuNanos) * 1000) / (now - old.at);
+      this.#rates.set(key, recent ? old : { at: now, cpuNanos, rate: known });
       return known === undefined ? undefined : Math.max(0, Math.round(known));
     };
     const [node, nodeTraffic, disk] = await Promise.all([readMachine(), readTraffic("self"), fileSystem(DISK)]);
@@ -93,7 +99,7 @@ export class Collector {
     for (const pod of this.#options.pods()) pods.push(await this.#pod(pod, rate));
     const ids = new Set(pods.flatMap(({ containers }) => containers.map(({ id }) => id)));
     for (const id of this.#cgroups.keys()) if (!ids.has(id)) this.#cgroups.delete(id);
-    return { at, node, nodeCpuRate: rate("", node.cpuNanos), nodeTraffic, disk, pods };
+    return { at: Date.now(), node, nodeCpuRate: rate("", node.cpuNanos), nodeTraffic, disk, pods };
   }
 
   async #pod(pod: Pod, rate: (key: string, cpuNanos: number) => number | undefined): Promise<PodSample> {
@@ -113,6 +119,7 @@ export class Collector {
         usage,
         cpuRate: rate(container.id, usage.cpuNanos),
         logBytes: (await stat(container.logPath).catch(() => undefined))?.size ?? 0,
+        layerBytes: 0,
       });
     }
     const sandbox = view.sandboxes[0];
@@ -126,21 +133,62 @@ export class Collector {
     for (const { name, path, claim } of this.#options.volumes.measured(pod)) {
       const known = this.#volumes.get(path);
       const usage = known && this.#now() - known.at < VOLUMES_FOR ? known.usage : await this.#measure(path);
-      if (!usage) continue;
-      this.#volumes.set(path, { at: known?.usage === usage ? known.at : this.#now(), usage });
-      result.push({ name, claim, ...usage });
+      if (known?.usage !== usage || !known) this.#volumes.set(path, { at: this.#now(), usage });
+      if (usage) result.push({ name, claim, ...usage });
     }
     return result;
   }
 
+  /** The samples with what each container has written into its own layer: one program for all of them. */
+  async withLayers(samples: readonly PodSample[]): Promise<PodSample[]> {
+    const { cache, run } = this.#options;
+    const paths = new Map<string, string>();
+    for (const { id } of samples.flatMap(({ containers }) => containers)) {
+      const path = cache.get(id)?.layerPath;
+      if (path) paths.set(path, id);
+    }
+    if (paths.size === 0) return [...samples];
+    // Files vanish while they are counted: what it says on its way is not the worse for that.
+    const script = 'du -skx -- "$@" 2>/dev/null; true';
+    const text = await run("sh", ["-c", script, "sh", ...paths.keys()], { deadline: DU_DEADLINE, apart: true });
+    const bytes = new Map(
+      text.split("\n").flatMap((line) => {
+        const [size, path = ""] = line.split("\t");
+        const id = paths.get(path);
+        return id === undefined ? [] : [[id, Number(size) * 1024] as const];
+      }),
+    );
+    return samples.map((sample) => ({
+      ...sample,
+      containers: sample.containers.map((each) => ({ ...each, layerBytes: bytes.get(each.id) ?? 0 })),
+    }));
+  }
+
   async #measure(path: string): Promise<FileSystem | undefined> {
+    if ((await remoteMounts()).has(path)) return this.#remote(path);
     const whole = await fileSystem(path).catch(() => undefined);
     if (!whole) return undefined;
     const [own, disk] = await Promise.all([stat(path), stat(DISK)]);
     if (own.dev !== disk.dev) return whole;
     // A folder of the node's disk: the disk's own numbers say nothing of it.
-    const text = await this.#options.run("du", ["-sk", path], { deadline: DU_DEADLINE }).catch(() => "");
+    const text = await this.#options.run("du", ["-sk", path], { deadline: DU_DEADLINE, apart: true }).catch(() => "");
     return { ...whole, usedBytes: Number(text.split(/\s/)[0] ?? 0) * 1024 };
+  }
+
+  /** By a program of its own: a thread of ours that waits for a server would be missing everywhere else. */
+  async #remote(path: string): Promise<FileSystem | undefined> {
+    const format = "%S %b %a %f %c %d";
+    const options = { deadline: REMOTE_DEADLINE, apart: true };
+    const text = await this.#options.run("stat", ["-f", "-c", format, path], options).catch(() => undefined);
+    if (text === undefined) return undefined;
+    const [size = 0, blocks = 0, available = 0, free = 0, inodes = 0, inodesFree = 0] = text.split(" ").map(Number);
+    return {
+      capacityBytes: blocks * size,
+      availableBytes: available * size,
+      usedBytes: (blocks - free) * size,
+      inodes,
+      inodesFree,
+    };
   }
 }
 

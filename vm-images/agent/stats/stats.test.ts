@@ -52,6 +52,7 @@ const sample: Sample = {
         usage,
         cpuRate: 5,
         logBytes: 3,
+        layerBytes: 0,
       })),
       traffic: [{ name: "eth0", rxBytes: 1, rxErrors: 0, txBytes: 2, txErrors: 0 }],
       volumes: [{ name: "v", claim: "c", ...disk }],

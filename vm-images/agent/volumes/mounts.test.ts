@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { mountPoints } from "./mounts.ts";
+import { mountPoints, remoteMountPoints } from "./mounts.ts";
 
 const INFO = `22 1 254:0 / / rw shared:1 - ext4 /dev/root rw
 40 22 0:30 / /var/lib/drydock/pods/a/volumes/emptyDir/m rw - tmpfs drydock rw
@@ -13,4 +13,8 @@ it("finds what is mounted at a folder or below, the innermost first, and nothing
     "/var/lib/drydock/pods/a/volumes/emptyDir/m",
   ]);
   expect(mountPoints(INFO, "/var/lib/drydock/pods/b")).toEqual([]);
+});
+
+it("knows which are served by another computer", () => {
+  expect([...remoteMountPoints(INFO)]).toEqual(["/var/lib/drydock/pods/a/volumes/emptyDir/m/with space"]);
 });

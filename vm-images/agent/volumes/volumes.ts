@@ -18,6 +18,9 @@ import { mountNfs, mountTmpfs, unmountBelow } from "./mounts.ts";
 import { VolumeError, volumePayload } from "./payload.ts";
 import type { PayloadSources, Volume } from "./payload.ts";
 
+/** Milliseconds that giving a volume with many files to a group may take. */
+const GIVE_DEADLINE = 10 * 60_000;
+
 export interface VolumePaths {
   /** On disk, e.g. /var/lib/drydock/pods */
   disk: string;
@@ -128,8 +131,9 @@ export class Volumes {
     const { gid, mode } = await stat(path);
     const right = gid === group && (mode & 0o2070) === 0o2070;
     if (right && pod.spec?.securityContext?.fsGroupChangePolicy === "OnRootMismatch") return;
-    await this.#run("chown", ["-R", `:${group}`, path]);
-    await this.#run("chmod", ["-R", "g+rwX", path]);
+    const large = { apart: true, deadline: GIVE_DEADLINE };
+    await this.#run("chown", ["-R", `:${group}`, path], large);
+    await this.#run("chmod", ["-R", "g+rwX", path], large);
     await this.#run("chmod", ["g+s", path]);
   }
 
@@ -162,7 +166,7 @@ export class Volumes {
       mounts.push({
         source: subPath ? await resolveSubPath(root, subPath) : root,
         target: mount.mountPath,
-        readOnly: mount.readOnly ?? false,
+        readOnly: (mount.readOnly ?? false) || isReadOnly(pod, mount.name),
         ...(mount.mountPropagation === "Bidirectional"
           ? { propagation: "rshared" as const }
           : mount.mountPropagation === "HostToContainer"
@@ -209,18 +213,34 @@ export class Volumes {
     return [...new Set(lists.flat())];
   }
 
-  /** Removes all that the Pod had here. */
-  async tearDown(uid: string): Promise<void> {
-    const folder = this.podFolder(uid);
+  /** Removes the volumes of a Pod that has ended; what its containers said about their end stays. */
+  async tearDownVolumes(uid: string): Promise<void> {
     for (const key of this.#used.keys()) if (key.startsWith(`${uid}/`)) this.#used.delete(key);
+    const folder = join(this.podFolder(uid), "volumes");
     await unmountBelow(folder, this.#run);
     await rm(folder, { recursive: true, force: true });
     await rm(join(this.#paths.memory, uid), { recursive: true, force: true });
+  }
+
+  /** Removes all that the Pod had here. */
+  async tearDown(uid: string): Promise<void> {
+    await this.tearDownVolumes(uid);
+    const folder = this.podFolder(uid);
+    await unmountBelow(folder, this.#run);
+    await rm(folder, { recursive: true, force: true });
   }
 }
 
 async function exists(path: string): Promise<boolean> {
   return (await lstat(path).catch(() => undefined)) !== undefined;
+}
+
+/** What is made of objects of the API is nobody's to write; a claim may be asked for read-only. */
+function isReadOnly(pod: Pod, name: string): boolean {
+  const volume = pod.spec?.volumes?.find((candidate) => candidate.name === name);
+  if (!volume) return false;
+  if (volume.configMap || volume.secret || volume.projected || volume.downwardAPI) return true;
+  return volume.persistentVolumeClaim?.readOnly ?? volume.nfs?.readOnly ?? false;
 }
 
 /** The real path of a part of a volume; made as a directory when it is not there. Links must not lead out. */

@@ -1,0 +1,283 @@
+/** Pods that probes, hooks, limits and the node itself hold to something: when they are ready, and how they end. */
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
+import { condition, isReady, once, sh, status } from "./case.ts";
+import type { Facts, PodCase } from "./case.ts";
+import { GRPC_HEALTH, javascript, nodeVolumes } from "./programs.ts";
+
+const shared = { volumes: [{ name: "shared", emptyDir: {} }] };
+const mount = { volumeMounts: [{ name: "shared", mountPath: "/shared" }] };
+const TERM = "while :; do sleep 1; done";
+
+/** Asks again until the answer fits. */
+export async function until(
+  what: string,
+  ask: () => Promise<string>,
+  fits: (text: string) => boolean,
+): Promise<string> {
+  for (let attempt = 0; ; attempt++) {
+    const text = await ask();
+    if (fits(text)) return text;
+    assert.ok(attempt < 90, `${what}: never; last: ${text}`);
+    await sleep(700);
+  }
+}
+export const field = async (kubectl: Facts["kubectl"], pod: string, path: string): Promise<string> =>
+  (await kubectl("get", "pod", pod, "-o", `jsonpath=${path}`)).stdout;
+
+export const ENDING: PodCase[] = [
+  {
+    name: "sidecars-end-last",
+    spec: once(
+      "sleep 2",
+      {},
+      {
+        ...shared,
+        terminationGracePeriodSeconds: 20,
+        initContainers: [
+          sh(`trap '[ -e /shared/second ] && echo after the second; exit 0' TERM; ${TERM}`, {
+            name: "first",
+            restartPolicy: "Always",
+            ...mount,
+          }),
+          sh(`trap 'touch /shared/second; exit 0' TERM; ${TERM}`, {
+            name: "second",
+            restartPolicy: "Always",
+            ...mount,
+          }),
+        ],
+      },
+    ),
+    settled: (pod) => pod.status?.phase === "Succeeded" && status(pod, "first").state?.terminated !== undefined,
+    async check({ logs, pod }) {
+      assert.equal(await logs("first"), "after the second\n");
+      assert.equal(status(pod, "first").state?.terminated?.exitCode, 0);
+    },
+  },
+  {
+    name: "probes-grpc",
+    spec: {
+      terminationGracePeriodSeconds: 1,
+      volumes: nodeVolumes,
+      containers: [
+        javascript(GRPC_HEALTH, {
+          startupProbe: { grpc: { port: 50051, service: "slow" }, periodSeconds: 1, failureThreshold: 90 },
+          readinessProbe: { grpc: { port: 50051 }, periodSeconds: 1, timeoutSeconds: 5 },
+          livenessProbe: { grpc: { port: 50051, service: "live" }, periodSeconds: 1, timeoutSeconds: 5 },
+        }),
+        sh("sleep 600", { name: "down", readinessProbe: { grpc: { port: 50051, service: "down" }, periodSeconds: 1 } }),
+      ],
+    },
+    settled: (pod) => status(pod).ready,
+    check({ pod, events }) {
+      assert.equal(status(pod).restartCount, 0);
+      assert.equal(status(pod, "down").ready, false);
+      assert.ok(
+        events.some((event) => /^Unhealthy: Startup probe failed: .*NOT_SERVING/.test(event)),
+        events.join("\n"),
+      );
+    },
+  },
+  {
+    name: "probe-thresholds",
+    spec: {
+      terminationGracePeriodSeconds: 1,
+      containers: [
+        sh("touch /tmp/ok; sleep 600", {
+          readinessProbe: {
+            exec: { command: ["sh", "-c", "echo >> /tmp/asked; test -e /tmp/ok"] },
+            initialDelaySeconds: 2,
+            periodSeconds: 1,
+            successThreshold: 3,
+            failureThreshold: 2,
+          },
+        }),
+      ],
+    },
+    settled: isReady,
+    async check({ pod, kubectl }) {
+      const started = Date.parse(status(pod).state?.running?.startedAt as string);
+      const ready = Date.parse(condition(pod, "Ready")?.lastTransitionTime as string);
+      assert.ok(ready - started >= 3000, `ready ${ready - started} ms after its start: two questions, a second apart`);
+      await kubectl("exec", "probe-thresholds", "--", "rm", "/tmp/ok");
+      const path = "{.status.conditions[?(@.type=='Ready')].status}";
+      await until(
+        "not ready",
+        () => field(kubectl, "probe-thresholds", path),
+        (text) => text === "False",
+      );
+      assert.equal(await field(kubectl, "probe-thresholds", "{.status.containerStatuses[0].restartCount}"), "0");
+      await kubectl("exec", "probe-thresholds", "--", "touch", "/tmp/ok");
+      await until(
+        "ready again",
+        () => field(kubectl, "probe-thresholds", path),
+        (text) => text === "True",
+      );
+    },
+  },
+  {
+    name: "liveness-grace",
+    spec: {
+      terminationGracePeriodSeconds: 600,
+      containers: [
+        sh(`trap '' TERM; ${TERM}`, {
+          livenessProbe: {
+            exec: { command: ["false"] },
+            periodSeconds: 1,
+            failureThreshold: 1,
+            terminationGracePeriodSeconds: 1,
+          },
+        }),
+      ],
+    },
+    settled: (pod) => status(pod).restartCount > 0,
+    async check({ pod, kubectl }) {
+      assert.equal(status(pod).lastState?.terminated?.exitCode, 137);
+      await kubectl("delete", "pod", "liveness-grace", "--grace-period=1", "--wait=false");
+    },
+  },
+  {
+    name: "hooks-http",
+    extra: true,
+    spec: {
+      terminationGracePeriodSeconds: 30,
+      initContainers: [
+        {
+          name: "web",
+          image: "drydock.local/nginx:1",
+          restartPolicy: "Always",
+          startupProbe: { tcpSocket: { port: 80 }, periodSeconds: 1, failureThreshold: 90 },
+          lifecycle: { preStop: { sleep: { seconds: 8 } } },
+        },
+      ],
+      containers: [
+        sh(`trap 'exit 0' TERM; ${TERM}`, {
+          lifecycle: {
+            postStart: { httpGet: { port: 80, path: "/?hello" } },
+            preStop: { httpGet: { port: 80, path: "/?bye" } },
+          },
+        }),
+      ],
+    },
+    settled: isReady,
+    async check({ kubectl }) {
+      await kubectl("delete", "pod", "hooks-http", "--wait=false");
+      const log = await until(
+        "both hooks",
+        async () => (await kubectl("logs", "hooks-http", "-c", "web")).stdout,
+        (text) => text.includes("GET /?bye"),
+      );
+      assert.match(log, /GET \/\?hello[\s\S]*GET \/\?bye/);
+    },
+  },
+  {
+    name: "message-long",
+    extra: true,
+    spec: once("head -c 9000 /dev/zero | tr '\\0' m > /dev/termination-log"),
+    check({ pod }) {
+      assert.equal(status(pod).state?.terminated?.message, "m".repeat(4096));
+    },
+  },
+  {
+    name: "out-of-cpu",
+    spec: once("true", { resources: { requests: { cpu: "100" } } }),
+    settled: (pod) => pod.status?.phase === "Failed",
+    check({ pod, events }) {
+      assert.equal(pod.status?.reason, "OutOfcpu");
+      const message = /^Node didn't have enough resource: cpu, requested: 100000, used: \d+, capacity: \d+$/;
+      assert.match(pod.status?.message ?? "", message);
+      assert.ok(events.some((event) => event.startsWith("OutOfcpu: ")));
+    },
+  },
+  {
+    name: "resize-limits",
+    spec: {
+      terminationGracePeriodSeconds: 1,
+      containers: [
+        sh("sleep 600", {
+          resources: { requests: { cpu: "50m" }, limits: { cpu: "100m", memory: "32Mi" } },
+          resizePolicy: [{ resourceName: "memory", restartPolicy: "RestartContainer" }],
+        }),
+      ],
+    },
+    settled: isReady,
+    async check({ kubectl }) {
+      const resize = async (resources: object): Promise<void> => {
+        const patch = { spec: { containers: [{ name: "main", resources }] } };
+        const options = ["--subresource=resize", "-p", JSON.stringify(patch)];
+        const patched = await kubectl("patch", "pod", "resize-limits", ...options);
+        assert.equal(patched.code, 0, patched.stderr);
+      };
+      const pending = (what: string): Promise<string> =>
+        field(kubectl, "resize-limits", `{.status.conditions[?(@.type=='PodResizePending')].${what}}`);
+      await resize({ requests: { cpu: "90" }, limits: { cpu: "100" } });
+      await until(
+        "infeasible",
+        () => pending("reason"),
+        (text) => text === "Infeasible",
+      );
+      assert.match(
+        await pending("message"),
+        /^Node didn't have enough capacity: cpu, requested: 90000, capacity: \d+$/,
+      );
+      const quota = await kubectl("exec", "resize-limits", "--", "cat", "/sys/fs/cgroup/cpu.max");
+      assert.equal(quota.stdout, "10000 100000\n");
+      await resize({ requests: { cpu: "50m" }, limits: { cpu: "200m", memory: "48Mi" } });
+      await until(
+        "no longer pending",
+        () => pending("reason"),
+        (text) => text === "",
+      );
+      const count = "{.status.containerStatuses[0].restartCount}";
+      await until(
+        "restarted for its memory",
+        () => field(kubectl, "resize-limits", count),
+        (text) => text === "1",
+      );
+    },
+  },
+  {
+    name: "qualities",
+    spec: {
+      terminationGracePeriodSeconds: 1,
+      containers: [
+        sh("sleep 600", {
+          resources: { limits: { cpu: "50m", memory: "16Mi" }, requests: { cpu: "50m", memory: "16Mi" } },
+        }),
+      ],
+    },
+    settled: isReady,
+    async check({ pod, kubectl }) {
+      assert.equal(pod.status?.qosClass, "Guaranteed");
+      const script = "cat /proc/1/oom_score_adj /proc/self/oom_score_adj /sys/fs/cgroup/memory.oom.group";
+      const seen = await kubectl("exec", "qualities", "--", "sh", "-c", script);
+      assert.equal(seen.stdout, "-997\n-997\n1\n");
+    },
+  },
+  {
+    name: "dns-policies",
+    extra: true,
+    spec: {
+      ...once("cat /etc/resolv.conf"),
+      dnsPolicy: "Default",
+      hostNetwork: true,
+      initContainers: [sh("cat /etc/resolv.conf /etc/hosts", { name: "first" })],
+    },
+    async check({ logs }) {
+      assert.equal(await logs("main"), "nameserver 10.0.2.3\n");
+      assert.match(await logs("first"), /Kubernetes-managed hosts file \(host network\)/);
+    },
+  },
+  {
+    name: "host-names",
+    extra: true,
+    spec: {
+      ...once("nslookup kubernetes.default.svc.cluster.local"),
+      dnsPolicy: "ClusterFirstWithHostNet",
+      hostNetwork: true,
+    },
+    async check({ logs }) {
+      assert.match(await logs(), /10\.96\.0\.1/);
+    },
+  },
+];
