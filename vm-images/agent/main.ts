@@ -142,6 +142,8 @@ async function waitForDocker(runtime: DockerRuntime): Promise<string> {
 async function main(): Promise<void> {
   imageVersion = (await readFile("/run/drydock/agent/image-version", "utf8").catch(() => "unknown")).trim();
   void port.run(onMessage, life.signal);
+  // When the node itself runs out of memory, Pods go before the one that looks after them.
+  await writeFile("/proc/self/oom_score_adj", "-999");
   const kept = await readJson<NodeIdentity>(IDENTITY, (error) =>
     log.error("agent", "the kept identity is damaged: asking anew", error),
   );

@@ -140,7 +140,7 @@ export class PodWorker {
     const phase = pod.status?.phase;
     if (this.#ended || phase === "Failed" || phase === "Succeeded") {
       this.#killContainers(view, this.#ended?.evicted ? EVICTION_GRACE : this.#grace());
-      if (this.#ended) this.#writeStatus();
+      if (this.#ended || view.containers.length > 0) this.#writeStatus();
       if (!view.containers.some(({ state }) => state === "running") && this.#starting.size === 0)
         await this.#cleanUp(view);
       return REFRESH_VOLUMES;

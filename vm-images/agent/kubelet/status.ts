@@ -53,11 +53,16 @@ export function podStatus(input: StatusInput): PodStatus {
   }
   const pick = (containers: { name: string }[] | undefined): ContainerStatus[] =>
     (containers ?? []).map((container) => statuses.get(container.name) as ContainerStatus);
+  // What has ended stays ended, whatever an agent that was started since still knows of it.
+  const ended = pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed" ? pod.status : undefined;
+  const { reason, message } = input.ended ?? ended ?? {};
   const phase = input.ended
     ? "Failed"
-    : input.terminating
-      ? finalPhase(pod, statuses)
-      : phaseOf(pod, statuses, progress.failed, waitsForInit);
+    : ended?.phase
+      ? ended.phase
+      : input.terminating
+        ? finalPhase(pod, statuses)
+        : phaseOf(pod, statuses, progress.failed, waitsForInit);
   const conditions = conditionsOf(input, statuses, phase, progress);
   const startTime = previous?.startTime ?? timestamp(now);
   // A Pod that has ended keeps the address that it had.
@@ -66,7 +71,8 @@ export function podStatus(input: StatusInput): PodStatus {
     ...((pod.metadata.generation ?? 0) > 0 ? { observedGeneration: pod.metadata.generation as number } : {}),
     phase,
     conditions,
-    ...(input.ended ? { reason: input.ended.reason, message: input.ended.message } : {}),
+    ...(reason === undefined ? {} : { reason }),
+    ...(message === undefined ? {} : { message }),
     hostIP: input.hostIP,
     hostIPs: [{ ip: input.hostIP }],
     ...(podIP === undefined ? {} : { podIP, podIPs: [{ ip: podIP }] }),
