@@ -3,5 +3,5 @@
  * whoever works on the node, and neither must hold up or hasten what the kubelet waits for.
  */
 export function monotonicNow(): number {
-  return performance.timeOrigin + performance.now();
+  return Math.floor(performance.timeOrigin + performance.now());
 }

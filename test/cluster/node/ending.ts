@@ -107,7 +107,8 @@ export const ENDING: PodCase[] = [
         (text) => text === "False",
       );
       assert.equal(await field(kubectl, "probe-thresholds", "{.status.containerStatuses[0].restartCount}"), "0");
-      await kubectl("exec", "probe-thresholds", "--", "touch", "/tmp/ok");
+      const touched = await kubectl("exec", "probe-thresholds", "--", "touch", "/tmp/ok");
+      assert.equal(touched.code, 0, touched.stderr);
       await until(
         "ready again",
         () => field(kubectl, "probe-thresholds", path),

@@ -138,7 +138,8 @@ export class Kubelet {
     const finished = (phase === "Succeeded" || phase === "Failed") && !pod.metadata.deletionTimestamp;
     if (finished && this.#context.cache.ofPod(uid).every(({ state }) => state !== "running")) return;
     const fresh = !pod.status?.startTime && this.#context.cache.ofPod(uid).length === 0;
-    const shortage = fresh ? shortageOf(pod, this.pods(), this.#context.node) : undefined;
+    const taken = [...this.#workers.values()].filter(({ refused }) => !refused).map((worker) => worker.pod);
+    const shortage = fresh ? shortageOf(pod, taken, this.#context.node) : undefined;
     const added = this.#add(pod);
     if (shortage) added.refuse(shortage);
     else added.wake();

@@ -50,6 +50,7 @@ export class PodWorker {
   readonly #starting = new Set<string>();
   readonly #announced = new Set<string>();
   #refreshedAt = monotonicNow();
+  #refused = false;
   /** Why the limits that are asked for are not in force. */
   #resizePending: { reason: "Infeasible" | "Deferred"; message: string } | undefined;
   /** When its containers began to be ended, all of them. */
@@ -68,6 +69,11 @@ export class PodWorker {
 
   get pod(): Pod {
     return this.#pod;
+  }
+
+  /** The node could not take it. */
+  get refused(): boolean {
+    return this.#refused;
   }
 
   get gone(): boolean {
@@ -92,6 +98,7 @@ export class PodWorker {
 
   /** The node cannot take it: it ends before anything was started. */
   refuse(shortage: Shortage): void {
+    this.#refused = true;
     const reason = `OutOf${shortage.resource}`;
     this.#ended = { reason, message: shortageMessage(shortage) };
     this.#event("Warning", reason, this.#ended.message);
