@@ -45,13 +45,11 @@ export function run(command: string, args: string[], options: RunOptions = {}): 
 /** One data folder with its engine and clusters. */
 export class Dock {
   readonly home: string;
-  /** Where the node images and templates are. */
-  readonly images: string;
   private readonly env: Record<string, string>;
 
   private constructor(home: string) {
     this.home = home;
-    const images = (this.images = process.env["DRYDOCK_IMAGES"] ?? path.join(homedir(), ".drydock", "images"));
+    const images = process.env["DRYDOCK_IMAGES"] ?? path.join(homedir(), ".drydock", "images");
     // The user's own kubeconfig must not be touched, whatever a test merges.
     this.env = { DRYDOCK_HOME: home, DRYDOCK_IMAGES: images, KUBECONFIG: path.join(home, "user-kubeconfig") };
   }

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import type { Pod } from "../../../common/kube/types.ts";
 import type { PodSample } from "../stats/collect.ts";
-import { overgrown, unusedImages, victimOf } from "./decide.ts";
+import { overgrown, overLimit, unusedImages, victimOf } from "./decide.ts";
 
 const MiB = 1024 ** 2;
 
@@ -46,6 +46,23 @@ it("finds emptyDirs that have outgrown their limit, on disk only", () => {
     of({}),
     of({ sizeLimit: "1Mi", medium: "Memory" }),
   ]).toEqual([1, 0, 0, 0]);
+});
+
+it("counts what containers write beside their volumes", () => {
+  const filled = (name: string, layerBytes: number, limit?: string): PodSample => ({
+    ...sample(name, 1),
+    pod: {
+      metadata: { name },
+      spec: { containers: [{ name: "a", resources: limit ? { limits: { "ephemeral-storage": limit } } : {} }] },
+    } as unknown as Pod,
+    containers: [{ name: "a", logBytes: 0, layerBytes }] as PodSample["containers"],
+  });
+  expect(victimOf([filled("small", MiB), filled("big", 9 * MiB)], "ephemeral-storage")?.pod.metadata.name).toBe("big");
+  expect(overLimit([filled("over", 9 * MiB, "5Mi"), filled("within", MiB, "5Mi"), filled("free", 9 * MiB)])).toEqual([
+    expect.objectContaining({
+      message: `Pod ephemeral local storage usage exceeds the total limit of containers ${5 * MiB}. `,
+    }),
+  ]);
 });
 
 it("removes the largest images that nobody uses, as many as are needed", () => {

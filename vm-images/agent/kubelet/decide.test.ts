@@ -79,6 +79,12 @@ const rows: [
   ["made but never started", {}, [SANDBOX, container("a:created")], ["start a#0"]],
   ["could not be started", {}, [SANDBOX, container("a:created", { error: "no such file" })], ["start a#1"]],
   ["first crash restarts at once", {}, [SANDBOX, container("a:exited(1)")], ["start a#1"]],
+  [
+    "an end in the future, of a clock that was put back, holds nothing up",
+    {},
+    [SANDBOX, container("a#1:exited(1)", { backoff: 300, finishedAt: NOW + 86_400_000 })],
+    ["start a#2"],
+  ],
   ["later crash waits", {}, [SANDBOX, container("a#1:exited(1)", { backoff: 10 })], ["back off a"]],
   [
     "back-off is over",

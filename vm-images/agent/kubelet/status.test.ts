@@ -154,6 +154,23 @@ describe("podStatus", () => {
     expect(status({}, [], { previous, podIP: undefined }).podIP).toBeUndefined();
   });
 
+  it("keeps a Pod that has ended as it ended, and tells of the end of its sidecars", () => {
+    const pod = {
+      metadata: { name: "p", namespace: "n", uid: "u" },
+      spec: { restartPolicy: "Always", containers: [{ name: "a", image: "i" }] },
+      status: { phase: "Failed", reason: "Evicted", message: "The node was low on resource: memory. " },
+    } as unknown as StatusInput["pod"];
+    const again = status({}, [SANDBOX, runtimeContainer("a", 0, exited(137))], { pod });
+    expect([again.phase, again.reason, again.message]).toEqual(["Failed", "Evicted", pod.status?.message]);
+    expect(again.containerStatuses?.[0]?.state?.terminated?.exitCode).toBe(137);
+  });
+
+  it("says that an evicted Pod was disrupted", () => {
+    const ended = { reason: "Evicted", message: "why", evicted: true };
+    expect(condition(status({}, [], { ended }), "DisruptionTarget")).toBe("True TerminationByKubelet why");
+    expect(condition(status({}, [], { ended: { ...ended, evicted: false } }), "DisruptionTarget")).toBe("undefined");
+  });
+
   it("waits for readiness gates as the API has them, and leaves them to their owners", () => {
     const previous = {
       conditions: [{ type: "example.org/gate", status: "False", lastTransitionTime: "2026-05-01T09:00:00Z" }],
