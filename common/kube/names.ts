@@ -1,4 +1,4 @@
-/** What names, labels and annotations may look like, with the words the API server uses when they do not. */
+/** What names, labels and annotations may look like, with the words the API server uses when they do not. One that is not there is empty. */
 
 const LABEL = "[a-z0-9]([-a-z0-9]*[a-z0-9])?";
 const label = new RegExp(`^${LABEL}$`);
@@ -17,17 +17,17 @@ const valueMessage =
 const tooLong = (most: number): string => `must be no more than ${most} bytes`;
 
 /** RFC 1123 label, at most 63 characters. Each function returns the problems, none when the value is right. */
-export function dnsLabelProblems(value: string): string[] {
+export function dnsLabelProblems(value = ""): string[] {
   return [...(value.length > 63 ? [tooLong(63)] : []), ...(label.test(value) ? [] : [labelMessage])];
 }
 
 /** RFC 1123 subdomain, at most 253 characters: most object names. */
-export function dnsSubdomainProblems(value: string): string[] {
+export function dnsSubdomainProblems(value = ""): string[] {
   return [...(value.length > 253 ? [tooLong(253)] : []), ...(subdomain.test(value) ? [] : [subdomainMessage])];
 }
 
 /** RFC 1035 label: Service names. */
-export function dns1035LabelProblems(value: string): string[] {
+export function dns1035LabelProblems(value = ""): string[] {
   const shape = /^[a-z]([-a-z0-9]*[a-z0-9])?$/.test(value)
     ? []
     : [
@@ -37,7 +37,7 @@ export function dns1035LabelProblems(value: string): string[] {
 }
 
 /** Names that only have to be one path segment: RBAC objects and the like. */
-export function pathSegmentProblems(value: string): string[] {
+export function pathSegmentProblems(value = ""): string[] {
   if (value === "." || value === "..") return [`may not be '${value}'`];
   return ["/", "%"]
     .filter((character) => value.includes(character))
@@ -45,7 +45,7 @@ export function pathSegmentProblems(value: string): string[] {
 }
 
 /** A qualified name: label and annotation keys, taint keys, extended resources. */
-export function labelKeyProblems(key: string): string[] {
+export function labelKeyProblems(key = ""): string[] {
   const slash = key.indexOf("/");
   const prefix = slash < 0 ? undefined : key.slice(0, slash);
   const name = slash < 0 ? key : key.slice(slash + 1);
@@ -64,7 +64,7 @@ export function labelKeyProblems(key: string): string[] {
   return problems;
 }
 
-export function labelValueProblems(value: string): string[] {
+export function labelValueProblems(value = ""): string[] {
   return [
     ...(value.length > 63 ? [tooLong(63)] : []),
     ...(value === "" || qualifiedPart.test(value) ? [] : [valueMessage]),
@@ -72,7 +72,7 @@ export function labelValueProblems(value: string): string[] {
 }
 
 /** ConfigMap and Secret keys. */
-export function configMapKeyProblems(key: string): string[] {
+export function configMapKeyProblems(key = ""): string[] {
   const problems: string[] = [];
   if (key.length > 253) problems.push(tooLong(253));
   if (!/^[-._a-zA-Z0-9]+$/.test(key)) {
@@ -85,14 +85,14 @@ export function configMapKeyProblems(key: string): string[] {
 }
 
 /** Environment variable names: anything printable but '='. */
-export function envVarNameProblems(name: string): string[] {
+export function envVarNameProblems(name = ""): string[] {
   return /^[ -<>-~]+$/.test(name)
     ? []
     : ["a valid environment variable name must consist only of printable ASCII characters other than '='"];
 }
 
 /** Container port names and named target ports (RFC 6335 service name). */
-export function portNameProblems(name: string): string[] {
+export function portNameProblems(name = ""): string[] {
   const problems: string[] = [];
   if (name.length > 15) problems.push("must be no more than 15 characters");
   if (!/^[-a-z0-9]+$/.test(name))

@@ -120,7 +120,14 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     store,
     admission: { mutate: (request) => admit(chain, request), validate: (request) => validateAdmission(chain, request) },
     now: () => new Date(),
-    observe: (write) => explain.recorder.observe(write),
+    observe: (write) => {
+      try {
+        explain.recorder.observe(write);
+      } catch (error) {
+        // The write is durable by now: that nothing is told of it must not make it look refused.
+        log.error({ error: error instanceof Error ? error.stack : String(error) }, "a write could not be explained");
+      }
+    },
   };
   const serviceDefinition = catalog.find("", "v1", "services");
   if (serviceDefinition) {

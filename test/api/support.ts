@@ -45,25 +45,39 @@ export function run(command: string, args: readonly string[], options: RunOption
   });
 }
 
+export interface ServerOptions {
+  /** For `drydock control-plane`. */
+  flags?: readonly string[];
+  /** For Node itself. */
+  nodeFlags?: readonly string[];
+  env?: Record<string, string>;
+}
+
 export class TestServer {
   readonly folder: string;
   readonly kubeconfig: string;
+  /** All it has said on both outputs. */
+  output = "";
   readonly #kubectl: string;
-  readonly #flags: readonly string[];
+  readonly #options: ServerOptions;
   #child: ChildProcess | undefined;
   #close: (() => void) | undefined;
 
-  private constructor(folder: string, kubectl: string, flags: readonly string[]) {
+  private constructor(folder: string, kubectl: string, options: ServerOptions) {
     this.folder = folder;
     this.kubeconfig = path.join(folder, "kubeconfig");
     this.#kubectl = kubectl;
-    this.#flags = flags;
+    this.#options = options;
   }
 
   /** A server with an empty store. `flags` go to `drydock control-plane`. */
-  static async start(...flags: string[]): Promise<TestServer> {
+  static start(...flags: string[]): Promise<TestServer> {
+    return TestServer.startWith({ flags });
+  }
+
+  static async startWith(options: ServerOptions): Promise<TestServer> {
     const folder = await mkdtemp(path.join(tmpdir(), "drydock-api-"));
-    const server = new TestServer(folder, await kubectlPath(), flags);
+    const server = new TestServer(folder, await kubectlPath(), options);
     await server.launch();
     return server;
   }
@@ -75,9 +89,16 @@ export class TestServer {
   /** Starts the process on the folder as it is; resolves when it says that it is ready. */
   async launch(): Promise<void> {
     const { command, environment } = nodeRuntime();
-    const args = [entry("control-plane"), `--data=${this.folder}/data`, "--port=0", `--kubeconfig=${this.kubeconfig}`];
-    const child = spawn(command, [...args, "--exit-with-parent", ...this.#flags], {
-      env: { ...process.env, ...environment },
+    const { flags = [], nodeFlags = [], env = {} } = this.#options;
+    const args = [
+      ...nodeFlags,
+      entry("control-plane"),
+      `--data=${this.folder}/data`,
+      "--port=0",
+      `--kubeconfig=${this.kubeconfig}`,
+    ];
+    const child = spawn(command, [...args, "--exit-with-parent", ...flags], {
+      env: { ...process.env, ...environment, ...env },
       stdio: ["pipe", "pipe", "pipe"],
     });
     this.#child = child;
@@ -86,6 +107,7 @@ export class TestServer {
       const timer = setTimeout(() => reject(new Error(`not ready within ${READY_MILLIS} ms: ${said}`)), READY_MILLIS);
       const take = (chunk: Buffer): void => {
         said += chunk.toString();
+        this.output += chunk.toString();
         if (!/^ready$/m.test(said)) return;
         clearTimeout(timer);
         resolve();

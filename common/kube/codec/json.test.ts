@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import fc from "fast-check";
 import { duplicateKeys } from "./duplicates.ts";
-import { decodeJson, decodeYaml, parseYaml, toYaml } from "./json.ts";
+import { decodeJson, decodeYaml, parseJson, parseYaml, toYaml } from "./json.ts";
 
 const configMap = { group: "", version: "v1", kind: "ConfigMap" };
 
@@ -52,6 +52,19 @@ describe("decoding", () => {
     const { object } = decodeYaml("metadata: {name: a}\ndata: {x: &t 'yes', z: *t}\nimmutable: yes\n", configMap);
     expect(object).toMatchObject({ data: { x: "yes", z: "yes" }, immutable: true });
     expect(() => decodeYaml("a: [", configMap)).toThrow(expect.objectContaining({ code: 400 }) as Error);
+  });
+
+  const deep = `{"metadata":${'{"a":'.repeat(5000)}1${"}".repeat(5000)}}`;
+  test.each<[string, Uint8Array | string]>([
+    ["bad UTF-8", Buffer.from("a: \xff", "latin1")],
+    ["what contains itself", "a: &a\n  b: *a\n"],
+    ["deep nesting", deep],
+    ["nesting deeper than the parser's stack", "- ".repeat(20_000)],
+  ])("%s is refused, as JSON and as YAML", (_what, body) => {
+    const refused = expect.objectContaining({ code: 400 }) as Error;
+    expect(() => decodeYaml(body, configMap)).toThrow(refused);
+    expect(() => decodeJson(body, configMap)).toThrow(refused);
+    expect(() => parseJson(body)).toThrow(refused);
   });
 
   test("an alias bomb is refused", () => {

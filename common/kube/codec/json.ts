@@ -22,6 +22,22 @@ export interface Decoded {
 const toText = (body: Uint8Array | string): string =>
   typeof body === "string" ? body : new TextDecoder("utf-8", { fatal: true }).decode(body);
 
+/** What is nested deeper would exhaust the stack of those who walk it. No kind comes near. */
+const DEEPEST = 500;
+
+function isDeeper(value: unknown, most: number): boolean {
+  if (typeof value !== "object" || value === null) return false;
+  if (most === 0) return true;
+  for (const key in value) if (isDeeper((value as Record<string, unknown>)[key], most - 1)) return true;
+  return false;
+}
+
+/** Throws BadRequest on what is nested too deeply, or contains itself. */
+function checkDepth(value: unknown): void {
+  if (isDeeper(value, DEEPEST))
+    throw new StatusError("BadRequest", `the body is nested too deeply: more than ${DEEPEST} levels`);
+}
+
 /** Parses JSON text; `findDuplicates` costs a second pass over it. */
 export function parseJson(body: Uint8Array | string, findDuplicates = true): { value: unknown; duplicates: string[] } {
   let text: string;
@@ -32,17 +48,26 @@ export function parseJson(body: Uint8Array | string, findDuplicates = true): { v
   } catch (error) {
     throw new StatusError("BadRequest", `couldn't get version/kind; json parse error: ${(error as Error).message}`);
   }
+  // Each level has a bracket at either end.
+  if (text.length > DEEPEST * 2) checkDepth(value);
   return { value, duplicates: findDuplicates ? duplicateKeys(text) : [] };
 }
 
 /** Parses one YAML document with the scalars of YAML 1.1, as kubectl reads them. */
 export function parseYaml(body: Uint8Array | string): { value: unknown; duplicates: string[] } {
-  const documents = parseAllDocuments(toText(body), { version: "1.1", uniqueKeys: false, merge: true });
-  const document = Array.isArray(documents) ? documents[0] : undefined;
-  if (!document) return { value: {}, duplicates: [] };
-  const problem = document.errors[0];
-  if (problem) throw new StatusError("BadRequest", `error converting YAML to JSON: yaml: ${problem.message}`);
-  return { value: document.toJS({ maxAliasCount: 100 }) as unknown, duplicates: [] };
+  let value: unknown = {};
+  try {
+    const documents = parseAllDocuments(toText(body), { version: "1.1", uniqueKeys: false, merge: true });
+    const document = Array.isArray(documents) ? documents[0] : undefined;
+    const problem = document?.errors[0];
+    if (problem) throw problem;
+    if (document) value = document.toJS({ maxAliasCount: 100 }) as unknown;
+  } catch (error) {
+    // Bad UTF-8, bad YAML, aliases that multiply, nesting beyond the parser's stack.
+    throw new StatusError("BadRequest", `error converting YAML to JSON: yaml: ${(error as Error).message}`);
+  }
+  checkDepth(value);
+  return { value, duplicates: [] };
 }
 
 export function toYaml(value: unknown): string {
@@ -61,6 +86,7 @@ export function shapeObject(input: { value: unknown; duplicates: string[] }, gvk
       `couldn't get version/kind; json parse error: json: cannot unmarshal ${Array.isArray(value) ? "array" : typeof value} into Go value of type struct`,
     );
   }
+  checkDepth(value);
   const object = value as KubeObject;
   const apiVersion = apiVersionOf(gvk);
   if (object.apiVersion !== undefined && typeof object.apiVersion !== "string")

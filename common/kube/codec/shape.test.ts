@@ -69,3 +69,20 @@ test("integers that do not fit are refused rather than rounded", () => {
   expect(() => pod('"priority":2147483648')).toThrow("spec.priority of type int32");
   expect(pod('"priority":-2147483648')).toEqual({ priority: -2147483648 });
 });
+
+const lease = { group: "coordination.k8s.io", version: "v1", kind: "Lease" };
+
+test.each<[string, string | undefined]>([
+  ["2024-01-01T00:00:00Z", "2024-01-01T00:00:00.000000Z"],
+  ["2024-01-01T00:00:00.1234567Z", "2024-01-01T00:00:00.123456Z"],
+  ["2024-01-01T01:00:00.5+01:00", "2024-01-01T00:00:00.500000Z"],
+  ["2024-02-30T00:00:00Z", undefined],
+  ["0000-01-01T00:00:00+14:00", undefined],
+  ["+275760-09-13T00:00:00.001Z", undefined],
+  ["Jan 1 2024", undefined],
+  ["", undefined],
+])("the time %j becomes %j, the same in every encoding", (renewTime, expected) => {
+  const read = (): unknown => decodeJson(JSON.stringify({ spec: { renewTime } }), lease).object["spec"];
+  if (expected === undefined) expect(read).toThrow("parsing time");
+  else expect(read()).toEqual({ renewTime: expected });
+});

@@ -87,6 +87,26 @@ function isLeftOut(value: unknown, field: FieldFact): boolean {
   return value === "" || value === 0 || value === false;
 }
 
+const RFC3339 = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)$/;
+
+/** A time of RFC 3339 as the API writes it: UTC, to the second or to the microsecond. undefined for any other text. */
+function canonicalTime(text: string, micro: boolean): string | undefined {
+  const [, clock = "", fraction = "", zone = ""] = RFC3339.exec(text) ?? [];
+  const plain = toSecond(`${clock}Z`);
+  // Of days that no month has, Date makes others.
+  if (plain === undefined || plain !== clock) return undefined;
+  const shown = zone === "Z" ? clock : toSecond(clock + zone);
+  if (shown === undefined) return undefined;
+  return micro ? `${shown}.${fraction.padEnd(6, "0").slice(0, 6)}Z` : `${shown}Z`;
+}
+
+/** undefined also outside the years that four digits can say. */
+function toSecond(text: string): string | undefined {
+  const time = Date.parse(text);
+  const shown = Number.isNaN(time) ? "" : new Date(time).toISOString();
+  return shown.length === 24 ? shown.slice(0, 19) : undefined;
+}
+
 const shortName = (type: string): string => type.split(".").slice(-2).join(".");
 
 function checkValue(value: unknown, field: FieldFact, problems: FieldProblem[], path: string): unknown {
@@ -117,14 +137,15 @@ function checkValue(value: unknown, field: FieldFact, problems: FieldProblem[], 
       return typeof value === "number" ? value : wrong();
     case "Time":
     case "MicroTime": {
-      if (typeof value !== "string" || Number.isNaN(Date.parse(value))) {
+      const time = typeof value === "string" ? canonicalTime(value, field.type === "MicroTime") : undefined;
+      if (time === undefined) {
         throw new ShapeError(
           path,
           value,
           `v1.${field.type}: parsing time ${JSON.stringify(value)} as "2006-01-02T15:04:05Z07:00"`,
         );
       }
-      return value;
+      return time;
     }
     case "Quantity":
       if (!isQuantity(value))

@@ -45,9 +45,14 @@ describe("JSON patch (RFC 6902)", () => {
     [{ op: "add" }, 400],
     [[{ op: "fly", path: "/a" }], 400],
     [[{ op: "add", value: 1 }], 400],
+    [[{ op: { toString: null }, path: "/a" }], 400],
     [[{ op: "test", path: "/a", value: 2 }], 422],
     [[{ op: "remove", path: "/missing" }], 422],
     [[{ op: "replace", path: "/missing/x", value: 1 }], 422],
+    [[{ op: "add", path: "/a/b", value: 1 }], 422],
+    [[{ op: "copy", path: "/b" }], 422],
+    [[{ op: "copy", from: "no pointer", path: "/b" }], 422],
+    [Array.from({ length: 60 }, (_, at) => ({ op: "copy", from: "", path: `/x${at}` })), 413],
     [Array.from({ length: 10_001 }, () => ({ op: "test", path: "/a", value: 1 })), 413],
   ])("%j is refused with %d", (patch, code) => {
     expect(() => applyJsonPatch({ a: 1 }, patch)).toThrow(expect.objectContaining({ code }) as Error);

@@ -1,5 +1,5 @@
 /** JSON Merge Patch (RFC 7386) and JSON Patch (RFC 6902), with the API server's limits and errors. */
-import { applyPatch } from "rfc6902";
+import { Pointer, applyPatch } from "rfc6902";
 import type { Operation } from "rfc6902";
 import { StatusError } from "../status.ts";
 
@@ -17,8 +17,9 @@ export function applyMergePatch(target: unknown, patch: unknown): unknown {
   return result;
 }
 
-/** The API server's bound on one JSON patch. */
+/** The API server's bounds on one JSON patch: operations, and bytes of JSON that "copy" may add. */
 const MOST_OPERATIONS = 10_000;
+const MOST_COPIED = 3 * 1024 * 1024;
 
 /** Returns the patched copy. Throws StatusError: BadRequest for a malformed patch, Invalid for one that does not apply. */
 export function applyJsonPatch<T>(target: T, patch: unknown): T {
@@ -35,7 +36,7 @@ export function applyJsonPatch<T>(target: T, patch: unknown): T {
   }
   for (const operation of patch) {
     const known =
-      isStruct(operation) && ["add", "remove", "replace", "move", "copy", "test"].includes(String(operation["op"]));
+      isStruct(operation) && ["add", "remove", "replace", "move", "copy", "test"].includes(operation["op"] as string);
     if (!known)
       throw new StatusError(
         "BadRequest",
@@ -45,8 +46,17 @@ export function applyJsonPatch<T>(target: T, patch: unknown): T {
       throw new StatusError("BadRequest", "error decoding patch: operation without a path");
   }
   const result = structuredClone(target);
+  let copied = 0;
   for (const operation of patch as Operation[]) {
-    const [problem] = applyPatch(result, [operation]);
+    if (operation.op === "copy") {
+      copied += sizeAt(result, operation.from);
+      if (copied > MOST_COPIED)
+        throw new StatusError(
+          "RequestEntityTooLarge",
+          `unable to apply the patch: the accumulated size increase of copy operations exceeds ${MOST_COPIED}`,
+        );
+    }
+    const problem = applyOne(result, operation);
     if (!problem) continue;
     const why =
       problem.name === "TestError"
@@ -55,4 +65,24 @@ export function applyJsonPatch<T>(target: T, patch: unknown): T {
     throw new StatusError("Invalid", `the server rejected our request due to an error in our request: ${why}`);
   }
   return result;
+}
+
+/** What keeps the operation from being applied: also what the library throws, such as for a member of a string. */
+function applyOne(target: unknown, operation: Operation): Error | undefined {
+  try {
+    return applyPatch(target, [operation])[0] ?? undefined;
+  } catch (error) {
+    return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+/** The bytes of JSON at a pointer; 0 where there is nothing. */
+function sizeAt(target: unknown, from: unknown): number {
+  if (typeof from !== "string") return 0;
+  try {
+    return JSON.stringify(Pointer.fromJSON(from).get(target))?.length ?? 0;
+  } catch {
+    // No pointer: applying it says so.
+    return 0;
+  }
 }

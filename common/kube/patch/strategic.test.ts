@@ -107,5 +107,6 @@ test("what it cannot be", () => {
     expect.objectContaining({ code: 415 }) as Error,
   );
   expect(() => patched("{}", "{metadata: {$patch: explode}}")).toThrow("Unknown patch type found: explode");
+  expect(() => patched("{}", "{metadata: {$patch: {toString: 1}}}")).toThrow("Unknown patch type found: {");
   expect(() => patched("{}", "[]")).toThrow(expect.objectContaining({ code: 400 }) as Error);
 });

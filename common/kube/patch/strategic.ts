@@ -37,7 +37,10 @@ function mergeStruct(target: Struct, patch: Struct, fact: TypeFact | undefined):
   }
   if (directive === "delete") return {};
   if (directive !== undefined && directive !== "merge")
-    throw new StatusError("BadRequest", `Unknown patch type found: ${String(directive)}`);
+    throw new StatusError(
+      "BadRequest",
+      `Unknown patch type found: ${typeof directive === "string" ? directive : JSON.stringify(directive)}`,
+    );
   const result: Struct = { ...target };
   const retain = patch["$retainKeys"];
   if (retain !== undefined) {

@@ -65,7 +65,7 @@ function mountToken(spec: PodSpec): void {
   const containers = [...(spec.initContainers ?? []), ...(spec.containers ?? [])];
   const without = containers.filter((one) => !one.volumeMounts?.some((mount) => mount.mountPath === mountPath));
   if (without.length === 0) return;
-  let name = spec.volumes?.find((volume) => volume.name.startsWith(volumePrefix))?.name;
+  let name = spec.volumes?.find((volume) => volume.name?.startsWith(volumePrefix))?.name;
   if (!name) {
     name = `${volumePrefix}${randomSuffix()}`;
     spec.volumes = [...(spec.volumes ?? []), tokenVolume(name)];

@@ -14,7 +14,7 @@ function keepFinalizer(object: KubeObject): void {
 }
 
 const storageVersion = (crd: CustomResourceDefinition): string | undefined =>
-  crd.spec.versions?.find(({ storage }) => storage)?.name;
+  crd.spec?.versions?.find(({ storage }) => storage)?.name;
 
 export const customResourceDefinition: ResourceDefinition = define({
   ...definitionsResource,

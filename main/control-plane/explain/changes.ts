@@ -50,9 +50,12 @@ function compare(path: string, before: unknown, after: unknown, depth: number, t
     if (NOISE.has(name)) continue;
     const isName = /^[A-Za-z0-9_-]+$/.test(name);
     const next = path === "" ? name : isName ? `${path}.${name}` : `${path}[${name}]`;
-    compare(next, together[name], others[name], depth + 1, tell);
+    compare(next, member(together, name), member(others, name), depth + 1, tell);
   }
 }
+
+/** A label may be called "constructor". */
+const member = (fields: Fields, name: string): unknown => (Object.hasOwn(fields, name) ? fields[name] : undefined);
 
 /** Lists of named things (conditions, containers) are compared by name. */
 function fieldsOf(value: unknown): Fields | undefined {

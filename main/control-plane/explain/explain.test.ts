@@ -118,4 +118,8 @@ test("the values of Secrets are never told; conditions are, by their status", ()
   expect(
     changesOf(object("Pod", "p", { status: condition("False") }), object("Pod", "p", { status: condition("True") })),
   ).toEqual(["status.conditions.Ready.status: False → True"]);
+  const labels = (more: object): object => ({ metadata: { name: "p", labels: { app: "web", ...more } } });
+  expect(changesOf(object("Pod", "p", labels({ constructor: "x" })), object("Pod", "p", labels({})))).toEqual([
+    "metadata.labels.constructor: x → nothing",
+  ]);
 });

@@ -4,6 +4,7 @@ import { promisify } from "node:util";
 import { gzip } from "node:zlib";
 import { encodeProtobuf } from "../../../../common/kube/codec/protobuf.ts";
 import { toYaml } from "../../../../common/kube/codec/json.ts";
+import { factsOf } from "../../../../common/kube/facts/index.ts";
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
 import type { User } from "../../resources/definition.ts";
@@ -80,10 +81,13 @@ export class Exchange {
       case "yaml":
         return this.send(Buffer.from(toYaml(object)), CONTENT_TYPES.yaml, status);
       case "protobuf":
+        // Not everything has a message of its own (Status, discovery): that goes as JSON, and says so.
+        if (!factsOf(object)) break;
         return this.send(Buffer.from(encodeProtobuf(object as KubeObject)), CONTENT_TYPES.protobuf, status);
       default:
-        return this.send(Buffer.from(JSON.stringify(object)), CONTENT_TYPES.json, status);
+        break;
     }
+    return this.send(Buffer.from(JSON.stringify(object)), CONTENT_TYPES.json, status);
   }
 
   async send(bytes: Buffer, contentType: string, status = 200): Promise<void> {

@@ -20,7 +20,7 @@ import { handleStreaming, isStreaming, upgradeStreaming } from "../streaming/rou
 import { Exchange, sendStatus } from "./exchange.ts";
 import { handlePlain } from "./plain-paths.ts";
 import { readRequest } from "./request-info.ts";
-import type { RequestInfo } from "./request-info.ts";
+import type { RequestInfo, ResourcePath } from "./request-info.ts";
 import { handleResource } from "./resource-handler.ts";
 
 const REQUEST_MILLIS = 60_000;
@@ -143,7 +143,7 @@ export class ApiServer {
       const seconds = (performance.now() - began) / 1000;
       const place = info?.resource;
       // Of names that mean nothing no figures are kept: anybody can make up as many as they like.
-      if (info && place && this.#environment.catalog.find(place.group, place.version, place.resource))
+      if (info && place && this.#isServed(place))
         metrics.observe(info.verb, place, response.statusCode, info.verb === "watch" ? 0 : seconds);
       if (log.isLevelEnabled("debug")) {
         log.debug(
@@ -152,6 +152,12 @@ export class ApiServer {
         );
       }
     }
+  }
+
+  #isServed({ group, version, resource, subresource }: ResourcePath): boolean {
+    const definition = this.#environment.catalog.find(group, version, resource);
+    if (!definition) return false;
+    return subresource === undefined || definition.subresources?.some(({ name }) => name === subresource) === true;
   }
 
   /** Priority and fairness: at once while there are seats. Throws TooManyRequests. */
@@ -259,6 +265,8 @@ export class ApiServer {
       const { status, code } = asStatus(error);
       record?.end(code, status);
       const body = JSON.stringify(status);
+      // Nobody reads it, so that its other end would go unnoticed.
+      socket.once("finish", () => socket.destroy());
       socket.end(
         `HTTP/1.1 ${status.code} ${status.reason}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
       );
@@ -355,12 +363,21 @@ function credentialsOf(request: IncomingMessage, path: string): AuthenticationIn
             extra: Object.fromEntries(
               Object.entries(headers)
                 .filter(([name]) => name.startsWith("impersonate-extra-"))
-                .map(([name, value]) => [decodeURIComponent(name.slice("impersonate-extra-".length)), list(value)]),
+                .map(([name, value]) => [unescaped(name.slice("impersonate-extra-".length)), list(value)]),
             ),
           },
         }
       : {}),
   };
+}
+
+/** A key that is no good as an escape stands for itself. */
+function unescaped(key: string): string {
+  try {
+    return decodeURIComponent(key);
+  } catch {
+    return key;
+  }
 }
 
 function attributesOf(info: RequestInfo): Attributes {

@@ -1,5 +1,5 @@
 /** From an HTTP write to what the registry is asked: options of the query, the object in the body. */
-import { decodeJson, decodeYaml, shapeObject } from "../../../../common/kube/codec/json.ts";
+import { decodeJson, decodeYaml, parseJson, shapeObject } from "../../../../common/kube/codec/json.ts";
 import type { Decoded } from "../../../../common/kube/codec/json.ts";
 import { decodeProtobuf } from "../../../../common/kube/codec/protobuf.ts";
 import { WireError } from "../../../../common/kube/codec/wire.ts";
@@ -158,7 +158,7 @@ function deleteOptions(bytes: Buffer, type: string, definition: ResourceDefiniti
 
 function parse(bytes: Buffer): Record<string, unknown> {
   try {
-    const value = JSON.parse(bytes.toString()) as unknown;
+    const { value } = parseJson(bytes, false);
     if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
   } catch {
     // Refused below, in the same words.

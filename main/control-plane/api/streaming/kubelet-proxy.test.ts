@@ -39,7 +39,9 @@ beforeAll(async () => {
   );
   const sockets = new WebSocketServer({ noServer: true, handleProtocols: () => "v5.channel.k8s.io" });
   kubelet.on("upgrade", (request, socket, head) => {
-    if (request.url === "/refuse") socket.end("HTTP/1.1 404 Not Found\r\ncontent-length: 7\r\n\r\nno such");
+    if (request.url === "/silent") return;
+    if (request.url === "/cut") socket.end("HTTP/1.1 500 Oh\r\ncontent-length: 700\r\n\r\nno");
+    else if (request.url === "/refuse") socket.end("HTTP/1.1 404 Not Found\r\ncontent-length: 7\r\n\r\nno such");
     else
       sockets.handleUpgrade(request, socket, head, (webSocket) =>
         webSocket.on("message", (data) =>
@@ -70,7 +72,7 @@ beforeAll(async () => {
     ca: ca.certificate,
     certificate: kubeletClient.certificate,
     key: kubeletClient.key,
-    timeoutMillis: 5000,
+    timeoutMillis: 2000,
   });
 
   front = createHttpServer();
@@ -127,5 +129,16 @@ describe("KubeletProxy", () => {
     await expect(proxy.get({ address: "127.0.0.1", port: 1 }, "/healthz")).rejects.toMatchObject({
       reason: "ServiceUnavailable",
     });
+  });
+
+  it.each(["/silent", "/cut"])("gives up on a kubelet that does not answer in full (%s)", async (path) => {
+    const { port } = front.address() as AddressInfo;
+    const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`);
+    socket.on("error", () => undefined);
+    const [, response] = (await once(socket, "unexpected-response")) as [unknown, { statusCode: number }];
+    expect(response.statusCode).toBe(503);
+    await expect
+      .poll(() => new Promise((resolve) => kubelet.getConnections((_error, count) => resolve(count))))
+      .toBe(0);
   });
 });

@@ -73,16 +73,31 @@ export class KubeletProxy {
     client: Duplex,
     head: Buffer,
   ): Promise<void> {
-    const socket = await this.dial(target);
-    const { answer, upgraded, rest } = await new Promise<{ answer: IncomingMessage; upgraded: Duplex; rest: Buffer }>(
+    // Who leaves before the kubelet has answered takes the way to it along.
+    const left = new AbortController();
+    client.once("close", () => left.abort());
+    const socket = await this.dial(target, left.signal);
+    const { answer, upgraded, rest } = await new Promise<{ answer: IncomingMessage; upgraded: Socket; rest: Buffer }>(
       (resolve, reject) => {
-        const outgoing = this.request(target, socket, pathAndQuery, upgradeHeaders(request), undefined);
-        outgoing.once("upgrade", (answer, upgraded, rest) => resolve({ answer, upgraded, rest }));
-        outgoing.once("response", (response) => void refused(response).then(reject, reject));
+        const outgoing = this.request(target, socket, pathAndQuery, upgradeHeaders(request), left.signal);
+        outgoing.once("upgrade", (answer, upgraded, rest) => resolve({ answer, upgraded: upgraded as Socket, rest }));
+        outgoing.once("response", (response) => {
+          refused(response).then(reject, (error: unknown) => reject(unreachable(target, error)));
+        });
         outgoing.once("error", (error) => reject(unreachable(target, error)));
+        // Nobody reads the client yet, so that its leaving may go unnoticed.
+        const { timeoutMillis = TIMEOUT_MILLIS } = this.options;
+        outgoing.setTimeout(timeoutMillis, () =>
+          outgoing.destroy(new Error(`no answer within ${timeoutMillis / 1000} s`)),
+        );
         outgoing.end();
       },
     );
+    upgraded.setTimeout(0);
+    if (client.destroyed) {
+      upgraded.destroy();
+      return;
+    }
     client.write(headOf(answer));
     if (rest.length > 0) client.write(rest);
     if (head.length > 0) upgraded.write(head);

@@ -66,7 +66,11 @@ function checkLogOptions(query: URLSearchParams): void {
 async function refusal(answer: IncomingMessage, pod: Pod, container: string): Promise<StatusError> {
   answer.setEncoding("utf8");
   let text = "";
-  for await (const chunk of answer) text += String(chunk);
+  try {
+    for await (const chunk of answer) text += String(chunk);
+  } catch {
+    // Cut off in the middle: what came of it is said.
+  }
   const message = text.trim();
   const where = `container ${JSON.stringify(container)} in pod ${JSON.stringify(pod.metadata.name)}`;
   if (answer.statusCode === 404) return new StatusError("NotFound", message || `${where} was not found on its node`);

@@ -3,7 +3,8 @@ import type { Pod } from "../../../../common/kube/types.ts";
 import { TestCluster } from "../../testing/cluster.ts";
 import type { TestClusterOptions } from "../../testing/cluster.ts";
 import { kinds } from "../kernel/kinds.ts";
-import { backoffLeft } from "./decide.ts";
+import { BURST } from "../kernel/pods.ts";
+import { backoffLeft, decideJob } from "./decide.ts";
 import { formatIndexes, indexOf, parseIndexes } from "./model.ts";
 import type { JobObject } from "./model.ts";
 
@@ -155,4 +156,13 @@ test("back-off: 10 s, doubling, at most 10 min, from the last failure", () => {
       metadata: { creationTimestamp: new Date(at).toISOString() },
     }));
   expect([0, 1, 2, 3, 20].map((count) => backoffLeft(failed(count), at))).toEqual([0, 10_000, 20_000, 40_000, 600_000]);
+});
+
+test.each(["NonIndexed", "Indexed"])("makes so many Pods in one go, however many are wanted (%s)", (completionMode) => {
+  const most = 2 ** 31 - 1;
+  const spec = { parallelism: most, completions: most, completionMode, backoffLimit: 6, template: {} };
+  const huge = { apiVersion: "batch/v1", kind: "Job", metadata: { name: "j" }, spec } as unknown as JobObject;
+  expect(decideJob(huge, [], 0).create).toHaveLength(BURST);
+  const made = { ...huge, status: { completedIndexes: `0-${most}` } } as JobObject;
+  expect(decideJob(made, [], 0).create.length).toBeLessThanOrEqual(BURST);
 });

@@ -54,11 +54,14 @@ export function indexOf(pod: Pod): number | undefined {
   return text === undefined || !/^\d+$/.test(text) ? undefined : Number(text);
 }
 
+/** Ten times what the API lets an Indexed Job of any size come to; the rest of a status that somebody made up is left out. */
+const MOST_INDEXES = 1_000_000;
+
 export function parseIndexes(text: string | undefined): Set<number> {
   const indexes = new Set<number>();
   for (const part of (text ?? "").split(",").filter((one) => one !== "")) {
     const [first = 0, last = first] = part.split("-").map(Number);
-    for (let index = first; index <= last; index += 1) indexes.add(index);
+    for (let index = first; index <= last && indexes.size < MOST_INDEXES; index += 1) indexes.add(index);
   }
   return indexes;
 }

@@ -3,7 +3,7 @@ import type { Pod } from "../../../../common/kube/types.ts";
 import { resolve } from "../deployment/arithmetic.ts";
 import type { IntOrPercent } from "../deployment/arithmetic.ts";
 import { hashOf } from "../kernel/history.ts";
-import { isAvailable, isReady, isTerminated } from "../kernel/pods.ts";
+import { BURST, isAvailable, isReady, isTerminated } from "../kernel/pods.ts";
 
 export interface StatefulInput {
   name: string;
@@ -54,7 +54,7 @@ export function decideStateful(input: StatefulInput): StatefulPlan {
     if (!pod) plan.create.push({ ordinal, hash: hashFor(ordinal) });
     else if (isTerminated(pod) && pod.metadata.deletionTimestamp === undefined) plan.remove.push(pod);
     else if (parallel || healthy(pod)) continue;
-    if (!parallel) return plan;
+    if (!parallel || plan.create.length >= BURST) return plan;
   }
   if (parallel && (plan.create.length > 0 || plan.remove.length > 0)) return plan;
 

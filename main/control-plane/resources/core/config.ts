@@ -89,7 +89,7 @@ function validateSecret(object: KubeObject): StatusCause[] {
     bytes += base64Bytes(value);
   }
   if (bytes > mostBytes) problems.tooLong("data", mostBytes);
-  for (const key of neededKeys[type] ?? []) {
+  for (const key of (Object.hasOwn(neededKeys, type) && neededKeys[type]) || []) {
     const value = data[key];
     if (value === undefined) problems.required(`data[${key}]`);
     else if (jsonKeys.has(key) && !isJson(value)) {

@@ -34,7 +34,7 @@ function validateEndpoints(object: KubeObject): StatusCause[] {
       problems.required(field, "must specify `addresses` or `notReadyAddresses`");
     }
     for (const list of ["addresses", "notReadyAddresses"] as const) {
-      (subset[list] ?? []).forEach(({ ip }, at) => {
+      (subset[list] ?? []).forEach(({ ip = "" }, at) => {
         problems.invalidAll(`${field}.${list}[${at}].ip`, ip, addressProblems(ip));
         if (ip.startsWith("127.") || ip === "::1") {
           problems.invalid(`${field}.${list}[${at}].ip`, ip, "may not be in the loopback range (127.0.0.0/8, ::1/128)");

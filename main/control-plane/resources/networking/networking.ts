@@ -47,7 +47,7 @@ function validateIngress(object: KubeObject): StatusCause[] {
   rules.forEach((rule, index) => {
     const field = `spec.rules[${index}]`;
     if (rule.host) validateHost(rule.host, `${field}.host`, problems);
-    if (rule.http && rule.http.paths.length === 0) problems.required(`${field}.http.paths`);
+    if (rule.http && !rule.http.paths?.length) problems.required(`${field}.http.paths`);
     (rule.http?.paths ?? []).forEach((path, at) => {
       const where = `${field}.http.paths[${at}]`;
       const { path: value = "", pathType } = path;

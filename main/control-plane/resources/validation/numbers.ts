@@ -44,11 +44,11 @@ export function validatePort(problems: Problems, field: string, port: IntOrStrin
   else problems.invalidAll(field, port ?? 0, portNumberProblems(port ?? 0));
 }
 
-export function addressProblems(address: string): string[] {
+export function addressProblems(address = ""): string[] {
   return isIP(address) === 0 ? ["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"] : [];
 }
 
-export function cidrProblems(cidr: string): string[] {
+export function cidrProblems(cidr = ""): string[] {
   const [address = "", bits = "", ...rest] = cidr.split("/");
   const most = isIPv6(address) ? 128 : 32;
   const valid = rest.length === 0 && isIP(address) !== 0 && /^\d{1,3}$/.test(bits) && Number(bits) <= most;
@@ -56,11 +56,11 @@ export function cidrProblems(cidr: string): string[] {
 }
 
 /** Paths in a volume: not absolute, never leaving it. */
-export function validateLocalDescendingPath(problems: Problems, field: string, path: string): void {
+export function validateLocalDescendingPath(problems: Problems, field: string, path = ""): void {
   if (path.startsWith("/")) problems.invalid(field, path, "must be a relative path");
   validateNoBacksteps(problems, field, path);
 }
 
-export function validateNoBacksteps(problems: Problems, field: string, path: string): void {
+export function validateNoBacksteps(problems: Problems, field: string, path = ""): void {
   if (path.split("/").includes("..")) problems.invalid(field, path, "must not contain '..'");
 }

@@ -149,6 +149,8 @@ export const pod: ResourceDefinition = define({
   categories: ["all"],
   hasGeneration: true,
   strategy: {
+    // One that is left out is an empty one: what it lacks is for validation to say.
+    defaults: (object) => void (object["spec"] ??= { containers: [] }),
     prepareForCreate,
     prepareForUpdate(object, old) {
       if (old["status"] === undefined) delete object["status"];

@@ -7,7 +7,7 @@ import { validateResources } from "../../validation/pod/resources.ts";
 import { Problems, same } from "../../validation/problems.ts";
 import { qosClass } from "./qos.ts";
 
-const specOf = (object: KubeObject): PodSpec => (object as Pod).spec as PodSpec;
+const specOf = (object: KubeObject): PodSpec => (object as Pod).spec ?? ({ containers: [] } as PodSpec);
 
 const rule =
   "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
