@@ -58,7 +58,12 @@ export function parseJson(body: Uint8Array | string, findDuplicates = true): { v
 export function parseYaml(body: Uint8Array | string): { value: unknown; duplicates: string[] } {
   let value: unknown = {};
   try {
-    const documents = parseAllDocuments(toText(body), { version: "1.1", uniqueKeys: false, merge: true });
+    const documents = parseAllDocuments(toText(body), {
+      version: "1.1",
+      uniqueKeys: false,
+      merge: true,
+      logLevel: "error",
+    });
     const document = Array.isArray(documents) ? documents[0] : undefined;
     const problem = document?.errors[0];
     if (problem) throw problem;
