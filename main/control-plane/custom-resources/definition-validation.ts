@@ -58,7 +58,7 @@ export function validateDefinition(crd: CustomResourceDefinition, old?: CustomRe
     problems.immutable("spec.group", group, old.spec.group);
     problems.immutable("spec.names.plural", names?.plural, old.spec.names.plural);
     if (established) {
-      problems.immutable("spec.scope", spec.scope, old.spec.scope);
+      problems.immutable("spec.scope", spec?.scope, old.spec.scope);
       problems.immutable("spec.names.kind", names?.kind, old.spec.names.kind);
     }
   }

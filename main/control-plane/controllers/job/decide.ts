@@ -6,7 +6,7 @@
  */
 import { timestamp } from "../../../../common/kube/clock.ts";
 import type { Pod } from "../../../../common/kube/types.ts";
-import { isReady, isTerminated } from "../kernel/pods.ts";
+import { BURST, isReady, isTerminated } from "../kernel/pods.ts";
 import type { Condition } from "../kernel/pods.ts";
 import { deletionOrder } from "../replicaset/deletion-order.ts";
 import { TRACKING, failuresBefore, finished, formatIndexes, indexOf, isIndexed, parseIndexes } from "./model.ts";
@@ -344,7 +344,7 @@ function staff(job: JobObject, world: World & { living: readonly Pod[] }, plan: 
     return;
   }
   const present = spec.podReplacementPolicy === "Failed" ? living : active;
-  const missing = Math.max(0, wanted - present.length);
+  const missing = Math.min(BURST, Math.max(0, wanted - present.length));
   if (missing === 0) return;
   const perIndex = spec.backoffLimitPerIndex !== undefined;
   const wait = perIndex ? 0 : backoffLeft(world.ended.failed, nowMillis, world.ended.succeeded);

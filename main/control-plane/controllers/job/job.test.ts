@@ -3,7 +3,8 @@ import type { Pod } from "../../../../common/kube/types.ts";
 import { TestCluster } from "../../testing/cluster.ts";
 import type { TestClusterOptions } from "../../testing/cluster.ts";
 import { kinds } from "../kernel/kinds.ts";
-import { backoffLeft } from "./decide.ts";
+import { BURST } from "../kernel/pods.ts";
+import { backoffLeft, decideJob } from "./decide.ts";
 import { formatIndexes, indexOf, parseIndexes } from "./model.ts";
 import type { JobObject } from "./model.ts";
 
@@ -198,4 +199,13 @@ test("a success sets the wait back", () => {
   expect(backoffLeft(failed, now)).toBe(37_000);
   expect(backoffLeft(failed, now, [ended("Succeeded", 4)])).toBe(7000);
   expect(backoffLeft(failed, now, [ended("Succeeded", 8)])).toBe(0);
+});
+
+test.each(["NonIndexed", "Indexed"])("makes so many Pods in one go, however many are wanted (%s)", (completionMode) => {
+  const most = 2 ** 31 - 1;
+  const spec = { parallelism: most, completions: most, completionMode, backoffLimit: 6, template: {} };
+  const huge = { apiVersion: "batch/v1", kind: "Job", metadata: { name: "j" }, spec } as unknown as JobObject;
+  expect(decideJob(huge, [], 0).create).toHaveLength(BURST);
+  const made = { ...huge, status: { completedIndexes: `0-${most}` } } as JobObject;
+  expect(decideJob(made, [], 0).create.length).toBeLessThanOrEqual(BURST);
 });

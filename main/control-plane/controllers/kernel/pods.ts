@@ -50,6 +50,9 @@ export function isTerminating(pod: Pod): boolean {
   return !isTerminated(pod) && pod.metadata.deletionTimestamp !== undefined;
 }
 
+/** Pods made or deleted in one go: an owner may ask for thousands of millions. */
+export const BURST = 500;
+
 export interface PodTemplate {
   metadata?: {
     name?: string;

@@ -1,12 +1,9 @@
 /** What a ReplicaSet (or ReplicationController) lacks or has too much of, and the status it shows. */
 import { timestamp } from "../../../../common/kube/clock.ts";
 import type { Pod } from "../../../../common/kube/types.ts";
-import { isActive, isAvailable, isReady } from "../kernel/pods.ts";
+import { BURST, isActive, isAvailable, isReady } from "../kernel/pods.ts";
 import type { Condition } from "../kernel/pods.ts";
 import { deletionOrder } from "./deletion-order.ts";
-
-/** Pods made or deleted in one go. */
-const BURST = 500;
 
 export interface Scaling {
   create: number;

@@ -3,7 +3,7 @@ import type { Pod } from "../../../../common/kube/types.ts";
 import { resolve } from "../deployment/arithmetic.ts";
 import type { IntOrPercent } from "../deployment/arithmetic.ts";
 import { hashOf } from "../kernel/history.ts";
-import { isAvailable, isReady, isTerminated } from "../kernel/pods.ts";
+import { BURST, isAvailable, isReady, isTerminated } from "../kernel/pods.ts";
 
 export interface StatefulInput {
   name: string;
@@ -55,7 +55,7 @@ export function decideStateful(input: StatefulInput): StatefulPlan {
     else if (isTerminated(pod)) {
       if (pod.metadata.deletionTimestamp === undefined) plan.remove.push(pod);
     } else if (parallel || healthy(pod)) continue;
-    if (!parallel) return plan;
+    if (!parallel || plan.create.length >= BURST) return plan;
   }
 
   // From the last on: give up what is too many. In order, each waits until the one after it is gone, and one that is

@@ -3,7 +3,8 @@ import type { Pod } from "../../../../common/kube/types.ts";
 import { TestCluster } from "../../testing/cluster.ts";
 import type { TestClusterOptions } from "../../testing/cluster.ts";
 import { kinds } from "../kernel/kinds.ts";
-import { isReady } from "../kernel/pods.ts";
+import { BURST, isReady } from "../kernel/pods.ts";
+import { decideStateful } from "./decide.ts";
 
 let cluster: TestCluster;
 afterEach(() => cluster.stop());
@@ -189,4 +190,10 @@ test("ordinals may begin elsewhere; a Pod that ended is made again", async () =>
   await cluster.clock.advance(10_000);
   expect(names()).toEqual(["db-5", "db-6"]);
   expect(pods()[0]?.metadata.uid).not.toBe(metadata.uid);
+});
+
+test("makes so many Pods in one go, however many are wanted", () => {
+  const base = { name: "db", start: 0, parallel: true, minReadySeconds: 0, strategy: undefined, nowMillis: 0 };
+  const plan = decideStateful({ ...base, replicas: 2 ** 31 - 1, pods: [], updateHash: "a", currentHash: "a" });
+  expect(plan.create).toHaveLength(BURST);
 });
