@@ -4,7 +4,7 @@
  */
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { node24, nodeEnvironment, root } from "./root.mjs";
 import { elapsed, run, say } from "./run.mjs";
 import { buildApp, nativeParts, npmPackages, packagesFor } from "./steps.mjs";
@@ -33,8 +33,39 @@ for (const word of wanted) {
 
 let passed = 0;
 let failed = 0;
+/** What failed and why, said once more before the total: in a long output nobody finds it otherwise. @type {string[]} */
+const failures = [];
 const results = mkdtempSync(join(tmpdir(), "drydock-test-"));
 process.on("exit", () => rmSync(results, { recursive: true, force: true }));
+
+/**
+ * Says a failure now, and again at the end.
+ * @param {string} what
+ * @param {unknown} reason
+ */
+function fail(what, reason) {
+  const text = `${what}: ${reason instanceof Error ? reason.message : reason}`;
+  console.error(`drydock: ${text}`);
+  failures.push(text);
+}
+
+/**
+ * One text a failed test, or a file that could not be loaded, of vitest's JSON report.
+ * @param {string} suite
+ * @param {any} report
+ * @returns {string[]}
+ */
+function failuresOf(suite, report) {
+  return report.testResults
+    .filter((/** @type {any} */ file) => file.status === "failed")
+    .flatMap((/** @type {any} */ file) => {
+      const name = `${suite} ${relative(root, file.name)}`;
+      if (file.assertionResults.length === 0) return [`${name}: ${file.message}`];
+      return file.assertionResults
+        .filter((/** @type {any} */ test) => test.status === "failed")
+        .map((/** @type {any} */ test) => `${name} > ${test.fullName}\n${test.failureMessages.join("\n")}`);
+    });
+}
 
 /** @param {string} suite */
 async function runSuite(suite) {
@@ -56,13 +87,12 @@ async function runSuite(suite) {
     counts.failed += report.testResults.filter(
       (/** @type {any} */ item) => item.status === "failed" && item.assertionResults.length === 0,
     ).length;
+    failures.push(...failuresOf(suite, report));
   } catch (error) {
     problem ??= error;
   }
   if (problem && counts.failed === 0) {
-    console.error(
-      `drydock: the ${suite} suite did not end well: ${problem instanceof Error ? problem.message : problem}`,
-    );
+    fail(`the ${suite} suite did not end well`, problem);
     counts.failed = 1;
   }
   passed += counts.passed;
@@ -89,7 +119,7 @@ try {
       say(`${check.title}: passed in ${elapsed(start)}`);
     } catch (error) {
       failed += 1;
-      console.error(`drydock: ${check.title}: ${error instanceof Error ? error.message : error}`);
+      fail(check.title, error);
     }
   }
   for (const suite of suites.filter(picked)) {
@@ -112,7 +142,8 @@ try {
   }
 } catch (error) {
   failed += 1;
-  console.error(`drydock: ${error instanceof Error ? error.message : error}`);
+  fail("the run as a whole", error);
 }
+for (const failure of failures) console.log(`FAILED ${failure.slice(0, 4000)}`);
 console.log(`${passed} passed, ${failed} failed`);
 process.exit(failed === 0 ? 0 : 1);
