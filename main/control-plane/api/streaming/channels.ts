@@ -16,6 +16,7 @@ export class Channels {
   readonly #closes: boolean;
   readonly #inputs = new Map<number, Readable>();
   readonly #held = new Set<Readable>();
+  readonly #outputs = new Set<Writable>();
 
   constructor(socket: WebSocket, protocol: ChannelProtocol) {
     this.socket = socket;
@@ -24,7 +25,8 @@ export class Channels {
     socket.on("message", (raw: Buffer) => this.#message(raw));
     socket.on("error", () => socket.terminate());
     socket.once("close", () => {
-      for (const input of this.#inputs.values()) if (!input.destroyed) input.push(null);
+      for (const input of this.#inputs.values()) if (!input.destroyed && !input.readableEnded) input.push(null);
+      for (const output of this.#outputs) output.destroy();
     });
   }
 
@@ -45,10 +47,14 @@ export class Channels {
   }
 
   output(channel: number): Writable {
-    return new Writable({
+    const output = new Writable({
       highWaterMark: HIGH_WATER,
       write: (chunk: Buffer, _encoding, callback) => this.send(channel, chunk, callback),
     });
+    // Whoever uses a channel hears of its end by its writes.
+    output.on("error", () => undefined);
+    this.#outputs.add(output);
+    return output;
   }
 
   send(channel: number, data: Buffer, callback: (error?: Error | null) => void = () => undefined): void {

@@ -20,6 +20,12 @@ export function join(a: Duplex, b: Duplex): void {
 export function letGo(side: Duplex): void {
   if (side.destroyed) return;
   side.end();
+  linger(side);
+}
+
+/** Whoever writes to this side ends it; until it closes what comes in is dropped, and not for ever. */
+export function linger(side: Duplex): void {
+  if (side.destroyed) return;
   side.resume();
   const timer = setTimeout(() => side.destroy(), LINGER_MILLIS);
   side.once("close", () => clearTimeout(timer));

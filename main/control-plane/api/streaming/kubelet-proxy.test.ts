@@ -32,6 +32,7 @@ beforeAll(async () => {
       rejectUnauthorized: true,
     },
     (request, response) => {
+      if (request.url === "/silent") return;
       response
         .writeHead(request.url === "/missing" ? 404 : 200, { "content-type": "text/plain" })
         .end(`you asked ${request.url}`);
@@ -49,6 +50,7 @@ beforeAll(async () => {
         ),
       );
   });
+  kubelet.on("connect", (_request, socket) => socket.resume().once("end", () => socket.end()));
   kubelet.listen(0, "127.0.0.1");
   await once(kubelet, "listening");
   target.port = (kubelet.address() as AddressInfo).port;
@@ -137,8 +139,38 @@ describe("KubeletProxy", () => {
     socket.on("error", () => undefined);
     const [, response] = (await once(socket, "unexpected-response")) as [unknown, { statusCode: number }];
     expect(response.statusCode).toBe(503);
-    await expect
-      .poll(() => new Promise((resolve) => kubelet.getConnections((_error, count) => resolve(count))))
-      .toBe(0);
+    await noneHeld();
+  });
+
+  it("gives up on its own requests to a kubelet that does not answer", async () => {
+    const left = new AbortController().signal;
+    const unavailable = { reason: "ServiceUnavailable" };
+    await expect(proxy.get(target, "/silent")).rejects.toMatchObject(unavailable);
+    await expect(proxy.webSocket(target, "/silent", "v5.channel.k8s.io", left)).rejects.toMatchObject(unavailable);
+    await expect(proxy.connectThrough(target, "silent:1", left)).rejects.toMatchObject(unavailable);
+    await noneHeld();
+  });
+
+  it("keeps no connection that was refused, nor one whose client has left", async () => {
+    const client = new AbortController();
+    await expect(proxy.webSocket(target, "/refuse", "v5.channel.k8s.io", client.signal)).rejects.toMatchObject({
+      reason: "NotFound",
+    });
+    await noneHeld();
+    const socket = await proxy.webSocket(target, "/exec", "v5.channel.k8s.io", client.signal);
+    client.abort();
+    await once(socket, "close");
+    const asked = [
+      proxy.webSocket(target, "/exec", "v5.channel.k8s.io", client.signal),
+      proxy.get(target, "/healthz", client.signal),
+      proxy.secure(target, client.signal),
+      proxy.connectThrough(target, "silent:1", client.signal),
+    ];
+    for (const one of await Promise.allSettled(asked)) expect(one.status).toBe("rejected");
+    await noneHeld();
   });
 });
+
+function noneHeld(): Promise<void> {
+  return expect.poll(() => new Promise((resolve) => kubelet.getConnections((_error, count) => resolve(count)))).toBe(0);
+}

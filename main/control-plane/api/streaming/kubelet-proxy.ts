@@ -13,6 +13,7 @@ import type { ConnectionOptions, TLSSocket } from "node:tls";
 import { StatusError } from "../../../../common/kube/status.ts";
 import type { StatusReason } from "../../../../common/kube/status.ts";
 import { WebSocket } from "ws";
+import { departure, onDeparture } from "./departure.ts";
 import { join } from "./join.ts";
 
 export interface KubeletProxyOptions {
@@ -55,11 +56,17 @@ export class KubeletProxy {
     const socket = await this.dial(target, signal);
     return new Promise((resolve, reject) => {
       const outgoing = this.request(target, socket, pathAndQuery, {}, signal);
+      // Of the answer's head alone: a log that is followed may be silent for as long as it likes.
+      const clear = this.deadline(outgoing);
       outgoing.once("response", (response) => {
+        clear();
         response.once("close", () => socket.destroy());
         resolve(response);
       });
-      outgoing.once("error", (error) => reject(unreachable(target, error)));
+      outgoing.once("error", (error) => {
+        clear();
+        reject(unreachable(target, error));
+      });
       outgoing.end();
     });
   }
@@ -76,26 +83,22 @@ export class KubeletProxy {
     head: Buffer,
   ): Promise<void> {
     // Who leaves before the kubelet has answered takes the way to it along.
-    const left = new AbortController();
-    client.once("close", () => left.abort());
-    const socket = await this.dial(target, left.signal);
+    const left = departure(client);
+    const socket = await this.dial(target, left);
     const { answer, upgraded, rest } = await new Promise<{ answer: IncomingMessage; upgraded: Socket; rest: Buffer }>(
       (resolve, reject) => {
-        const outgoing = this.request(target, socket, pathAndQuery, upgradeHeaders(request), left.signal);
+        const outgoing = this.request(target, socket, pathAndQuery, upgradeHeaders(request), left);
+        // Nobody reads the client yet, so that its leaving may go unnoticed.
+        const clear = this.deadline(outgoing);
+        outgoing.once("close", clear);
         outgoing.once("upgrade", (answer, upgraded, rest) => resolve({ answer, upgraded: upgraded as Socket, rest }));
         outgoing.once("response", (response) => {
-          refused(response).then(reject, (error: unknown) => reject(unreachable(target, error)));
+          refused(response, socket).then(reject, (error: unknown) => reject(unreachable(target, error)));
         });
         outgoing.once("error", (error) => reject(unreachable(target, error)));
-        // Nobody reads the client yet, so that its leaving may go unnoticed.
-        const { timeoutMillis = TIMEOUT_MILLIS } = this.options;
-        outgoing.setTimeout(timeoutMillis, () =>
-          outgoing.destroy(new Error(`no answer within ${timeoutMillis / 1000} s`)),
-        );
         outgoing.end();
       },
     );
-    upgraded.setTimeout(0);
     if (client.destroyed) {
       upgraded.destroy();
       return;
@@ -106,20 +109,39 @@ export class KubeletProxy {
     join(client, upgraded);
   }
 
-  /** A WebSocket of our own to the kubelet. Throws a StatusError when the kubelet cannot be reached or refuses. */
-  async webSocket(target: KubeletAddress, pathAndQuery: string, protocol: string): Promise<WebSocket> {
-    const socket = await this.dial(target);
+  /**
+   * A WebSocket of our own to the kubelet, ended when `signal` is aborted. Throws a StatusError when the kubelet cannot
+   * be reached or refuses.
+   */
+  async webSocket(
+    target: KubeletAddress,
+    pathAndQuery: string,
+    protocol: string,
+    signal: AbortSignal,
+  ): Promise<WebSocket> {
+    const socket = await this.dial(target, signal);
     return new Promise((resolve, reject) => {
       const webSocket = new WebSocket(`ws://${hostOf(target)}${pathAndQuery}`, protocol, {
         createConnection: () => socket,
         perMessageDeflate: false,
       });
-      webSocket.once("unexpected-response", (_request, response) => void refused(response).then(reject, reject));
+      // The library's own limit works only on connections that it has made itself.
+      const { timeoutMillis = TIMEOUT_MILLIS } = this.options;
+      const late = new Error(`no answer within ${timeoutMillis / 1000} s`);
+      const timer = setTimeout(() => socket.destroy(late), timeoutMillis);
+      socket.once("close", () => clearTimeout(timer));
+      onDeparture(signal, () => webSocket.terminate());
+      webSocket.once("unexpected-response", (_request, response) => {
+        refused(response, socket).then(reject, (error: unknown) => reject(unreachable(target, error)));
+      });
       webSocket.once("error", (error) => {
         socket.destroy();
         reject(unreachable(target, error));
       });
-      webSocket.once("open", () => resolve(webSocket));
+      webSocket.once("open", () => {
+        clearTimeout(timer);
+        resolve(webSocket);
+      });
     });
   }
 
@@ -127,20 +149,30 @@ export class KubeletProxy {
    * A connection to a port of a Pod, made by the kubelet in whose network it is. Throws ServiceUnavailable with the
    * kubelet's words when nothing listens there.
    */
-  connectPod(target: KubeletAddress, pod: { namespace: string; name: string }, port: number): Promise<Duplex> {
-    return this.connectThrough(target, `${pod.name}.${pod.namespace}.pod:${port}`);
+  connectPod(
+    target: KubeletAddress,
+    pod: { namespace: string; name: string },
+    port: number,
+    signal: AbortSignal,
+  ): Promise<Duplex> {
+    return this.connectThrough(target, `${pod.name}.${pod.namespace}.pod:${port}`, signal);
   }
 
-  /** A connection that the kubelet makes for us: `host:port` as seen from its node. Throws ServiceUnavailable. */
-  async connectThrough(target: KubeletAddress, authority: string): Promise<Duplex> {
-    const socket = await this.dial(target);
+  /**
+   * A connection that the kubelet makes for us: `host:port` as seen from its node. Given up when `signal` is aborted
+   * before it stands. Throws ServiceUnavailable.
+   */
+  async connectThrough(target: KubeletAddress, authority: string, signal: AbortSignal): Promise<Duplex> {
+    const socket = await this.dial(target, signal);
     return new Promise((resolve, reject) => {
       const outgoing = httpRequest({
         method: "CONNECT",
         path: authority,
         headers: { host: hostOf(target) },
         createConnection: () => socket,
+        signal,
       });
+      outgoing.once("close", this.deadline(outgoing));
       outgoing.once("connect", (response, connection, head) => {
         if (response.statusCode === 200) {
           if (head.length > 0) connection.unshift(head);
@@ -155,8 +187,8 @@ export class KubeletProxy {
   }
 
   /** The kubelet itself, over TLS and with our certificate. Throws ServiceUnavailable. */
-  secure(target: KubeletAddress): Promise<Duplex> {
-    return this.dial(target);
+  secure(target: KubeletAddress, signal: AbortSignal): Promise<Duplex> {
+    return this.dial(target, signal);
   }
 
   /** A plain connection to an address of the nodes' network, by the same way. Throws ServiceUnavailable. */
@@ -187,6 +219,14 @@ export class KubeletProxy {
     });
   }
 
+  /** Ends a request that has no answer in time; the returned function takes that back. */
+  private deadline(outgoing: ClientRequest): () => void {
+    const { timeoutMillis = TIMEOUT_MILLIS } = this.options;
+    const late = new Error(`no answer within ${timeoutMillis / 1000} s`);
+    const timer = setTimeout(() => outgoing.destroy(late), timeoutMillis);
+    return () => clearTimeout(timer);
+  }
+
   private async dial(target: KubeletAddress, signal?: AbortSignal): Promise<TLSSocket> {
     const { ca, certificate, key, egress, timeoutMillis = TIMEOUT_MILLIS } = this.options;
     const through = egress === undefined ? undefined : await viaEgress(egress, target, timeoutMillis, signal);
@@ -206,10 +246,13 @@ export class KubeletProxy {
         socket.destroy();
         reject(unreachable(target, error));
       };
+      const leave = (): void => fail(new Error("the client is gone"));
+      if (signal) onDeparture(signal, leave);
       const timer = setTimeout(() => fail(new Error(`no connection within ${timeoutMillis / 1000} s`)), timeoutMillis);
       socket.once("error", fail);
       socket.once("secureConnect", () => {
         clearTimeout(timer);
+        signal?.removeEventListener("abort", leave);
         socket.off("error", fail);
         resolve(socket);
       });
@@ -279,11 +322,16 @@ const REASONS: Record<number, StatusReason> = {
   429: "TooManyRequests",
 };
 
-/** What the kubelet says when it will not: its text as the message. */
-async function refused(response: IncomingMessage): Promise<StatusError> {
+/** What the kubelet says when it will not: its text as the message. The connection is of no more use. */
+async function refused(response: IncomingMessage, connection: Socket): Promise<StatusError> {
   response.setEncoding("utf8");
   let text = "";
-  for await (const chunk of response) text += String(chunk);
+  try {
+    for await (const chunk of response) text += String(chunk);
+  } finally {
+    // A request for an upgrade counts as one that keeps its connection.
+    connection.destroy();
+  }
   return new StatusError(
     REASONS[response.statusCode ?? 500] ?? "InternalError",
     text.trim() || `the kubelet answered ${response.statusCode}`,

@@ -8,6 +8,7 @@ import { finished } from "node:stream/promises";
 import { createWebSocketStream } from "ws";
 import type { WebSocket } from "ws";
 import { Channels } from "./channels.ts";
+import { linger } from "./join.ts";
 import type { ChannelProtocol } from "./protocols.ts";
 import { SpdySession } from "./spdy/session.ts";
 import type { SpdyStream } from "./spdy/session.ts";
@@ -28,6 +29,7 @@ export function readPort(text: string): number | undefined {
 /** Carries bytes both ways until both have ended; returns what went wrong, if anything did. */
 async function carry(from: Readable, to: Writable, port: number, dial: DialPort): Promise<string | undefined> {
   let connection: Duplex | undefined;
+  let whole = false;
   const gone = new Promise<void>((resolve) => to.once("close", resolve));
   try {
     connection = await dial(port);
@@ -41,11 +43,14 @@ async function carry(from: Readable, to: Writable, port: number, dial: DialPort)
       if (connection?.errored) throw connection.errored;
     });
     await Promise.race([Promise.all([finished(to, { readable: false }), broken]), gone]);
+    whole = !from.errored;
     return undefined;
   } catch (error) {
     return `error forwarding port ${port} to pod: ${error instanceof Error ? error.message : String(error)}`;
   } finally {
-    connection?.destroy();
+    // What the client had sent before it left still arrives.
+    if (connection && whole) linger(connection);
+    else connection?.destroy();
   }
 }
 

@@ -11,6 +11,7 @@ import type { Exchange } from "../http/exchange.ts";
 import { viewOf } from "../registry/context.ts";
 import type { Target } from "../registry/context.ts";
 import { getObject, listObjects } from "../registry/read.ts";
+import { departure, onDeparture } from "./departure.ts";
 import { join } from "./join.ts";
 import { nodeKubelet, podKubelet } from "./places.ts";
 import { isProxyable, podPort, proxiedPath, readProxyName, rewriteLocation, serviceEndpoints } from "./proxy-target.ts";
@@ -39,8 +40,9 @@ export async function handleProxied(environment: ApiEnvironment, exchange: Excha
     response.writeHead(301, { location: `${prefix}/${path}`, "content-length": 0 }).end();
     return;
   }
-  const { connection, host } = await reach(environment, target);
-  response.once("close", () => connection.destroy());
+  const left = departure(response);
+  const { connection, host } = await reach(environment, target, left);
+  onDeparture(left, () => connection.destroy());
   const outgoing = ask(request, connection, host, prefix, path, {});
   const answered = new Promise<IncomingMessage>((resolve, reject) => {
     outgoing.once("response", resolve);
@@ -69,8 +71,10 @@ export async function upgradeProxied(
   head: Buffer,
 ): Promise<void> {
   const { prefix, path } = proxiedPath(request.url ?? "/");
-  const { connection, host } = await reach(environment, target);
-  socket.once("close", () => connection.destroy());
+  const left = departure(socket);
+  const { connection, host } = await reach(environment, target, left);
+  const leave = (): void => void connection.destroy();
+  onDeparture(left, leave);
   const outgoing = ask(request, connection, host, prefix, path === "" ? "/" : path, {
     connection: "Upgrade",
     upgrade: request.headers.upgrade,
@@ -81,6 +85,8 @@ export async function upgradeProxied(
       socket.write(headOf(answer, answer.rawHeaders));
       if (rest.length > 0) socket.write(rest);
       if (head.length > 0) upgraded.write(head);
+      // From here on each side is sent the rest when the other ends.
+      left.removeEventListener("abort", leave);
       join(socket, upgraded);
       resolve();
     });
@@ -148,10 +154,10 @@ function failed(error: Error): StatusError {
     : new StatusError("ServiceUnavailable", `error trying to reach service: ${error.message}`);
 }
 
-async function reach(environment: ApiEnvironment, target: Target): Promise<Reached> {
+async function reach(environment: ApiEnvironment, target: Target, left: AbortSignal): Promise<Reached> {
   const wanted = readProxyName(target.name ?? "");
   try {
-    const reached = await dialTarget(environment, { ...target, name: wanted.name }, wanted);
+    const reached = await dialTarget(environment, { ...target, name: wanted.name }, wanted, left);
     if (wanted.scheme !== "https" || target.definition.resource === "nodes") return reached;
     return { ...reached, connection: await secured(reached.connection) };
   } catch (error) {
@@ -176,32 +182,42 @@ function secured(connection: Duplex): Promise<Duplex> {
   });
 }
 
-async function dialTarget(environment: ApiEnvironment, target: Target, wanted: ProxyName): Promise<Reached> {
+async function dialTarget(
+  environment: ApiEnvironment,
+  target: Target,
+  wanted: ProxyName,
+  left: AbortSignal,
+): Promise<Reached> {
   const { registry, reader, kubelets } = environment;
   const object = viewOf(target.definition, await getObject(registry, target));
   switch (target.definition.resource) {
     case "pods": {
       const pod = object as Pod;
       const port = podPort(pod, wanted);
-      return dialPod(environment, pod, port);
+      return dialPod(environment, pod, port, left);
     }
     case "services":
-      return dialEndpoint(environment, await endpointOf(environment, object as Service, wanted));
+      return dialEndpoint(environment, await endpointOf(environment, object as Service, wanted), left);
     default: {
       const kubelet = await nodeKubelet(reader, target.name ?? "");
       const port = wanted.port === "" ? kubelet.port : Number(wanted.port);
       const host = `${kubelet.address}:${port}`;
       if (!Number.isInteger(port) || port < 1 || port > 65_535)
         throw new StatusError("BadRequest", `invalid port ${JSON.stringify(wanted.port)} of node ${target.name}`);
-      if (port === kubelet.port) return { connection: await kubelets.secure(kubelet), host };
-      return { connection: await kubelets.connectThrough(kubelet, `127.0.0.1:${port}`), host };
+      if (port === kubelet.port) return { connection: await kubelets.secure(kubelet, left), host };
+      return { connection: await kubelets.connectThrough(kubelet, `127.0.0.1:${port}`, left), host };
     }
   }
 }
 
-async function dialPod({ reader, kubelets }: ApiEnvironment, pod: Pod, port: number): Promise<Reached> {
+async function dialPod(
+  { reader, kubelets }: ApiEnvironment,
+  pod: Pod,
+  port: number,
+  left: AbortSignal,
+): Promise<Reached> {
   const { name = "", namespace = "" } = pod.metadata;
-  const connection = await kubelets.connectPod(await podKubelet(reader, pod), { namespace, name }, port);
+  const connection = await kubelets.connectPod(await podKubelet(reader, pod), { namespace, name }, port, left);
   return { connection, host: `${pod.status?.podIP ?? name}:${port}` };
 }
 
@@ -221,10 +237,14 @@ async function endpointOf(
   return endpoints[Math.floor(Math.random() * endpoints.length)] as Endpoint;
 }
 
-async function dialEndpoint(environment: ApiEnvironment, { address, port, pod: of }: Endpoint): Promise<Reached> {
+async function dialEndpoint(
+  environment: ApiEnvironment,
+  { address, port, pod: of }: Endpoint,
+  left: AbortSignal,
+): Promise<Reached> {
   const pod = of && ((await environment.reader.live("pods", of.namespace, of.name)) as Pod | undefined);
-  if (pod) return dialPod(environment, pod, port);
+  if (pod) return dialPod(environment, pod, port, left);
   if (!isProxyable(address)) throw new StatusError("BadRequest", `address ${address} may not be reached by proxy`);
-  const signal = AbortSignal.timeout(DIAL_MILLIS);
+  const signal = AbortSignal.any([left, AbortSignal.timeout(DIAL_MILLIS)]);
   return { connection: await environment.kubelets.connect({ address, port }, signal), host: `${address}:${port}` };
 }

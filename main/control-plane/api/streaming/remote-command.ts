@@ -6,6 +6,7 @@ import type { IncomingMessage } from "node:http";
 import type { Duplex, Readable, Writable } from "node:stream";
 import { finished } from "node:stream/promises";
 import { Channels } from "./channels.ts";
+import { departure, onDeparture } from "./departure.ts";
 import { ERROR, RESIZE, STDERR, STDIN, STDOUT } from "./kubelet-process.ts";
 import type { KubeletProcess } from "./kubelet-process.ts";
 import type { ChannelProtocol } from "./protocols.ts";
@@ -85,7 +86,7 @@ export function serveChannels(
   process: KubeletProcess,
 ): void {
   const said = request.headers["sec-websocket-protocol"] === undefined ? "" : protocol;
-  socket.once("close", () => process.close());
+  onDeparture(departure(socket), () => process.close());
   acceptWebSocket(request, socket, head, said, (webSocket) => {
     const channels = new Channels(webSocket, protocol);
     const whole = protocol.startsWith("v4.") || protocol.startsWith("v5.");

@@ -10,6 +10,7 @@ import type { Target } from "../registry/context.ts";
 import { getObject } from "../registry/read.ts";
 import type { Exchange } from "../http/exchange.ts";
 import type { RequestInfo } from "../http/request-info.ts";
+import { departure } from "./departure.ts";
 import { execPath, logPath } from "./kubelet-path.ts";
 import { KubeletProcess } from "./kubelet-process.ts";
 import { podKubelet } from "./places.ts";
@@ -52,11 +53,9 @@ export async function handleStreaming(environment: ApiEnvironment, exchange: Exc
   checkLogOptions(query);
   const { pod, container } = await podOf(environment, target, query.get("container") ?? "");
   const address = await podKubelet(environment.reader, pod);
-  const left = new AbortController();
   const { response } = exchange;
-  response.once("close", () => left.abort());
   const path = logPath({ namespace: pod.metadata.namespace ?? "", pod: pod.metadata.name ?? "", container }, query);
-  const answer = await environment.kubelets.get(address, path, left.signal);
+  const answer = await environment.kubelets.get(address, path, departure(response));
   if (answer.statusCode !== 200) throw await refusal(answer, pod, container);
   response.writeHead(200, { "content-type": "text/plain", "cache-control": "no-cache, private" });
   response.flushHeaders();
@@ -113,12 +112,13 @@ export async function upgradeStreaming(
     throw new StatusError("BadRequest", `unable to upgrade: ${JSON.stringify(upgrade)} is not spoken here`);
   }
   const { query } = info;
+  const left = departure(socket);
   const { pod, container } = await podOf(environment, target, query.get("container") ?? "", kind === "portforward");
   const place = { namespace: pod.metadata.namespace ?? "", pod: pod.metadata.name ?? "", container };
   const kubelet = await podKubelet(environment.reader, pod);
   if (kind === "portforward") {
     const dial: DialPort = (port) =>
-      environment.kubelets.connectPod(kubelet, { namespace: place.namespace, name: place.pod }, port);
+      environment.kubelets.connectPod(kubelet, { namespace: place.namespace, name: place.pod }, port, left);
     return upgradePortForward(query, request, socket, head, dial);
   }
   if (kind === "exec" && query.getAll("command").length === 0) {
@@ -142,11 +142,11 @@ export async function upgradeStreaming(
       request.headers["sec-websocket-protocol"] = protocol;
       return environment.kubelets.upgrade(kubelet, path, request, socket, head);
     }
-    const process = new KubeletProcess(await environment.kubelets.webSocket(kubelet, path, "v5.channel.k8s.io"));
+    const process = new KubeletProcess(await environment.kubelets.webSocket(kubelet, path, "v5.channel.k8s.io", left));
     return serveChannels(request, socket, head, protocol, wanted, process);
   }
   const protocol = agree(request, REMOTE_COMMAND);
-  const process = new KubeletProcess(await environment.kubelets.webSocket(kubelet, path, "v5.channel.k8s.io"));
+  const process = new KubeletProcess(await environment.kubelets.webSocket(kubelet, path, "v5.channel.k8s.io", left));
   switchToSpdy(socket, head, protocol);
   return serveSpdyCommand(socket, protocol, wanted, process);
 }

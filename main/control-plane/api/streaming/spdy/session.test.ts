@@ -26,13 +26,13 @@ class ClientHeaders {
   }
 }
 
-function session(): { client: Duplex; streams: SpdyStream[]; session: SpdySession; frames: Frame[] } {
+function session(): { client: Duplex; server: Duplex; streams: SpdyStream[]; session: SpdySession; frames: Frame[] } {
   const [client, server] = duplexPair();
   const streams: SpdyStream[] = [];
   const frames: Frame[] = [];
   const reader = new FrameReader();
   client.on("data", (chunk: Buffer) => frames.push(...reader.push(chunk)));
-  return { client, streams, frames, session: new SpdySession(server, (stream) => streams.push(stream)) };
+  return { client, server, streams, frames, session: new SpdySession(server, (stream) => streams.push(stream)) };
 }
 
 const open = (id: number, block: Buffer, flags = 0): Buffer =>
@@ -121,6 +121,16 @@ describe("a session", () => {
     expect(written).toBeLessThan(40);
     streams[0]?.resume();
     await once(client, "drain");
+  });
+
+  it("ends a stream that nobody reads when the connection breaks", async () => {
+    const { client, server, streams, session: held } = session();
+    client.write(open(1, await new ClientHeaders().write({ streamtype: "stdin" })));
+    for (let at = 0; at < 10; at++) client.write(Buffer.concat([dataHead(1, 0, 65_536), Buffer.alloc(65_536)]));
+    await vi.waitFor(() => expect(streams[0]?.readableLength).toBeGreaterThanOrEqual(256 * 1024));
+    server.destroy();
+    await held.closed;
+    await vi.waitFor(() => expect(streams[0]?.destroyed).toBe(true));
   });
 
   it("ends streams when the client goes, and the client when it speaks no SPDY", async () => {

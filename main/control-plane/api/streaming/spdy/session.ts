@@ -99,7 +99,15 @@ export class SpdySession {
     this.#transport = transport;
     this.#onStream = onStream;
     transport.on("error", () => transport.destroy());
-    this.closed = new Promise((resolve) => transport.once("close", resolve));
+    this.closed = new Promise((resolve) => {
+      const gone = (): void => {
+        // The reader below may be held up by a stream that nobody reads, and would not come to this.
+        for (const stream of this.#streams.values()) stream.destroy();
+        resolve();
+      };
+      if (transport.destroyed) gone();
+      else transport.once("close", gone);
+    });
     void this.#read();
   }
 
