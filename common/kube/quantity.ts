@@ -33,8 +33,8 @@ export class QuantityError extends Error {
   }
 }
 
-/** Parses a quantity; numbers are taken as their decimal text. Throws QuantityError with the server's words. */
-export function parseQuantity(input: string | number): Quantity {
+/** Parses a quantity; numbers and bigints are taken as their decimal text. Throws QuantityError with the server's words. */
+export function parseQuantity(input: string | number | bigint): Quantity {
   const text = String(input);
   const match = /^([+-]?)(\d*)(?:\.(\d*))?(?:([numkMGTPE]|[KMGTPE]i)|[eE]([+-]?\d{1,3}))?$/.exec(text);
   if (!match || ((match[2] ?? "") === "" && (match[3] ?? "") === "")) throw new QuantityError(text);
@@ -59,8 +59,8 @@ function divideUp(value: bigint, by: bigint): bigint {
 }
 
 /** True for text that parses. */
-export function isQuantity(input: unknown): input is string | number {
-  if (typeof input !== "string" && typeof input !== "number") return false;
+export function isQuantity(input: unknown): input is string | number | bigint {
+  if (typeof input !== "string" && typeof input !== "number" && typeof input !== "bigint") return false;
   try {
     parseQuantity(input);
     return true;
@@ -126,6 +126,6 @@ export function formatQuantity(quantity: Quantity): string {
 }
 
 /** A quantity in its canonical text. */
-export function canonicalQuantity(input: string | number): string {
+export function canonicalQuantity(input: string | number | bigint): string {
   return formatQuantity(parseQuantity(input));
 }

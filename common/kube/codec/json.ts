@@ -9,6 +9,7 @@ import type { GroupVersionKind, KubeObject } from "../object.ts";
 import { apiVersionOf } from "../object.ts";
 import { StatusError } from "../status.ts";
 import { duplicateKeys } from "./duplicates.ts";
+import { fromBigInt, isRounded, reviveExact } from "./exact-integers.ts";
 import { ShapeError, checkShape } from "./shape.ts";
 import type { FieldProblem } from "./shape.ts";
 
@@ -26,21 +27,31 @@ const toText = (body: Uint8Array | string): string => (typeof body === "string" 
 /** What is nested deeper would exhaust the stack of those who walk it. No kind comes near. */
 const DEEPEST = 500;
 
-function isDeeper(value: unknown, most: number): boolean {
-  if (typeof value !== "object" || value === null) return false;
+interface Seen {
+  /** A number that may be another one than the text says. */
+  rounded: boolean;
+}
+
+function isDeeper(value: unknown, most: number, seen: Seen): boolean {
+  if (typeof value !== "object" || value === null) {
+    if (isRounded(value)) seen.rounded = true;
+    return false;
+  }
   if (most === 0) return true;
-  for (const key in value) if (isDeeper((value as Record<string, unknown>)[key], most - 1)) return true;
+  for (const key in value) if (isDeeper((value as Record<string, unknown>)[key], most - 1, seen)) return true;
   return false;
 }
 
 /** Throws BadRequest on what is nested too deeply, or contains itself. */
-function checkDepth(value: unknown): void {
-  if (isDeeper(value, DEEPEST))
+function look(value: unknown): Seen {
+  const seen = { rounded: false };
+  if (isDeeper(value, DEEPEST, seen))
     throw new StatusError("BadRequest", `the body is nested too deeply: more than ${DEEPEST} levels`);
+  return seen;
 }
 
 /** Parses JSON text; `findDuplicates` costs a second pass over it. */
-export function parseJson(body: Uint8Array | string, findDuplicates = true): { value: unknown; duplicates: string[] } {
+export function parseJson(body: Uint8Array | string, findDuplicates = true): Parsed {
   let text: string;
   let value: unknown;
   try {
@@ -49,27 +60,38 @@ export function parseJson(body: Uint8Array | string, findDuplicates = true): { v
   } catch (error) {
     throw new StatusError("BadRequest", `couldn't get version/kind; json parse error: ${(error as Error).message}`);
   }
-  // Each level has a bracket at either end.
-  if (text.length > DEEPEST * 2) checkDepth(value);
+  if (look(value).rounded) value = reviveExact(text);
   return { value, duplicates: findDuplicates ? duplicateKeys(text) : [] };
 }
 
 /** Parses one YAML document with the scalars of YAML 1.1, as kubectl reads them. */
-export function parseYaml(body: Uint8Array | string): { value: unknown; duplicates: string[] } {
-  let value: unknown = {};
+export function parseYaml(body: Uint8Array | string): Parsed {
+  let value: unknown;
+  let text: string;
   try {
-    const documents = parseAllDocuments(toText(body), { version: "1.1", uniqueKeys: false, merge: true });
-    const document = Array.isArray(documents) ? documents[0] : undefined;
-    const problem = document?.errors[0];
-    if (problem) throw problem;
-    if (document) value = document.toJS({ maxAliasCount: 100 }) as unknown;
+    text = toText(body);
+    value = readYaml(text);
   } catch (error) {
     // Bad UTF-8, bad YAML, aliases that multiply, nesting beyond the parser's stack.
     throw new StatusError("BadRequest", `error converting YAML to JSON: yaml: ${(error as Error).message}`);
   }
-  checkDepth(value);
+  if (look(value).rounded) value = readYaml(text, true);
   return { value, duplicates: [] };
 }
+
+function readYaml(text: string, exact = false): unknown {
+  const documents = parseAllDocuments(text, { version: "1.1", uniqueKeys: false, merge: true, intAsBigInt: exact });
+  const document = Array.isArray(documents) ? documents[0] : undefined;
+  const problem = document?.errors[0];
+  if (problem) throw problem;
+  if (!document) return {};
+  const reviver = (_key: unknown, value: unknown): unknown => (typeof value === "bigint" ? int64(value) : value);
+  return document.toJS({ maxAliasCount: 100, ...(exact ? { reviver } : {}) }) as unknown;
+}
+
+/** What has more than 64 bits is a float, as in JSON. */
+const int64 = (value: bigint): number | bigint =>
+  BigInt.asIntN(64, value) === value ? fromBigInt(value) : Number(value);
 
 export function toYaml(value: unknown): string {
   return stringify(value, { version: "1.1", lineWidth: 0 });
@@ -79,15 +101,24 @@ export function toYaml(value: unknown): string {
  * Makes an object of parsed input: apiVersion and kind must be the expected ones (or absent), fields
  * must be of the schema's types. Unknown fields are removed and reported.
  */
-export function shapeObject(input: { value: unknown; duplicates: string[] }, gvk: GroupVersionKind): Decoded {
-  const { value, duplicates } = input;
+export function shapeObject(input: Parsed, gvk: GroupVersionKind): Decoded {
+  look(input.value);
+  return shape(input, gvk);
+}
+
+interface Parsed {
+  value: unknown;
+  /** Paths of fields that stood there twice. */
+  duplicates: string[];
+}
+
+function shape({ value, duplicates }: Parsed, gvk: GroupVersionKind): Decoded {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new StatusError(
       "BadRequest",
       `couldn't get version/kind; json parse error: json: cannot unmarshal ${Array.isArray(value) ? "array" : typeof value} into Go value of type struct`,
     );
   }
-  checkDepth(value);
   const object = value as KubeObject;
   const apiVersion = apiVersionOf(gvk);
   if (object.apiVersion !== undefined && typeof object.apiVersion !== "string")
@@ -140,9 +171,9 @@ export function decodeJson(
   gvk: GroupVersionKind,
   options: { findDuplicates?: boolean } = {},
 ): Decoded {
-  return shapeObject(parseJson(body, options.findDuplicates ?? true), gvk);
+  return shape(parseJson(body, options.findDuplicates ?? true), gvk);
 }
 
 export function decodeYaml(body: Uint8Array | string, gvk: GroupVersionKind): Decoded {
-  return shapeObject(parseYaml(body), gvk);
+  return shape(parseYaml(body), gvk);
 }

@@ -6,6 +6,7 @@ import { embeddedMessages, factsFor, typeFact } from "../facts/index.ts";
 import type { FieldFact, TypeFact } from "../facts/index.ts";
 import type { KubeObject } from "../object.ts";
 import { parseApiVersion } from "../object.ts";
+import { fromBigInt, parseExact } from "./exact-integers.ts";
 import { WireError, WireWriter, readFields, readString } from "./wire.ts";
 import type { WireField } from "./wire.ts";
 
@@ -131,7 +132,7 @@ function readRepeated(wire: WireField, field: FieldFact): unknown[] {
       let end = at;
       while ((wire.bytes[end] ?? 0) >= 0x80) end += 1;
       const one = Uint8Array.from([8, ...wire.bytes.subarray(at, end + 1)]);
-      for (const item of readFields(one)) values.push(integer(item.varint));
+      for (const item of readFields(one)) values.push(int64(item.varint));
       at = end + 1;
     }
     return values;
@@ -139,10 +140,14 @@ function readRepeated(wire: WireField, field: FieldFact): unknown[] {
   return [readValue(wire, field)];
 }
 
-function integer(value: bigint | undefined): number {
+function int64(value: bigint | undefined): number | bigint {
   if (value === undefined) throw new WireError("wrong wireType for an integer");
-  const number = Number(value);
-  if (!Number.isSafeInteger(number)) throw new WireError(`integer ${value} is out of range`);
+  return fromBigInt(value);
+}
+
+function integer(value: bigint | undefined): number {
+  const number = int64(value);
+  if (typeof number === "bigint") throw new WireError(`integer ${number} is out of range`);
   return number;
 }
 
@@ -150,8 +155,9 @@ function readValue(wire: WireField, field: FieldFact): unknown {
   switch (field.type) {
     case "string":
       return readString(wire.bytes);
-    case "int32":
     case "int64":
+      return int64(wire.varint);
+    case "int32":
     case "byte":
       return integer(wire.varint);
     case "boolean":
@@ -173,7 +179,7 @@ function readValue(wire: WireField, field: FieldFact): unknown {
 
 function readJson(text: string): unknown {
   try {
-    return JSON.parse(text) as unknown;
+    return parseExact(text);
   } catch (error) {
     if (error instanceof SyntaxError) throw new WireError(`malformed JSON in a protobuf message: ${error.message}`);
     throw error;
@@ -265,7 +271,7 @@ function writeValue(writer: WireWriter, number: number, type: string, value: unk
     case "int32":
     case "int64":
     case "byte":
-      return writer.varint(number, BigInt(value as number));
+      return writer.varint(number, BigInt(value as number | bigint));
     case "boolean":
       return writer.varint(number, value === true ? 1n : 0n);
     case "double":

@@ -61,11 +61,14 @@ test("base64 is kept as it is", () => {
   expect(object["data"]).toEqual(data);
 });
 
-test("integers that do not fit are refused rather than rounded", () => {
+test("integers are exact, and refused where they do not fit", () => {
   const pod = (spec: string): unknown =>
     decodeJson(`{"spec":{${spec}}}`, { group: "", version: "v1", kind: "Pod" }).object["spec"];
   expect(pod('"activeDeadlineSeconds":9007199254740991')).toEqual({ activeDeadlineSeconds: 9007199254740991 });
-  expect(() => pod('"activeDeadlineSeconds":9007199254740993')).toThrow("spec.activeDeadlineSeconds of type int64");
+  expect(pod('"activeDeadlineSeconds":9007199254740993')).toEqual({ activeDeadlineSeconds: 9007199254740993n });
+  for (const wrong of ["9223372036854775808", "1e20", "9007199254740993.5"])
+    expect(() => pod(`"activeDeadlineSeconds":${wrong}`)).toThrow("spec.activeDeadlineSeconds of type int64");
+  expect(() => pod('"priority":9007199254740993')).toThrow("spec.priority of type int32");
   expect(() => pod('"priority":2147483648')).toThrow("spec.priority of type int32");
   expect(pod('"priority":-2147483648')).toEqual({ priority: -2147483648 });
 });

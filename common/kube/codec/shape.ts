@@ -34,6 +34,7 @@ class Base64Error extends ShapeError {
 function jsonType(value: unknown): string {
   if (Array.isArray(value)) return "array";
   if (typeof value === "boolean") return "bool";
+  if (typeof value === "bigint") return "number";
   return typeof value;
 }
 
@@ -130,10 +131,11 @@ function checkValue(value: unknown, field: FieldFact, problems: FieldProblem[], 
       return value;
     case "int64":
     case "byte":
-      // Past 2^53 the number has been rounded already: refused rather than stored as another one.
-      if (!Number.isSafeInteger(value)) wrong();
+      // Past 2^53 it is a bigint; a number there has more than 64 bits, or is none of the integers.
+      if (!Number.isSafeInteger(value) && typeof value !== "bigint") wrong();
       return value;
     case "double":
+      if (typeof value === "bigint") return Number(value);
       return typeof value === "number" ? value : wrong();
     case "Time":
     case "MicroTime": {

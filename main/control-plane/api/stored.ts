@@ -5,7 +5,11 @@
  *     {"apiVersion":"v1","kind":"Pod","metadata":{"resourceVersion":"42","name":"web",…},"spec":…}
  *                                                └── first, so that it is found to be another where an
  *                                                    object is shown at a later revision (its deletion's)
+ *
+ * After the last brace stands a blank where there is an integer beyond 2^53: only such an object is parsed with its
+ * numbers' own digits. Whoever calculates with a field of 64 bits makes a number of it.
  */
+import { exactIntegersWritten, reviveExact } from "../../../common/kube/codec/exact-integers.ts";
 import type { KubeObject } from "../../../common/kube/object.ts";
 import type { KeyValue } from "../store/store.ts";
 import { BoundedMap } from "./bounded-map.ts";
@@ -14,6 +18,7 @@ import { shareParts } from "./common-parts.ts";
 const BRACE = 0x7b;
 const COMMA = 0x2c;
 const LETTER_R = 0x72;
+const BLANK = 0x20;
 
 const bufferOf = (bytes: Uint8Array): Buffer =>
   Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -27,7 +32,9 @@ export function encodeStored(object: KubeObject): (revision: number) => Buffer {
     const { apiVersion, kind, metadata, ...rest } = object;
     const resourceVersion = (metadata.resourceVersion = String(revision));
     // Set first it stays first: the later one of the same name only replaces its value.
-    const text = JSON.stringify({ apiVersion, kind, metadata: { resourceVersion, ...metadata }, ...rest });
+    const before = exactIntegersWritten();
+    const plain = JSON.stringify({ apiVersion, kind, metadata: { resourceVersion, ...metadata }, ...rest });
+    const text = exactIntegersWritten() === before ? plain : `${plain} `;
     // Memory of its own: a piece of Node's shared pool would keep all of that piece's neighbours.
     const value = Buffer.allocUnsafeSlow(Buffer.byteLength(text));
     value.write(text);
@@ -50,9 +57,12 @@ export function servedParts(item: KeyValue, revision = item.modRevision): Buffer
   return [value.subarray(0, at), Buffer.from(`"resourceVersion":"${revision}",`), value.subarray(after)];
 }
 
+const holdsExact = ({ value }: KeyValue): boolean => value[value.length - 1] === BLANK;
+
 /** A copy of its own for whoever will change it. */
 export function decodeFresh(item: KeyValue, revision = item.modRevision): KubeObject {
-  const object = JSON.parse(bufferOf(item.value).toString()) as KubeObject;
+  const text = bufferOf(item.value).toString();
+  const object = (holdsExact(item) ? reviveExact(text) : JSON.parse(text)) as KubeObject;
   object.metadata.resourceVersion = String(revision);
   return object;
 }
@@ -104,6 +114,7 @@ const MANAGERS = ',"managedFields":[';
 
 /** Parsed without what is thrown away at once, which would be most of the work. */
 function parseSlim(item: KeyValue): KubeObject {
+  if (holdsExact(item)) return decodeFresh(item);
   const text = bufferOf(item.value).toString();
   const from = text.indexOf(MANAGERS);
   // In them there are no lists: the first bracket that does not stand in a name closes them.

@@ -1,5 +1,6 @@
 /** Audit: what was asked of the API server, by whom and what became of it, as audit.k8s.io/v1 Events. */
 import { randomUUID } from "node:crypto";
+import { parseExact } from "../../../common/kube/codec/exact-integers.ts";
 import { decodeProtobuf } from "../../../common/kube/codec/protobuf.ts";
 import type { KubeObject } from "../../../common/kube/object.ts";
 import { parse } from "yaml";
@@ -145,7 +146,7 @@ function read(bytes: Buffer, type: string): unknown {
   try {
     if (type.includes("protobuf")) return decodeProtobuf(bytes);
     if (type.includes("yaml")) return parse(bytes.toString()) as unknown;
-    return JSON.parse(bytes.toString()) as unknown;
+    return parseExact(bytes.toString());
   } catch {
     return undefined;
   }

@@ -3,6 +3,7 @@
  * texts of a date, duration or byte format values of their own.
  */
 import { Duration } from "@marcbachmann/cel-js/evaluator";
+import { fromBigInt } from "../../../common/kube/codec/exact-integers.ts";
 import { isOptional } from "./functions/optionals.ts";
 
 /** What of a structural schema matters to a value's type. */
@@ -41,6 +42,8 @@ export function toCel(value: unknown, schema?: ValueSchema): unknown {
   switch (typeof value) {
     case "number":
       return Number.isSafeInteger(value) && schema?.type !== "number" ? BigInt(value) : value;
+    case "bigint":
+      return schema?.type === "number" ? Number(value) : value;
     case "string":
       return schema?.format === undefined ? value : formatted(value, schema.format);
     case "object": {
@@ -87,7 +90,7 @@ function durationOf(text: string): Duration | undefined {
 
 /** A result of CEL as JSON (MutatingAdmissionPolicy's objects and patches). */
 export function fromCel(value: unknown): unknown {
-  if (typeof value === "bigint") return Number(value);
+  if (typeof value === "bigint") return fromBigInt(value);
   if (isOptional(value)) return value.hasValue() ? fromCel(value.value()) : undefined;
   if (Array.isArray(value)) return value.map(fromCel);
   if (value instanceof Date) return value.toISOString().replace(".000Z", "Z");

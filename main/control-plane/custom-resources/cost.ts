@@ -25,21 +25,21 @@ function smallest(schema: Known): number {
     case "string":
       return 3 + (schema.minLength ?? 0);
     case "array":
-      return 3 + (schema.minItems ?? 0) * smallest(schema.items);
+      return 3 + Number(schema.minItems ?? 0) * smallest(schema.items);
     default:
       return 2;
   }
 }
 
 function itemsIn(schema: Known): number {
-  if (schema?.type === "array") return schema.maxItems ?? Math.floor(LARGEST_REQUEST / smallest(schema.items));
-  return schema?.maxProperties ?? Math.floor(LARGEST_REQUEST / 8);
+  if (schema?.type === "array") return Number(schema.maxItems ?? Math.floor(LARGEST_REQUEST / smallest(schema.items)));
+  return Number(schema?.maxProperties ?? Math.floor(LARGEST_REQUEST / 8));
 }
 
 function lengthOf(schema: Known): number {
   if (schema?.enum) return Math.max(0, ...schema.enum.map((one) => String(one as string).length));
   if (schema?.format === "date" || schema?.format === "date-time" || schema?.format === "duration") return 32;
-  return schema?.maxLength ?? LARGEST_REQUEST;
+  return Number(schema?.maxLength ?? LARGEST_REQUEST);
 }
 
 /** What is known of the value an expression has: only of paths through the schema. */

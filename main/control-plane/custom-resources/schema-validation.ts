@@ -24,8 +24,14 @@ const child = (path: string, name: string): string => (path === "" ? name : `${p
 function typeOf(value: unknown): string {
   if (value === null) return "null";
   if (Array.isArray(value)) return "array";
+  if (typeof value === "bigint") return "integer";
   if (typeof value === "number") return Number.isInteger(value) ? "integer" : "number";
   return typeof value;
+}
+
+function isMultiple(value: number | bigint, of: number | bigint): boolean {
+  const exact = typeof value === "bigint" && of !== 0 && (typeof of === "bigint" || Number.isInteger(of));
+  return exact ? value % BigInt(of) === 0n : Number.isInteger(Number(value) / Number(of));
 }
 
 function fits(value: unknown, schema: StructuralSchema): boolean {
@@ -53,7 +59,7 @@ class Check {
         schema.enum.map((one) => (typeof one === "string" ? one : JSON.stringify(one))),
       );
     if (typeof value === "string") this.#text(value, schema, path, at);
-    else if (typeof value === "number") this.#number(value, schema, path, at);
+    else if (typeof value === "number" || typeof value === "bigint") this.#number(value, schema, path, at);
     else if (Array.isArray(value)) this.#list(value, schema, path, at, old);
     else if (isStruct(value)) this.#struct(value, schema, path, at, old);
     this.#combined(value, schema, path);
@@ -80,7 +86,7 @@ class Check {
       this.#wrongType(path, schema.format, value);
   }
 
-  #number(value: number, schema: StructuralSchema, path: string, at: string): void {
+  #number(value: number | bigint, schema: StructuralSchema, path: string, at: string): void {
     const { minimum, maximum, multipleOf } = schema;
     if (maximum !== undefined && (schema.exclusiveMaximum ? value >= maximum : value > maximum))
       this.problems.invalid(
@@ -94,7 +100,7 @@ class Check {
         value,
         `${at} should be greater than ${schema.exclusiveMinimum ? "" : "or equal to "}${minimum}`,
       );
-    if (multipleOf !== undefined && !Number.isInteger(value / multipleOf))
+    if (multipleOf !== undefined && !isMultiple(value, multipleOf))
       this.problems.invalid(path, value, `${at} should be a multiple of ${multipleOf}`);
   }
 

@@ -112,14 +112,14 @@ export class SchemaCheck {
         schema.additionalProperties,
         `${field}.additionalProperties`,
         "field",
-        times * (schema.maxProperties ?? costOf.unboundedMap),
+        times * Number(schema.maxProperties ?? costOf.unboundedMap),
       );
     if (schema.items)
       this.#node(
         schema.items,
         `${field}.items`,
         "item",
-        times * (schema.maxItems ?? costOf.unboundedList(schema.items)),
+        times * Number(schema.maxItems ?? costOf.unboundedList(schema.items)),
       );
   }
 

@@ -3,6 +3,7 @@ import { Agent, request as httpsRequest } from "node:https";
 import type { IncomingMessage } from "node:http";
 import { dialService } from "./services.ts";
 import type { Dialler } from "./services.ts";
+import { parseExact } from "../../../common/kube/codec/exact-integers.ts";
 
 export interface ClientConfig {
   url?: string;
@@ -53,7 +54,7 @@ export async function postJson(
     if ((answer.statusCode ?? 0) < 200 || (answer.statusCode ?? 0) > 299) {
       throw new Error(`the server rejected our request for an unknown reason (${answer.statusCode})`);
     }
-    return JSON.parse(text) as unknown;
+    return parseExact(text);
   } catch (error) {
     const why = signal.aborted ? "context deadline exceeded" : words(error);
     throw new Error(`failed to call webhook: Post ${JSON.stringify(url.href)}: ${why}`, { cause: error });

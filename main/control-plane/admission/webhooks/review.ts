@@ -1,5 +1,6 @@
 /** AdmissionReview v1: asking one webhook, and reading what it answered. */
 import { randomUUID } from "node:crypto";
+import { parseExact } from "../../../../common/kube/codec/exact-integers.ts";
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
 import type { Status } from "../../../../common/kube/status.ts";
@@ -91,7 +92,7 @@ function read(answer: unknown, uid: string, { name }: Webhook): Response {
 
 function readPatch({ patch = "" }: Response): unknown[] {
   try {
-    const operations = JSON.parse(Buffer.from(patch, "base64").toString()) as unknown;
+    const operations = parseExact(Buffer.from(patch, "base64").toString());
     if (Array.isArray(operations)) return operations;
   } catch (error) {
     throw new WebhookFailure(`the patch is not JSON: ${(error as Error).message}`, { cause: error });

@@ -2,6 +2,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
+import { parseExact } from "../../../../common/kube/codec/exact-integers.ts";
 import { encodeProtobuf } from "../../../../common/kube/codec/protobuf.ts";
 import { toYaml } from "../../../../common/kube/codec/json.ts";
 import { factsOf } from "../../../../common/kube/facts/index.ts";
@@ -73,7 +74,7 @@ export class Exchange {
   /** JSON bytes that are ready, in the form wanted. */
   async sendJson(bytes: Buffer, format: Format, status = 200): Promise<void> {
     if (format.media === "json") return this.send(bytes, CONTENT_TYPES.json, status);
-    return this.sendObject(JSON.parse(bytes.toString()) as KubeObject, format, status);
+    return this.sendObject(parseExact(bytes.toString()) as KubeObject, format, status);
   }
 
   async sendObject(object: object, format: Format, status = 200): Promise<void> {

@@ -4,6 +4,7 @@
  */
 import { once } from "node:events";
 import { constants, createGzip } from "node:zlib";
+import { parseExact } from "../../../../common/kube/codec/exact-integers.ts";
 import type { KubeObject, ListMeta } from "../../../../common/kube/object.ts";
 import { apiVersionOf } from "../../../../common/kube/object.ts";
 import type { ResourceDefinition } from "../../resources/definition.ts";
@@ -164,5 +165,5 @@ const CLOSING = Buffer.from("]}");
 
 /** The whole list as one object, for encodings that are made of it. */
 function asObject(answer: ListAnswer, format: Format): object {
-  return JSON.parse(Buffer.concat([...piecesOf(answer, format)]).toString()) as object;
+  return parseExact(Buffer.concat([...piecesOf(answer, format)]).toString()) as object;
 }

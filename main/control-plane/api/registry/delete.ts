@@ -144,6 +144,9 @@ function checkPreconditions(request: WriteRequest, { preconditions = {} }: Delet
   }
 }
 
+/** The last moment that a time in the API can say. */
+const LATEST = Date.parse("9999-12-31T23:59:59Z");
+
 /** What a delete makes of the object (changed in place where it stays). Pure. */
 export function prepareDelete(
   { definition }: Pick<WriteRequest, "definition">,
@@ -166,7 +169,7 @@ export function prepareDelete(
   if (grace > 0 && !(deleting && left === 0)) {
     // A shorter grace counts from when the first delete was asked for.
     const asked = deleting ? Date.parse(metadata.deletionTimestamp ?? "") - left * 1000 : now.getTime();
-    mark(object, definition.hasGeneration, new Date(asked + grace * 1000), grace);
+    mark(object, definition.hasGeneration, new Date(Math.min(asked + grace * 1000, LATEST)), grace);
     return "mark";
   }
   const isNamespace = definition.group === "" && definition.resource === "namespaces";

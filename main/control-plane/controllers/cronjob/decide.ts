@@ -31,7 +31,8 @@ export function decideCron(input: CronInput): CronPlan {
   const plan: CronPlan = { replace: [], events: [], again: undefined };
   if (input.suspend) return plan;
   let earliest = input.lastScheduleMillis ?? input.createdMillis;
-  if (startingDeadlineSeconds !== undefined) earliest = Math.max(earliest, nowMillis - startingDeadlineSeconds * 1000);
+  if (startingDeadlineSeconds !== undefined)
+    earliest = Math.max(earliest, nowMillis - Number(startingDeadlineSeconds) * 1000);
   // Only the last of the missed times counts.
   let due: number | undefined;
   let missed = 0;

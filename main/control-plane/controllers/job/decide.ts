@@ -123,7 +123,7 @@ export function decideJob(job: JobObject, pods: readonly Pod[], nowMillis: numbe
   else delete status.conditions;
   const deadline = spec.activeDeadlineSeconds;
   if (!verdict && !suspended && deadline !== undefined && status.startTime !== undefined) {
-    wake(plan, Date.parse(status.startTime) + deadline * 1000 - nowMillis);
+    wake(plan, Date.parse(status.startTime) + Number(deadline) * 1000 - nowMillis);
   }
   return plan;
 }
@@ -292,7 +292,7 @@ function judge(job: JobObject, { active, ended, succeeded, failed, status, nowMi
     spec.activeDeadlineSeconds !== undefined &&
     !spec.suspend &&
     status.startTime !== undefined &&
-    Date.parse(status.startTime) + spec.activeDeadlineSeconds * 1000 <= nowMillis
+    Date.parse(status.startTime) + Number(spec.activeDeadlineSeconds) * 1000 <= nowMillis
   ) {
     return fail("DeadlineExceeded", "Job was active longer than specified deadline");
   }

@@ -55,12 +55,12 @@ export async function syncHistory(
 ): Promise<History> {
   const selector = selectorFromObject(owner.spec.selector);
   const owned = await claim({ client, owner, ownerKind, kind: kinds.controllerRevisions, informer, selector });
-  const all = owned.toSorted((a, b) => a.revision - b.revision);
+  const all = owned.toSorted((a, b) => Number(a.revision) - Number(b.revision));
   const data = revisionData(owner.spec.template);
-  const newest = all.at(-1)?.revision ?? 0;
+  const newest = Number(all.at(-1)?.revision ?? 0);
   const same = all.findLast((revision) => equal(revision.data, data));
   if (same) {
-    if (same.revision === newest) return { all, current: same, collided: false };
+    if (Number(same.revision) === newest) return { all, current: same, collided: false };
     const current = await commit(client, kinds.controllerRevisions, same, { ...same, revision: newest + 1 });
     return { all: [...all.filter((one) => one !== same), current], current, collided: false };
   }

@@ -21,7 +21,7 @@ export function stayMillis(
     if (matching.length === 0) return 0;
     for (const { tolerationSeconds } of matching) {
       if (tolerationSeconds === undefined || tolerationSeconds === null) continue;
-      shortest = Math.min(shortest ?? Number.POSITIVE_INFINITY, Math.max(0, tolerationSeconds) * 1000);
+      shortest = Math.min(shortest ?? Number.POSITIVE_INFINITY, Math.max(0, Number(tolerationSeconds)) * 1000);
     }
   }
   return shortest;

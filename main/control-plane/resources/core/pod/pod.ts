@@ -56,7 +56,7 @@ function validate(object: KubeObject): StatusCause[] {
 /** How long a delete may take: nothing for a Pod that no kubelet has, or that has ended. */
 function gracePeriodSeconds(object: KubeObject, requested: number | undefined): number {
   const pod = object as Pod;
-  const seconds = requested ?? specOf(pod).terminationGracePeriodSeconds ?? 30;
+  const seconds = Number(requested ?? specOf(pod).terminationGracePeriodSeconds ?? 30);
   if (!specOf(pod).nodeName) return 0;
   if (pod.status?.phase === "Failed" || pod.status?.phase === "Succeeded") return 0;
   return seconds < 0 ? 1 : seconds;
