@@ -83,6 +83,11 @@ export function decodeShared(item: KeyValue): KubeObject {
   return object;
 }
 
+/** The same for who looks at very many, once each: what others have use for is not driven out. */
+export function decodePassing(item: KeyValue): KubeObject {
+  return parsed.get(item.value) ?? decodeFresh(item);
+}
+
 /** The same without managedFields. */
 const slim = new BoundedMap<Uint8Array, KubeObject>(KEPT);
 

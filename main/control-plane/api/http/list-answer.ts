@@ -9,7 +9,7 @@ import type { KubeObject, ListMeta } from "../../../../common/kube/object.ts";
 import { apiVersionOf } from "../../../../common/kube/object.ts";
 import type { ResourceDefinition } from "../../resources/definition.ts";
 import type { KeyValue } from "../../store/store.ts";
-import { partsOf, viewOf } from "../registry/context.ts";
+import { partsOf, passingViewOf } from "../registry/context.ts";
 import { turn } from "../slices.ts";
 import { partial, tableOf } from "../table.ts";
 import type { IncludeObject } from "../table.ts";
@@ -95,7 +95,7 @@ async function stream(exchange: Exchange, first: readonly Buffer[], rest: Iterab
 function piecesOf(answer: ListAnswer, { as, version = "v1" }: Format): Iterator<Buffer> & Iterable<Buffer> {
   const { definition, items, metadata, include, now } = answer;
   const options = { metadata, version, include, now };
-  const views = (some: readonly KeyValue[]): KubeObject[] => some.map((item) => viewOf(definition, item));
+  const views = (some: readonly KeyValue[]): KubeObject[] => some.map((item) => passingViewOf(definition, item));
   if (as === "Table") {
     const head = tableOf(definition, [], options);
     return made(

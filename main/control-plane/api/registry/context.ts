@@ -8,7 +8,7 @@ import { currentCause } from "../../explain/cause.ts";
 import type { Observed, Operation } from "../../explain/recorder.ts";
 import type { RequestContext, ResourceDefinition, SubresourceDefinition, User } from "../../resources/definition.ts";
 import type { KeyValue, Store } from "../../store/store.ts";
-import { decodeKept, decodeShared, decodeSlim, servedParts } from "../stored.ts";
+import { decodeKept, decodePassing, decodeShared, decodeSlim, servedParts } from "../stored.ts";
 
 export interface Admission {
   /** The first phase: may change the request's object. Throws StatusError. */
@@ -75,6 +75,12 @@ export function viewOf(definition: ResourceDefinition, item: KeyValue): KubeObje
 /** A changed form of the item's stored object, as the definition shows it. */
 export function viewOfChanged(definition: ResourceDefinition, item: KeyValue, object: KubeObject): KubeObject {
   return shownAs(definition, item, object);
+}
+
+/** The same for who looks at very many, once each. */
+export function passingViewOf(definition: ResourceDefinition, item: KeyValue): KubeObject {
+  const object = decodePassing(item);
+  return definition.storedAs ? definition.storedAs.fromStored(object) : object;
 }
 
 /** The same without managedFields. */
