@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** What `npx drydock` runs: finds Node 24 and the command line, built or, when the sources are newer, from source. */
 import { join } from "node:path";
+import { controlPlaneFlags } from "../host/control-plane-flags.mjs";
 import { node24, nodeEnvironment, root } from "../setup/root.mjs";
 import { become } from "../setup/run.mjs";
 import { isBuilt } from "../setup/steps.mjs";
@@ -11,4 +12,5 @@ if (node === undefined) {
   process.exit(1);
 }
 const entry = isBuilt() ? join(root, "out/main/cli.js") : join(root, "main/cli/main.ts");
-become(node, [entry, ...process.argv.slice(2)], nodeEnvironment());
+const args = process.argv.slice(2);
+become(node, [...(args[0] === "control-plane" ? controlPlaneFlags : []), entry, ...args], nodeEnvironment());

@@ -8,6 +8,7 @@ import { createServer } from "node:net";
 import { onLines } from "../host/lines.ts";
 import { RotatingLog } from "../host/log.ts";
 import { entry, nodeRuntime } from "../host/paths.ts";
+import { controlPlaneFlags } from "../host/control-plane-flags.mjs";
 import type { Failure } from "../../common/contract/failure.ts";
 import { fail, toFailure } from "./failure.ts";
 import { Topic, pause } from "./topic.ts";
@@ -100,7 +101,7 @@ export class ControlPlaneProcess {
       await pause(100, signal);
     }
     const { command, environment } = nodeRuntime();
-    const args = [entry("control-plane"), ...this.flags()];
+    const args = [...controlPlaneFlags, entry("control-plane"), ...this.flags()];
     log(`${command} ${args.join(" ")}`);
     const child = spawn(command, args, { stdio: ["pipe", "pipe", "pipe"], env: { ...process.env, ...environment } });
     this.child = child;

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { controlPlaneFlags } from "../../main/host/control-plane-flags.mjs";
 
 export const root = path.dirname(path.dirname(path.dirname(fileURLToPath(import.meta.url))));
 export const CONCURRENCY = 32;
@@ -59,7 +60,17 @@ export const program = process.env["DRYDOCK_BENCH_PROGRAM"] ?? path.join(root, "
 export function startControlPlane(data: string, delays?: string): Promise<Program> {
   const preload = delays ? ["--import", path.join(root, "test/bench/loop-delay.mjs")] : [];
   if (delays) process.env["DRYDOCK_LOOP_DELAYS"] = delays;
-  return firstLine([...preload, program, "--data", data, "--port", "0", "--kubeconfig", path.join(data, "kubeconfig")]);
+  return firstLine([
+    ...controlPlaneFlags,
+    ...preload,
+    program,
+    "--data",
+    data,
+    "--port",
+    "0",
+    "--kubeconfig",
+    path.join(data, "kubeconfig"),
+  ]);
 }
 
 export interface Delays {

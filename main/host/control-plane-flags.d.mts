@@ -1,0 +1,1 @@
+export const controlPlaneFlags: readonly string[];
