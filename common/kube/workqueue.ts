@@ -21,6 +21,15 @@ export function again(afterMillis: number): Outcome {
   return { again: afterMillis };
 }
 
+/** Who is told of a queue's keys, for its figures. */
+export interface QueueObserver {
+  /** `waiting`: keys that wait now. */
+  added(waiting: number): void;
+  /** Returns what is called when the work is done. */
+  started(waitedMillis: number, waiting: number): () => void;
+  retried(): void;
+}
+
 export interface WorkQueueOptions {
   /** Called for one key at a time per key, for at most `concurrency` keys at once. A throw means: retry. */
   work(key: string): Promise<Outcome> | Outcome;
@@ -29,6 +38,7 @@ export interface WorkQueueOptions {
   /** Waits between retries of a failing key. Default 5 ms doubling to 1,000 s, as client-go. */
   backoff?: BackoffOptions;
   clock?: Clock;
+  observer?: QueueObserver | undefined;
   /** Told of every failure, before the retry is planned. */
   failed?(key: string, error: unknown, failures: number): void;
 }
@@ -43,6 +53,8 @@ export class WorkQueue {
   #place = this.#ready.values();
   readonly #working = new Set<string>();
   readonly #dirty = new Set<string>();
+  /** Since when each key waits, where somebody wants to know. */
+  readonly #since = new Map<string, number>();
   readonly #failures = new Map<string, number>();
   readonly #later = new Heap<{ at: number; key: string }>((a, b) => a.at < b.at);
   /** The earliest planned time of each key in `later`; other entries of the heap are stale. */
@@ -72,6 +84,7 @@ export class WorkQueue {
     if (this.#working.has(key)) this.#dirty.add(key);
     else {
       this.#ready.add(key);
+      this.#noteAdded(key);
       this.#schedule();
     }
   }
@@ -111,12 +124,29 @@ export class WorkQueue {
   async stop(): Promise<void> {
     this.#stopped = true;
     this.#ready.clear();
+    this.#since.clear();
     this.#dirty.clear();
     this.#due.clear();
     this.#later.clear();
     this.#timer?.timer.cancel();
     this.#timer = undefined;
     await this.whenIdle();
+  }
+
+  #noteAdded(key: string): void {
+    const { observer } = this.#options;
+    if (!observer || this.#since.has(key)) return;
+    this.#since.set(key, this.#clock.monotonic());
+    observer.added(this.#ready.size);
+  }
+
+  #noteStarted(key: string): (() => void) | undefined {
+    const { observer } = this.#options;
+    if (!observer) return undefined;
+    const now = this.#clock.monotonic();
+    const since = this.#since.get(key) ?? now;
+    this.#since.delete(key);
+    return observer.started(now - since, this.#ready.size);
   }
 
   #schedule(): void {
@@ -149,6 +179,7 @@ export class WorkQueue {
   }
 
   async #run(key: string): Promise<void> {
+    const finished = this.#noteStarted(key);
     try {
       const outcome = await this.#options.work(key);
       this.#failures.delete(key);
@@ -156,9 +187,11 @@ export class WorkQueue {
     } catch (error) {
       if (!this.#stopped) {
         this.addRateLimited(key);
+        this.#options.observer?.retried();
         this.#options.failed?.(key, error, this.#failures.get(key) ?? 1);
       }
     } finally {
+      finished?.();
       this.#working.delete(key);
       if (this.#dirty.delete(key)) this.add(key);
       if (this.#ready.size > 0) this.#schedule();

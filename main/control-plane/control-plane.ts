@@ -4,15 +4,15 @@
  */
 import { join } from "node:path";
 import { StatusError } from "../../common/kube/status.ts";
+import { MetricsRegistry } from "../../common/kube/metrics.ts";
 import { Aggregator } from "./aggregation/aggregator.ts";
 import { Catalog } from "./api/catalog.ts";
-import type { ApiEnvironment } from "./api/environment.ts";
+import type { ApiEnvironment, HealthCheck } from "./api/environment.ts";
 import { bootstrap } from "./api/bootstrap.ts";
 import { startCompaction } from "./api/compaction.ts";
 import { ApiServer } from "./api/http/server.ts";
 import { createLog } from "./api/log.ts";
 import type { Level } from "./api/log.ts";
-import { Metrics } from "./api/metrics.ts";
 import { feedReader } from "./api/reader-feed.ts";
 import type { RegistryContext } from "./api/registry/context.ts";
 import { addIndexes } from "./api/registry/indexes.ts";
@@ -33,12 +33,17 @@ import { createExplain } from "./explain/index.ts";
 import { Fairness } from "./fairness/index.ts";
 import { CollectionSizes } from "./fairness/sizes.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
+import { clientMetrics, fairnessMetrics, leaderMetrics, queueMetrics, schedulerMetrics } from "./metrics/parts.ts";
+import { processMetrics } from "./metrics/process.ts";
+import { RequestMetrics } from "./metrics/requests.ts";
+import { countObjects, measuredStore } from "./metrics/store.ts";
 import { metricsDefinitions } from "./metrics-api/index.ts";
 import type { MetricsApi } from "./metrics-api/index.ts";
 import { UsageSource } from "./metrics-api/source.ts";
 import type { Dial } from "./outbound/services.ts";
 import { ensurePki } from "./pki/index.ts";
 import { startReplica } from "./replica.ts";
+import { groupResource } from "./resources/reader.ts";
 import { ServiceAllocator, builtinResources } from "./resources/index.ts";
 import { virtualHandlers } from "./resources/virtual/index.ts";
 import { readConfiguration } from "./scheduler/profiles.ts";
@@ -94,10 +99,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const { simulation } = options;
   const rules = simulation && simulated?.readSimulation(simulation.text, simulation.file);
   const advertiseAddress = options.advertiseAddress ?? GUEST_VIEW;
-  const [pki, store] = await Promise.all([
+  const figures = new MetricsRegistry();
+  const [pki, plainStore] = await Promise.all([
     ensurePki(join(options.data, "pki"), [advertiseAddress]),
     openSqliteStore({ directory: options.data }),
   ]);
+  const store = measuredStore(plainStore, figures);
   const services = new ServiceAllocator();
   const explain = createExplain();
   const usage: { api?: MetricsApi } = {};
@@ -111,6 +118,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   ]);
   const indexed = addIndexes(store, catalog);
   const failures: string[] = [];
+  let bootstrapped = false;
+  let stopping = false;
   const fed = await feedReader(store, catalog, (error) => failures.push(error.message));
   const auth = await createAuth({ reader: fed.reader, serviceAccountKey: pki.serviceAccountKey });
   const dial: Dial = (address, port, signal) => kubelets.connect({ address, port }, signal);
@@ -178,9 +187,33 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     ...(options.fairness === false ? {} : { fairness: new Fairness({ reader: fed.reader }) }),
     sizes: new CollectionSizes((resource) => store.count(`${resource}/`)),
     log,
-    metrics: new Metrics(),
-    checks: new Map([["store", () => failures[0]]]),
+    metrics: new RequestMetrics(figures),
+    checks: new Map<string, HealthCheck>([
+      // Clients know the store's check by the name of Kubernetes' own.
+      ["etcd", { of: ["healthz", "livez", "readyz"], check: () => failures[0] }],
+      ["etcd-readiness", { of: ["readyz"], check: () => failures[0] }],
+      // The reader is fed before anybody can ask.
+      ["informer-sync", { of: ["readyz"], check: () => undefined }],
+      [
+        "poststarthook/rbac/bootstrap-roles",
+        {
+          of: ["healthz", "livez", "readyz"],
+          check: () => (bootstrapped ? undefined : "the cluster's first objects are not there yet"),
+        },
+      ],
+      ["shutdown", { of: ["readyz"], check: () => (stopping ? "the server is stopping" : undefined) }],
+    ]),
   };
+  processMetrics(figures);
+  countObjects(store, figures, () =>
+    catalog
+      .all()
+      .filter(({ virtual, computed }) => !virtual && !computed)
+      .map((definition) => groupResource(definition.storedAs ?? definition)),
+  );
+  if (environment.fairness) fairnessMetrics(figures, environment.fairness);
+  const metered = clientMetrics(figures);
+  const scheduling = schedulerMetrics(figures);
   const customResources = new CustomResources({ client, catalog, dial, log: (text) => log.warn(text) });
   await customResources.start();
   const aggregator = new Aggregator({
@@ -198,24 +231,31 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   const port = await server.listen(options.port, HOST);
   const url = `https://${HOST}:${port}`;
   await bootstrap({ client, catalog, pki, advertiseAddress, port, serviceAddress: SERVICE_ADDRESS });
+  bootstrapped = true;
   const line = (text: string): void => log.warn(text);
   const replica = await startReplica({
     clients: {
-      manager: clientOf("system:kube-controller-manager"),
-      scheduler: clientOf("system:kube-scheduler"),
+      manager: metered(clientOf("system:kube-controller-manager")),
+      scheduler: metered(clientOf("system:kube-scheduler")),
     },
     ca: pki.ca,
     issueToken: async (account, secret) =>
       (await auth.tokens.issue(account, { bound: { kind: "Secret", ...secret } })).token,
     resources: () => catalog.all(),
+    observeQueue: queueMetrics(figures),
+    observer: scheduling.observer,
     served: ({ group, version, resource }) => catalog.find(group, version, resource) !== undefined,
     // The store is a file of this process: a holder that is found there is what a crash left.
     alone: true,
     ...(configuration ? { configuration } : {}),
     around: becauseOf,
-    scheduling: (view, pods) => explain.attach(view, pods),
+    scheduling: (view, pods) => {
+      const ends = [explain.attach(view, pods), scheduling.attach(view)];
+      return () => ends.forEach((end) => end());
+    },
     log: line,
   });
+  leaderMetrics(figures, { "kube-controller-manager": replica.controllers, "kube-scheduler": replica.scheduler });
   const parts: { stop(): Promise<void> | void }[] = [
     aggregator,
     customResources,
@@ -240,6 +280,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     url,
     client,
     stop: async () => {
+      stopping = true;
       await Promise.all(parts.map((part) => part.stop()));
       await server.close();
       await auditLog?.close();

@@ -12,6 +12,7 @@ import { InformerFactory } from "../../common/kube/informer.ts";
 import type { Informer, InformerFactoryOptions } from "../../common/kube/informer.ts";
 import type { GroupVersionResource } from "../../common/kube/object.ts";
 import type { Pod } from "../../common/kube/types.ts";
+import type { QueueObserver } from "../../common/kube/workqueue.ts";
 import { startControllers } from "./controllers/index.ts";
 import type { IssueToken, ResourceInfo } from "./controllers/index.ts";
 import { text } from "./controllers/kernel/controller.ts";
@@ -22,6 +23,7 @@ import type { Timing } from "./leader-election/record.ts";
 import type { KeyAndCertificate } from "./pki/keys.ts";
 import { startScheduler } from "./scheduler/index.ts";
 import type { SchedulerView } from "./scheduler/index.ts";
+import type { SchedulerObserver } from "./scheduler/observer.ts";
 import type { SchedulerConfiguration } from "./scheduler/profiles.ts";
 
 export interface ReplicaOptions {
@@ -43,6 +45,9 @@ export interface ReplicaOptions {
   only?: readonly string[];
   /** The scheduler of this replica begins to lead; what it returns is called when it leads no more. */
   scheduling?(view: SchedulerView, pods: Informer<Pod>): () => void;
+  /** Who keeps the figures of a controller's queue, and of the scheduler. */
+  observeQueue?(name: string): QueueObserver;
+  observer?: SchedulerObserver;
   /** See InformerOptions. */
   around?: InformerFactoryOptions["around"];
   timing?: Timing;
@@ -111,6 +116,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
       resources: () => options.resources(),
       ...(options.issueToken ? { issueToken: options.issueToken } : {}),
       ...(options.only ? { only: options.only } : {}),
+      ...(options.observeQueue ? { observeQueue: options.observeQueue } : {}),
       ...(options.random ? { random: options.random } : {}),
     }),
   );
@@ -122,6 +128,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
       log,
       served: (gvr) => options.served(gvr),
       ...(options.configuration ? { configuration: options.configuration } : {}),
+      ...(options.observer ? { observer: options.observer } : {}),
       ...(options.random ? { random: options.random } : {}),
     });
     const ended = options.scheduling?.(running.view, shared.for<Pod>(kinds.pods));

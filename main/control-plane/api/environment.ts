@@ -9,9 +9,14 @@ import type { VirtualHandlers } from "../resources/virtual/index.ts";
 import type { Reader } from "../resources/reader.ts";
 import type { Catalog } from "./catalog.ts";
 import type { Log } from "./log.ts";
-import type { Metrics } from "./metrics.ts";
+import type { RequestMetrics } from "../metrics/requests.ts";
 import type { RegistryContext } from "./registry/context.ts";
 import type { KubeletProxy } from "./streaming/kubelet-proxy.ts";
+
+export interface HealthCheck {
+  of: readonly ("healthz" | "livez" | "readyz")[];
+  check(): string | undefined;
+}
 
 export interface ApiEnvironment {
   catalog: Catalog;
@@ -29,7 +34,7 @@ export interface ApiEnvironment {
   fairness?: Fairness;
   sizes?: CollectionSizes;
   log: Log;
-  metrics: Metrics;
-  /** Named checks of /readyz; each says what is wrong, or nothing. */
-  checks: Map<string, () => string | undefined>;
+  metrics: RequestMetrics;
+  /** Named checks, and which of the paths ask them; each says what is wrong, or nothing. */
+  checks: Map<string, HealthCheck>;
 }

@@ -1,5 +1,6 @@
 /** All controllers of the control plane, started together over one set of informers. */
 import type { Client } from "../../../common/kube/client.ts";
+import type { QueueObserver } from "../../../common/kube/workqueue.ts";
 import { systemClock } from "../../../common/kube/clock.ts";
 import type { Clock } from "../../../common/kube/clock.ts";
 import { InformerFactory } from "../../../common/kube/informer.ts";
@@ -58,6 +59,8 @@ export interface ControllersOptions {
   log?(line: string): void;
   /** Names of controllers to run; default all. */
   only?: readonly string[];
+  /** Who keeps a queue's figures. */
+  observeQueue?: (name: string) => QueueObserver;
 }
 
 function definitions(options: ControllersOptions): ControllerDefinition[] {
@@ -125,6 +128,7 @@ export function startControllers(options: ControllersOptions): RunningController
     ca: options.ca,
     resources: () => options.resources(),
     ...(options.issueToken ? { issueToken: options.issueToken } : {}),
+    ...(options.observeQueue ? { observeQueue: options.observeQueue } : {}),
   };
   const ready = Promise.withResolvers<void>();
   const running = definitions(options)

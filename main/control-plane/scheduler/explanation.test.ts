@@ -11,7 +11,7 @@ const profile = profileOf();
 function view(nodes: Node[]): SchedulerView {
   const cluster = new ClusterCache();
   for (const node of nodes) cluster.setNode(node);
-  return { cluster, profileFor: () => profile, queued: () => undefined };
+  return { cluster, profileFor: () => profile, queued: () => undefined, pending: () => ({}) };
 }
 
 const node = (name: string, spec: object = {}, labels: Record<string, string> = {}): Node =>

@@ -27,6 +27,7 @@ import type { QueuedPod } from "./queue.ts";
 import { reserveAll } from "./reservations.ts";
 import type { Reservations } from "./reservations.ts";
 import { feedStorage } from "./storage-feed.ts";
+import type { SchedulerObserver } from "./observer.ts";
 import type { StorageFeed } from "./storage-feed.ts";
 import { Waiters } from "./waiters.ts";
 
@@ -43,6 +44,7 @@ export interface SchedulerOptions {
   clock?: Clock;
   random?(): number;
   log?(line: string): void;
+  observer?: SchedulerObserver;
 }
 
 /** What the scheduler knows at this moment, for whoever explains it. */
@@ -51,6 +53,8 @@ export interface SchedulerView {
   /** undefined: no profile of this scheduler takes the Pod. */
   profileFor(pod: Pod): Profile | undefined;
   queued(uid: string): Readonly<QueuedPod> | undefined;
+  /** How many Pods wait, by where they do: active, backoff, unschedulable, gated. */
+  pending(): Record<string, number>;
 }
 
 export interface RunningScheduler {
@@ -118,6 +122,7 @@ class Scheduler {
       cluster: this.#cache,
       profileFor: (pod) => this.#profileFor(pod),
       queued: (uid) => this.#queue.get(uid),
+      pending: () => this.#queue.pending(),
     };
   }
 
@@ -293,6 +298,9 @@ class Scheduler {
     const { info } = queued;
     const profile = this.#profileFor(info.pod);
     if (!profile) return this.#queue.done(queued);
+    const began = this.#clock.monotonic();
+    const attempted = (result: "scheduled" | "unschedulable" | "error"): void =>
+      this.#options.observer?.attempted(result, profile.schedulerName, (this.#clock.monotonic() - began) / 1000);
     try {
       const verdict = this.#cycle.decide(info, this.#cache, profile);
       if ("node" in verdict) {
@@ -300,6 +308,7 @@ class Scheduler {
         this.#cache.assume(info, verdict.node);
         const kept = this.#cache.nomination(info.uid);
         this.#cache.nominate(info, undefined);
+        attempted("scheduled");
         // It found another place: the room that was kept for it is free.
         if (kept !== undefined && kept !== verdict.node) this.#queue.happened({ type: "pod gone", pod: info.pod });
         void becauseOf(info.pod, () => this.#bind(queued, verdict.node, reservations));
@@ -307,11 +316,13 @@ class Scheduler {
       }
       const outcome = becauseOf(info.pod, () => this.#refused(queued, verdict, profile));
       this.#queue.failed(queued, outcome.refusedBy);
+      attempted("unschedulable");
       // The room that was kept for it may do for another.
       if (outcome.gaveUpRoom) this.#queue.happened({ type: "pod gone", pod: info.pod });
     } catch (error) {
       this.#log(`${info.key}: ${text(error)}`);
       this.#queue.errored(queued);
+      attempted("error");
     }
   }
 

@@ -57,6 +57,16 @@ export class SchedulingQueue {
   #missedMany = false;
   #inCycle = 0;
 
+  /** How many wait, by the names of Kubernetes' own queues. Looks at all of them. */
+  pending(): Record<string, number> {
+    const counts = { active: 0, backoff: 0, unschedulable: 0, gated: 0 };
+    for (const { state } of this.#pods.values()) {
+      if (state === "backing off") counts.backoff += 1;
+      else if (state !== "in cycle") counts[state] += 1;
+    }
+    return counts;
+  }
+
   /** `wake` is called when there may be something to take; `pluginOf` finds a Pod's plug-in by name. */
   constructor(
     pluginOf: (pod: PodInfo, name: string) => Plugin | undefined,

@@ -27,9 +27,12 @@ export async function handlePlain(environment: ApiEnvironment, exchange: Exchang
     case "healthz":
     case "livez":
     case "readyz":
-      return health(environment, exchange, root, rest[0]);
+      return health(environment, exchange, root, rest.length === 0 ? undefined : rest.join("/"));
     case "metrics":
-      return exchange.send(Buffer.from(environment.metrics.text()), "text/plain; version=0.0.4; charset=utf-8");
+      return exchange.send(
+        Buffer.from(await environment.metrics.registry.text()),
+        "text/plain; version=0.0.4; charset=utf-8",
+      );
     case "openapi":
       return openapi(environment, exchange, rest);
     case ".well-known":
@@ -136,31 +139,45 @@ async function tagged(exchange: Exchange, bytes: Buffer, contentType: string, ma
 async function health(
   environment: ApiEnvironment,
   exchange: Exchange,
-  root: string,
+  root: "healthz" | "livez" | "readyz",
   one: string | undefined,
 ): Promise<void> {
   const { query } = exchange.info;
   const excluded = new Set(query.getAll("exclude"));
-  const checks = new Map<string, () => string | undefined>([["ping", () => undefined]]);
-  for (const [name, check] of environment.checks) if (root !== "livez" || name === "store") checks.set(name, check);
-  if (one !== undefined && !checks.has(one)) throw unknown();
-  const lines: string[] = [];
+  const checks = new Map<string, () => string | undefined>([
+    ["ping", () => undefined],
+    ["log", () => undefined],
+  ]);
+  for (const [name, { of, check }] of environment.checks) if (of.includes(root)) checks.set(name, check);
+  const asked = [...checks].filter(([name]) => one === undefined || one === name);
+  if (asked.length === 0) throw unknown();
+  const { lines, failed } = judge(asked, excluded);
+  const strange = [...excluded].filter((name) => !checks.has(name)).map((name) => JSON.stringify(name));
+  if (one === undefined && strange.length > 0)
+    lines.push(`warn: some health checks cannot be excluded: no matches for ${strange.join(",")}`);
+  const whole = `${lines.join("\n")}\n`;
+  const text = failed
+    ? `${whole}${root} check failed\n`
+    : one === undefined && query.has("verbose")
+      ? `${whole}${root} check passed\n`
+      : "ok";
+  exchange.response.setHeader("x-content-type-options", "nosniff");
+  return exchange.send(Buffer.from(text), "text/plain; charset=utf-8", failed ? 500 : 200);
+}
+
+/** What goes wrong inside is for the log: whoever asks here may be anybody. */
+function judge(
+  checks: readonly [name: string, check: () => string | undefined][],
+  excluded: ReadonlySet<string>,
+): { lines: string[]; failed: boolean } {
   let failed = false;
-  for (const [name, check] of checks) {
-    if (one !== undefined && one !== name) continue;
-    const problem = excluded.has(name) ? undefined : check();
-    if (problem !== undefined) failed = true;
-    lines.push(
-      excluded.has(name)
-        ? `[+]${name} excluded: ok`
-        : problem === undefined
-          ? `[+]${name} ok`
-          : `[-]${name} failed: ${problem}`,
-    );
-  }
-  const verbose = failed || query.has("verbose");
-  const text = verbose ? `${lines.join("\n")}\n${root} check ${failed ? "failed" : "passed"}\n` : "ok";
-  return exchange.send(Buffer.from(text), "text/plain; charset=utf-8", failed ? 503 : 200);
+  const lines = checks.map(([name, check]) => {
+    if (excluded.has(name)) return `[+]${name} excluded: ok`;
+    if (check() === undefined) return `[+]${name} ok`;
+    failed = true;
+    return `[-]${name} failed: reason withheld`;
+  });
+  return { lines, failed };
 }
 
 async function openapi(environment: ApiEnvironment, exchange: Exchange, rest: string[]): Promise<void> {

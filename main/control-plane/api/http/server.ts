@@ -4,6 +4,7 @@ import type { Server } from "node:https";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { TLSSocket } from "node:tls";
+import type { Series } from "../../../../common/kube/metrics.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
 import { forward, forwardUpgrade } from "../../aggregation/proxy.ts";
 import type { AuditRecord } from "../../audit/index.ts";
@@ -28,6 +29,7 @@ const REQUEST_MILLIS = 60_000;
 /** Those that wait for a seat included: what is beyond is not even looked at. */
 const MOST_IN_FLIGHT = 2_000;
 const SWEEP_MILLIS = 5_000;
+const READ_ONLY: ReadonlySet<string> = new Set(["GET", "HEAD"]);
 const SWITCHED = 101;
 const CLOSE_MILLIS = 2_000;
 
@@ -109,6 +111,7 @@ export class ApiServer {
     const began = performance.now();
     let info: RequestInfo | undefined;
     let seat: Seat | undefined;
+    let counted: Series | undefined;
     let record: AuditRecord | undefined;
     try {
       info = readUrl(request);
@@ -120,7 +123,8 @@ export class ApiServer {
           });
         }
         this.#pending.set(response, began);
-        metrics.inFlight = this.#pending.size;
+        counted = metrics.inFlight[READ_ONLY.has(request.method ?? "") ? "readOnly" : "mutating"];
+        counted.add(1);
       }
       const user = await this.#authenticate(request, info);
       record = this.#environment.audit && (await this.#record(request, info, user));
@@ -142,12 +146,14 @@ export class ApiServer {
       record?.end(response.statusCode);
       seat?.release();
       this.#pending.delete(response);
-      metrics.inFlight = this.#pending.size;
+      counted?.add(-1);
       const seconds = (performance.now() - began) / 1000;
       const place = info?.resource;
       // Of names that mean nothing no figures are kept: anybody can make up as many as they like.
-      if (info && place && this.#isServed(place))
-        metrics.observe(info.verb, place, response.statusCode, info.verb === "watch" ? 0 : seconds);
+      if (info && place && this.#isServed(place)) {
+        const dryRun = info.query.has("dryRun");
+        metrics.observe({ ...place, verb: shownVerb(info, request), dryRun, code: response.statusCode }, seconds);
+      }
       if (log.isLevelEnabled("debug")) {
         log.debug(
           { verb: info?.verb, path: request.url, code: response.statusCode, millis: Math.round(seconds * 1000) },
@@ -313,6 +319,15 @@ function seatOf(ticket: Ticket, response: ServerResponse): Seat | undefined {
     throw new StatusError("TooManyRequests", "too many requests, please try again later.", { retryAfterSeconds: 1 });
   }
   return ticket.seat;
+}
+
+const SHOWN: Partial<Record<RequestInfo["verb"], string>> = { create: "POST", update: "PUT" };
+
+/** The verb as Kubernetes' figures name it. */
+function shownVerb(info: RequestInfo, { headers }: IncomingMessage): string {
+  if (isStreaming(info) && info.resource?.subresource !== "log") return "CONNECT";
+  if (info.verb === "patch" && headers["content-type"]?.startsWith("application/apply-patch")) return "APPLY";
+  return SHOWN[info.verb] ?? info.verb.toUpperCase();
 }
 
 function unknownPath(): StatusError {

@@ -179,10 +179,10 @@ export async function streamWatch(environment: ApiEnvironment, exchange: Exchang
     },
     sink,
   );
-  environment.metrics.watches += 1;
+  environment.metrics.watches.add(1);
   response.once("close", () => {
     over = true;
-    environment.metrics.watches -= 1;
+    environment.metrics.watches.add(-1);
     stop();
   });
   if (response.destroyed) return stop();

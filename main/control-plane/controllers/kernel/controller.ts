@@ -14,7 +14,7 @@ import { WorkQueue } from "../../../../common/kube/workqueue.ts";
 import { inTurn } from "../../api/slices.ts";
 import { becauseOf, currentCause, withCause } from "../../explain/cause.ts";
 import type { Cause } from "../../explain/cause.ts";
-import type { Outcome } from "../../../../common/kube/workqueue.ts";
+import type { Outcome, QueueObserver } from "../../../../common/kube/workqueue.ts";
 import type { KeyAndCertificate } from "../../pki/keys.ts";
 
 /** One resource as discovery lists it. */
@@ -45,6 +45,8 @@ export interface ControllerContext {
   /** Everything the API server serves at present. */
   resources(): readonly ResourceInfo[];
   issueToken?: IssueToken;
+  /** Who keeps a queue's figures. */
+  observeQueue?(name: string): QueueObserver;
 }
 
 export interface Keys {
@@ -94,6 +96,7 @@ export function runController(
   const causes = new Map<string, Cause>();
   const queue = new WorkQueue({
     clock: context.clock,
+    observer: context.observeQueue?.(definition.name),
     concurrency: definition.concurrency,
     work: async (key) => {
       await ready;
