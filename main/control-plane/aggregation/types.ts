@@ -1,14 +1,9 @@
 /** APIServices as the rest of this folder reads them (apiregistration.k8s.io/v1). */
 import type { KubeObject } from "../../../common/kube/object.ts";
+import type { Condition } from "../custom-resources/types.ts";
 import type { ServiceReference } from "../outbound/services.ts";
 
-export interface Condition {
-  type: string;
-  status: "True" | "False" | "Unknown";
-  lastTransitionTime?: string;
-  reason?: string;
-  message?: string;
-}
+export type { Condition } from "../custom-resources/types.ts";
 
 export interface ApiService extends KubeObject {
   spec: {
