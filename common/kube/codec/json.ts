@@ -80,7 +80,13 @@ export function parseYaml(body: Uint8Array | string): Parsed {
 }
 
 function readYaml(text: string, exact = false): unknown {
-  const documents = parseAllDocuments(text, { version: "1.1", uniqueKeys: false, merge: true, intAsBigInt: exact });
+  const documents = parseAllDocuments(text, {
+    version: "1.1",
+    uniqueKeys: false,
+    merge: true,
+    intAsBigInt: exact,
+    logLevel: "error",
+  });
   const document = Array.isArray(documents) ? documents[0] : undefined;
   const problem = document?.errors[0];
   if (problem) throw problem;

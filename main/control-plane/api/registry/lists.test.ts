@@ -256,13 +256,14 @@ describe("watches", () => {
     await put("a");
     const wanted = await watch({ resourceVersion: "1", allowWatchBookmarks: true, timeoutSeconds: 70 });
     const unwanted = await watch({ resourceVersion: "1", timeoutSeconds: 70 });
+    const endless = await watch({ resourceVersion: "1", timeoutSeconds: 1e99 });
     await put("other", { namespace: "b" });
     await turns();
     await vi.advanceTimersByTimeAsync(60_000);
     expect([told(wanted), told(unwanted)]).toEqual([["BOOKMARK 2"], []]);
     expect(wanted.ended).toBe("no");
     await vi.advanceTimersByTimeAsync(11_000);
-    expect([wanted.ended, unwanted.ended]).toEqual([undefined, undefined]);
+    expect([wanted.ended, unwanted.ended, endless.ended]).toEqual([undefined, undefined, "no"]);
   });
 
   it("show what comes into a selection, changes in it and leaves it, by every kind of selector", async () => {

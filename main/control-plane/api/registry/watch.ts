@@ -50,6 +50,8 @@ export interface WatchSink {
 const BOOKMARK_MILLIS = 55_000;
 /** Without a timeout of the client's a watch lasts between one and two of these. */
 const LONGEST_SECONDS = 1800;
+/** A timer that is set for longer goes off at once. */
+const MOST_TIMER_SECONDS = Math.floor((2 ** 31 - 1) / 1000);
 
 /** Resolves when the watch is under way; its stop ends it without a call of `end`. Throws StatusError. */
 export async function watchObjects(
@@ -106,7 +108,8 @@ class Watch {
     this.#selection = selection;
     this.#query = query;
     this.#sink = sink;
-    const seconds = query.timeoutSeconds || Math.round(LONGEST_SECONDS * (1 + Math.random()));
+    const asked = query.timeoutSeconds || Math.round(LONGEST_SECONDS * (1 + Math.random()));
+    const seconds = Math.min(Math.max(asked, 0), MOST_TIMER_SECONDS);
     this.#timer = setTimeout(() => this.finish(), seconds * 1000);
   }
 
