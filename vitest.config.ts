@@ -25,7 +25,15 @@ export default defineConfig({
       },
       {
         extends: true,
-        test: { name: "api", include: ["test/api/**/*.test.ts"], testTimeout: 180_000, hookTimeout: 180_000, ...real },
+        test: {
+          name: "api",
+          include: ["test/api/**/*.test.ts"],
+          testTimeout: 180_000,
+          hookTimeout: 180_000,
+          // Scenarios wait more than they work.
+          maxConcurrency: 16,
+          ...real,
+        },
       },
       {
         extends: true,

@@ -107,6 +107,8 @@ export interface SubresourceDefinition {
   /** GVK of its body where it is not the parent's (Scale, Eviction, Binding, TokenRequest). */
   kind?: { group: string; version: string; kind: string };
   verbs: Verb[];
+  /** Who asks for it of an object that is not there is told so of `deployments/scale`, not of `deployments`. */
+  missedByItsOwnName?: boolean;
   /** What GET shows and a write answers with, where it is not the parent itself (Scale). */
   read?(parent: KubeObject): KubeObject;
   /**

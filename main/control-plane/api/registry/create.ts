@@ -47,8 +47,13 @@ export async function createObject(
     throw new StatusError("BadRequest", "resourceVersion should not be set on objects to be created");
   }
   placeInNamespace(object, request);
-  if (object.metadata.name || !object.metadata.generateName) return createNamed(context, request, object);
+  object.metadata = ownMetadata(object.metadata, context.now(), request.definition.hasGeneration);
+  defaults(object, request);
+  // Whoever changes an object on its way in sees it before its name is made up.
+  await context.admission.mutate(admissionRequest(unnamed(request, object), "CREATE", { object }));
+  defaults(object, request);
   const base = object.metadata.generateName;
+  if (object.metadata.name || !base) return createNamed(context, request, object);
   for (let attempt = 1; ; attempt += 1) {
     const named = structuredClone(object);
     named.metadata.name = generateName(base);
@@ -60,16 +65,17 @@ export async function createObject(
   }
 }
 
+const unnamed = (request: WriteRequest, { metadata }: KubeObject): WriteRequest => ({
+  ...request,
+  name: metadata.name ?? "",
+});
+
 async function createNamed(context: RegistryContext, given: WriteRequest, object: KubeObject): Promise<Answer> {
   const { definition } = given;
   const { strategy } = definition;
   const name = object.metadata.name ?? "";
   const request = { ...given, name };
   const words = strategyContext(context, request, "create");
-  object.metadata = ownMetadata(object.metadata, context.now(), definition.hasGeneration);
-  defaults(object, request);
-  await context.admission.mutate(admissionRequest(request, "CREATE", { object }));
-  defaults(object, request);
   strategy.prepareForCreate?.(object, words);
   const causes = [...validateMetadata(object, definition), ...(strategy.validate?.(object, words) ?? [])];
   if (causes.length > 0) throw invalidError(definition, name, causes);

@@ -31,9 +31,15 @@ const PAGE = 500;
 
 /** Throws NotFound. */
 export async function getObject(context: RegistryContext, target: Target): Promise<KeyValue> {
-  const { definition, namespace, name = "" } = target;
+  const { definition, namespace, name = "", subresource } = target;
   const item = await context.store.get(keyOf(definition, namespace, name));
-  if (!item) throw notFound(definition, name);
+  if (!item) {
+    const { group, resource } = definition;
+    throw notFound(
+      subresource?.missedByItsOwnName ? { group, resource: `${resource}/${subresource.name}` } : definition,
+      name,
+    );
+  }
   await prepareViews(definition, [item]);
   return item;
 }

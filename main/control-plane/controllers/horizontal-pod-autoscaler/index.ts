@@ -19,6 +19,7 @@ import { limitChange } from "./behavior.ts";
 import type { Memory } from "./behavior.ts";
 import { MetricUnavailable, proposeReplicas } from "./replicas.ts";
 import type { Measured, Proposal, ResourceMetric } from "./replicas.ts";
+import { Rivals } from "./rivals.ts";
 import type { Autoscaler, MetricSpec } from "./types.ts";
 
 const SYNC_MILLIS = 15_000;
@@ -49,12 +50,16 @@ export const horizontalPodAutoscaler: ControllerDefinition = {
     const autoscalers = informers.for<Autoscaler>(kinds.horizontalPodAutoscalers);
     const pods = informers.for<Pod>(kinds.pods);
     const memories = new Map<string, Memory>();
+    const rivals = new Rivals();
     autoscalers.addHandler({
       add: (autoscaler) => keys.add(objectKey(autoscaler)),
       update: (autoscaler, old) => {
         if (autoscaler.metadata.generation !== old.metadata.generation) keys.add(objectKey(autoscaler));
       },
-      delete: (autoscaler) => void memories.delete(objectKey(autoscaler)),
+      delete: (autoscaler) => {
+        memories.delete(objectKey(autoscaler));
+        rivals.forget(objectKey(autoscaler));
+      },
     });
 
     async function measure(namespace: string, selector: string): Promise<Map<string, Measured>> {
@@ -78,9 +83,15 @@ export const horizontalPodAutoscaler: ControllerDefinition = {
     async function wish(autoscaler: Autoscaler, scale: Scale, current: number): Promise<Wish> {
       const { namespace = "" } = autoscaler.metadata;
       const selector = scale.status?.selector ?? "";
-      if (selector === "") throw new Refused("InvalidSelector", "the HPA target's scale is missing a selector");
+      if (selector === "")
+        throw new Refused("InvalidSelector", "the HPA target's scale is missing a selector", { whole: true });
       const matches = parseLabelSelector(selector);
       const own = pods.list(namespace).filter(({ metadata }) => matches.matches(metadata.labels));
+      const others = rivals.over(objectKey(autoscaler), matches, own);
+      if (others.length > 1) {
+        const message = `pods by selector ${selector} are controlled by multiple HPAs: [${others.join(" ")}]`;
+        throw new Refused("AmbiguousSelector", message, { whole: true });
+      }
       const { scaleUp, scaleDown } = autoscaler.spec.behavior ?? {};
       const fraction = (given: string | undefined): number =>
         given === undefined ? TOLERANCE : Number(parseQuantity(given).nano) / 1e9;
@@ -204,9 +215,11 @@ export const horizontalPodAutoscaler: ControllerDefinition = {
         } catch (error) {
           if (!(error instanceof Refused)) throw error;
           events.record(autoscaler, "Warning", error.reason, error.message);
-          const failed = `invalid metrics (${error.failures} invalid out of ${metricsOf(autoscaler).length}), first error is: ${error.what}${error.message}`;
+          const { whole, what, failures } = error;
+          const first = `invalid metrics (${failures} invalid out of ${metricsOf(autoscaler).length}), first error is: `;
+          const failed = `${whole ? "" : first}${what}${error.message}`;
           events.record(autoscaler, "Warning", "FailedComputeMetricsReplicas", failed);
-          const message = `the HPA was unable to compute the replica count: ${error.message}`;
+          const message = `${whole ? "" : "the HPA was unable to compute the replica count: "}${error.message}`;
           conditions.set("ScalingActive", "False", error.reason, message);
           return finish({ currentReplicas: running });
         }
@@ -242,12 +255,15 @@ class Refused extends Error {
   readonly reason: string;
   /** What could not be had: the beginning of the longer message. */
   readonly what: string;
+  /** Not one metric is at fault, but what is to be measured. */
+  readonly whole: boolean;
   /** How many metrics failed, of which this is the first. */
   failures = 1;
-  constructor(reason: string, message: string, what = "") {
+  constructor(reason: string, message: string, { what = "", whole = false } = {}) {
     super(message);
     this.reason = reason;
     this.what = what;
+    this.whole = whole;
   }
 }
 
@@ -268,7 +284,8 @@ function resourceOf(spec: MetricSpec, namespace: string): ResourceMetric {
     const { name, container, target } = spec.containerResource;
     return { resource: name, container, target };
   }
-  const refused = (message: string, what: string): Refused => new Refused(`FailedGet${spec.type}Metric`, message, what);
+  const refused = (message: string, what: string): Refused =>
+    new Refused(`FailedGet${spec.type}Metric`, message, { what });
   const { pods, object, external } = spec;
   if (pods)
     throw refused(
@@ -295,11 +312,9 @@ function resourceOf(spec: MetricSpec, namespace: string): ResourceMetric {
 function failedMetric(spec: MetricSpec, namespace: string, message: string): Refused {
   const { resource, container } = resourceOf(spec, namespace);
   const what = (spec.resource ?? spec.containerResource)?.target.type === "Utilization" ? "utilization" : "usage";
-  return new Refused(
-    `FailedGet${spec.type}Metric`,
-    `failed to get ${resource} ${what}: ${message}`,
-    `failed to get ${resource} ${container === undefined ? "resource" : "container"} metric value: `,
-  );
+  return new Refused(`FailedGet${spec.type}Metric`, `failed to get ${resource} ${what}: ${message}`, {
+    what: `failed to get ${resource} ${container === undefined ? "resource" : "container"} metric value: `,
+  });
 }
 
 function nameOf({ resource, container, target }: ResourceMetric): string {

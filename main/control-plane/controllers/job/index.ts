@@ -130,20 +130,25 @@ export const jobController: ControllerDefinition = {
         const plan = decideJob(job, owned, clock.now());
         const written = await commit(client, kinds.jobs, job, { ...job, status: plan.status });
         expectations.written(key, jobs, written);
-        for (const { type, reason, message } of plan.events) events.record(job, type, reason, message);
-        await Promise.all(plan.release.map(release));
-        await Promise.all(plan.remove.map((pod) => remove(job, pod)));
-        const made = await slowStart(plan.create, async (index) => {
-          try {
-            const failures = index === undefined ? 0 : plan.failures.get(index);
-            const pod = await createPod(client, podOf(job, isIndexed(job) ? index : undefined, failures));
-            expectations.written(key, pods, pod);
-            events.record(job, "Normal", "SuccessfulCreate", `Created pod: ${pod.metadata.name}`);
-          } catch (error) {
-            events.record(job, "Warning", "FailedCreate", `Error creating: ${text(error)}`);
-            throw error;
-          }
-        });
+        let made: Awaited<ReturnType<typeof slowStart>> | undefined;
+        try {
+          await Promise.all(plan.release.map(release));
+          await Promise.all(plan.remove.map((pod) => remove(job, pod)));
+          made = await slowStart(plan.create, async (index) => {
+            try {
+              const failures = index === undefined ? 0 : plan.failures.get(index);
+              const pod = await createPod(client, podOf(job, isIndexed(job) ? index : undefined, failures));
+              expectations.written(key, pods, pod);
+              events.record(job, "Normal", "SuccessfulCreate", `Created pod: ${pod.metadata.name}`);
+            } catch (error) {
+              events.record(job, "Warning", "FailedCreate", `Error creating: ${text(error)}`);
+              throw error;
+            }
+          });
+        } finally {
+          // What became of its Pods is told before what that makes of the Job.
+          for (const { type, reason, message } of plan.events) events.record(job, type, reason, message);
+        }
         if (made.error !== undefined) throw made.error;
         const wait = ttl ?? plan.again;
         return wait === undefined ? undefined : { again: wait };

@@ -120,7 +120,7 @@ export const statefulSet: ResourceDefinition = define({
     showsAge,
     ...templateColumns<StatefulSet>({ selector: false }),
   ),
-  subresources: [statusSubresource(), scaleSubresource()],
+  subresources: [statusSubresource(), scaleSubresource({ missedByItsOwnName: false })],
 });
 
 export const controllerRevision: ResourceDefinition = define({

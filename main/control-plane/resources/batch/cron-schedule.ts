@@ -15,7 +15,9 @@ const fields = [
 const words = new Set(["@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly"]);
 
 /** What is wrong with a schedule, or undefined. */
-export function scheduleProblem(schedule: string): string | undefined {
+export function scheduleProblem(given: string): string | undefined {
+  // A zone in front is understood as far as that goes; that it is not welcome is another's to say.
+  const schedule = given.replace(/^(?:CRON_)?TZ=\S*\s+/, "");
   if (schedule.startsWith("@")) {
     if (words.has(schedule)) return undefined;
     if (/^@every (\d+(\.\d+)?(ns|us|µs|ms|s|m|h))+$/.test(schedule)) return undefined;

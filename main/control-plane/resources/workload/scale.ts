@@ -13,7 +13,9 @@ interface Scalable {
 const scaleKind = { group: "autoscaling", version: "v1", kind: "Scale" } as const;
 
 /** `plainSelector` where spec.selector is a plain map (ReplicationController). */
-export function scaleSubresource(options: { plainSelector?: boolean } = {}): SubresourceDefinition {
+export function scaleSubresource(
+  options: { plainSelector?: boolean; missedByItsOwnName?: boolean } = {},
+): SubresourceDefinition {
   const read = (parent: KubeObject): KubeObject => {
     const { spec = {}, status = {} } = parent as unknown as Scalable;
     const { name, namespace, uid, resourceVersion, creationTimestamp } = parent.metadata;
@@ -33,6 +35,7 @@ export function scaleSubresource(options: { plainSelector?: boolean } = {}): Sub
   return {
     name: "scale",
     kind: scaleKind,
+    missedByItsOwnName: options.missedByItsOwnName ?? true,
     verbs: ["get", "patch", "update"],
     read,
     validate(scale) {

@@ -6,6 +6,7 @@ import type { StatusCause } from "../../../../../common/kube/status.ts";
 import type { Pod, PodSpec } from "../../../../../common/kube/types.ts";
 import type { RequestContext, ResourceDefinition, SubresourceDefinition } from "../../definition.ts";
 import { define, shows, showsAge, statusSubresource, table } from "../../define.ts";
+import { validatePodAnnotations } from "../../validation/pod/annotations.ts";
 import { validatePodSpec } from "../../validation/pod/spec.ts";
 import { Problems } from "../../validation/problems.ts";
 import { bindingSubresource } from "./binding.ts";
@@ -44,6 +45,7 @@ function validate(object: KubeObject): StatusCause[] {
   const problems = new Problems();
   const spec = specOf(object);
   problems.add(validatePodSpec(spec, "spec"));
+  problems.add(validatePodAnnotations(object.metadata.annotations, "metadata.annotations"));
   if ((spec.ephemeralContainers ?? []).length > 0) {
     problems.forbidden("spec.ephemeralContainers", "cannot be set on create");
   }

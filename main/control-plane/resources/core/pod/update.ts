@@ -3,6 +3,7 @@ import { copyOf } from "../../../../../common/kube/copy.ts";
 import type { KubeObject } from "../../../../../common/kube/object.ts";
 import type { StatusCause } from "../../../../../common/kube/status.ts";
 import type { Container, Pod, PodSpec } from "../../../../../common/kube/types.ts";
+import { validatePodAnnotations } from "../../validation/pod/annotations.ts";
 import { validatePodSpec } from "../../validation/pod/spec.ts";
 import { validateResources } from "../../validation/pod/resources.ts";
 import { Problems, same } from "../../validation/problems.ts";
@@ -18,6 +19,7 @@ export function validatePodUpdate(object: KubeObject, old: KubeObject): StatusCa
   const problems = new Problems();
   const spec = specOf(object);
   const before = specOf(old);
+  problems.add(validatePodAnnotations(object.metadata.annotations, "metadata.annotations", old.metadata.annotations));
   for (const part of ["containers", "initContainers"] as const) {
     const list = spec[part] ?? [];
     if (list.length !== (before[part] ?? []).length) {

@@ -5,6 +5,7 @@ import type { PodSpec } from "../../../../../common/kube/types.ts";
 import { validateLabels, validateAnnotations } from "../metadata.ts";
 import { addressProblems } from "../numbers.ts";
 import { Problems } from "../problems.ts";
+import { validatePodAnnotations } from "./annotations.ts";
 import { validateContainers } from "./containers.ts";
 import { validateAffinity, validateTolerations, validateTopologySpread } from "./placement.ts";
 import { validatePodSecurityContext } from "./security.ts";
@@ -163,6 +164,7 @@ export function validatePodTemplate(template: PodTemplate | undefined, field: st
   const problems = new Problems();
   problems.add(validateLabels(template?.metadata?.labels, `${field}.metadata.labels`));
   problems.add(validateAnnotations(template?.metadata?.annotations, `${field}.metadata.annotations`));
+  problems.add(validatePodAnnotations(template?.metadata?.annotations, `${field}.metadata.annotations`));
   problems.add(validatePodSpec(template?.spec ?? ({ containers: [] } as PodSpec), `${field}.spec`));
   if ((template?.spec?.ephemeralContainers ?? []).length > 0) {
     problems.forbidden(`${field}.spec.ephemeralContainers`, "ephemeral containers not allowed in pod template");
