@@ -9,13 +9,14 @@ import { windowBuild } from "./renderer/build.ts";
 
 const at = (path: string): string => resolve(import.meta.dirname, path);
 
-/** Programs by the name of their file in out/main. The store's worker thread is a program of its own. */
+/** Programs by the name of their file in out/main. Worker threads are programs of their own. */
 const PROGRAMS: Record<string, string> = {
   desktop: "main/desktop/main.ts",
   cli: "main/cli/main.ts",
   engine: "main/engine/main.ts",
   "control-plane": "main/control-plane/main.ts",
   "store-worker": "main/control-plane/store/sqlite-worker.ts",
+  "yaml-worker": "main/control-plane/api/yaml/worker.ts",
 };
 const programs = Object.fromEntries(
   Object.entries(PROGRAMS).flatMap(([name, path]) => (existsSync(at(path)) ? [[name, at(path)]] : [])),

@@ -48,6 +48,15 @@ describe("decoding", () => {
     expect(problems.map(({ message }) => message)).toEqual(['duplicate field "data.a"', 'unknown field "dta"']);
   });
 
+  test.each([
+    ["a: 1\na: 2\n", ["a"]],
+    ["spec: {c: [{m: 1}, {m: 1, m: 2}]}", ["spec.c[1].m"]],
+    ["a: &a {x: 1}\nb: {<<: *a, x: 2}\nc: *a\n", []],
+    ["1: a\n'1': b\n", ["1"]],
+  ])("duplicates in YAML: %s", (text, expected) => {
+    expect(parseYaml(text).duplicates).toEqual(expected);
+  });
+
   test("YAML as kubectl reads it: 1.1 scalars, anchors, one document", () => {
     const { object } = decodeYaml("metadata: {name: a}\ndata: {x: &t 'yes', z: *t}\nimmutable: yes\n", configMap);
     expect(object).toMatchObject({ data: { x: "yes", z: "yes" }, immutable: true });

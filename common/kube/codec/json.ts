@@ -10,6 +10,7 @@ import { apiVersionOf } from "../object.ts";
 import { StatusError } from "../status.ts";
 import { duplicateKeys } from "./duplicates.ts";
 import { fromBigInt, isRounded, reviveExact } from "./exact-integers.ts";
+import { duplicateYamlKeys } from "./yaml-duplicates.ts";
 import { ShapeError, checkShape } from "./shape.ts";
 import type { FieldProblem } from "./shape.ts";
 
@@ -66,20 +67,19 @@ export function parseJson(body: Uint8Array | string, findDuplicates = true): Par
 
 /** Parses one YAML document with the scalars of YAML 1.1, as kubectl reads them. */
 export function parseYaml(body: Uint8Array | string): Parsed {
-  let value: unknown;
+  let read: Parsed;
   let text: string;
   try {
     text = toText(body);
-    value = readYaml(text);
+    read = readYaml(text);
   } catch (error) {
     // Bad UTF-8, bad YAML, aliases that multiply, nesting beyond the parser's stack.
     throw new StatusError("BadRequest", `error converting YAML to JSON: yaml: ${(error as Error).message}`);
   }
-  if (look(value).rounded) value = readYaml(text, true);
-  return { value, duplicates: [] };
+  return look(read.value).rounded ? readYaml(text, true) : read;
 }
 
-function readYaml(text: string, exact = false): unknown {
+function readYaml(text: string, exact = false): Parsed {
   const documents = parseAllDocuments(text, {
     version: "1.1",
     uniqueKeys: false,
@@ -90,9 +90,12 @@ function readYaml(text: string, exact = false): unknown {
   const document = Array.isArray(documents) ? documents[0] : undefined;
   const problem = document?.errors[0];
   if (problem) throw problem;
-  if (!document) return {};
+  if (!document) return { value: {}, duplicates: [] };
   const reviver = (_key: unknown, value: unknown): unknown => (typeof value === "bigint" ? int64(value) : value);
-  return document.toJS({ maxAliasCount: 100, ...(exact ? { reviver } : {}) }) as unknown;
+  return {
+    value: document.toJS({ maxAliasCount: 100, ...(exact ? { reviver } : {}) }) as unknown,
+    duplicates: duplicateYamlKeys(document),
+  };
 }
 
 /** What has more than 64 bits is a float, as in JSON. */
@@ -112,7 +115,7 @@ export function shapeObject(input: Parsed, gvk: GroupVersionKind): Decoded {
   return shape(input, gvk);
 }
 
-interface Parsed {
+export interface Parsed {
   value: unknown;
   /** Paths of fields that stood there twice. */
   duplicates: string[];

@@ -105,7 +105,9 @@ async function look(): Promise<Probe> {
   const { body } = await transport({ method: "GET", path: "/metrics", query: {}, headers: {} });
   let metrics = "";
   for await (const chunk of body) metrics += Buffer.from(chunk).toString();
-  const streams = Number(/^apiserver_longrunning_requests (\d+)$/m.exec(metrics)?.[1]);
+  const streams = [...metrics.matchAll(/^apiserver_longrunning_requests(?:\{.*\})? (\d+)$/gm)]
+    .map(([, count]) => Number(count))
+    .reduce((sum, count) => sum + count, 0);
   // Where there is no /proc the handles must do.
   const files = process.platform === "linux" ? readdirSync(`/proc/${server.pid}/fd`).length : 0;
   return { ...(JSON.parse(line ?? "{}") as Omit<Probe, "files" | "streams">), files, streams };

@@ -1,5 +1,5 @@
 /** From an HTTP write to what the registry is asked: options of the query, the object in the body. */
-import { decodeJson, decodeYaml, parseJson, shapeObject } from "../../../../common/kube/codec/json.ts";
+import { decodeJson, parseJson, shapeObject } from "../../../../common/kube/codec/json.ts";
 import type { Decoded } from "../../../../common/kube/codec/json.ts";
 import { decodeProtobuf } from "../../../../common/kube/codec/protobuf.ts";
 import { WireError } from "../../../../common/kube/codec/wire.ts";
@@ -9,6 +9,7 @@ import type { ResourceDefinition } from "../../resources/definition.ts";
 import type { DeleteBody } from "../registry/delete.ts";
 import { reportFields } from "../registry/context.ts";
 import type { Target, WriteRequest } from "../registry/context.ts";
+import { readYaml } from "../yaml/reading.ts";
 import type { Exchange } from "./exchange.ts";
 
 const JSON_TYPES = new Set(["application/json", "", "text/plain"]);
@@ -73,7 +74,7 @@ export async function readObject(
   request: WriteRequest,
 ): Promise<KubeObject> {
   const bytes = await exchange.body();
-  const { object, problems } = decode(bytes, exchange.contentType(), gvk, request.fieldValidation !== "Ignore");
+  const { object, problems } = await decode(bytes, exchange.contentType(), gvk, request.fieldValidation !== "Ignore");
   reportFields(
     problems,
     request,
@@ -86,7 +87,7 @@ export async function readObject(
   return object;
 }
 
-function decode(bytes: Buffer, type: string, gvk: GroupVersionKind, findDuplicates: boolean): Decoded {
+async function decode(bytes: Buffer, type: string, gvk: GroupVersionKind, findDuplicates: boolean): Promise<Decoded> {
   if (bytes.length === 0) throw new StatusError("BadRequest", "EOF");
   if (type === "application/vnd.kubernetes.protobuf") {
     try {
@@ -97,7 +98,7 @@ function decode(bytes: Buffer, type: string, gvk: GroupVersionKind, findDuplicat
       throw new StatusError("BadRequest", error.message);
     }
   }
-  if (type === "application/yaml") return decodeYaml(bytes, gvk);
+  if (type === "application/yaml") return shapeObject(await readYaml(bytes), gvk);
   if (JSON_TYPES.has(type)) return decodeJson(bytes, gvk, { findDuplicates });
   throw unsupported(["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"]);
 }
@@ -118,7 +119,7 @@ export async function readDelete(
   const request = writeRequest(exchange, target, "DeleteOptions");
   const bytes = await exchange.body();
   const given: Record<string, unknown> =
-    bytes.length > 0 ? deleteOptions(bytes, exchange.contentType(), target.definition) : {};
+    bytes.length > 0 ? await deleteOptions(bytes, exchange.contentType(), target.definition) : {};
   const grace =
     given["gracePeriodSeconds"] ??
     (query.has("gracePeriodSeconds") ? Number(query.get("gracePeriodSeconds")) : undefined);
@@ -142,18 +143,20 @@ export async function readDelete(
 }
 
 /** Its apiVersion may be v1, meta.k8s.io/v1 or the resource's own group version. */
-function deleteOptions(bytes: Buffer, type: string, definition: ResourceDefinition): Record<string, unknown> {
+async function deleteOptions(
+  bytes: Buffer,
+  type: string,
+  definition: ResourceDefinition,
+): Promise<Record<string, unknown>> {
   const gvk = { group: "meta.k8s.io", version: "v1", kind: "DeleteOptions" };
   if (type === "application/vnd.kubernetes.protobuf") {
-    return decode(retyped(bytes), type, gvk, false).object;
+    return (await decode(retyped(bytes), type, gvk, false)).object;
   }
-  const value = type === "application/yaml" ? decodeYaml(bytes, { ...definition, kind: "" }).object : parse(bytes);
-  return decode(
-    Buffer.from(JSON.stringify({ ...value, apiVersion: "meta.k8s.io/v1", kind: "DeleteOptions" })),
-    "application/json",
-    gvk,
-    false,
-  ).object;
+  const value =
+    type === "application/yaml" ? shapeObject(await readYaml(bytes), { ...definition, kind: "" }).object : parse(bytes);
+  return decodeJson(JSON.stringify({ ...value, apiVersion: "meta.k8s.io/v1", kind: "DeleteOptions" }), gvk, {
+    findDuplicates: false,
+  }).object;
 }
 
 function parse(bytes: Buffer): Record<string, unknown> {

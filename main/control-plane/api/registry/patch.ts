@@ -1,5 +1,5 @@
 /** The four patches: each turns what is stored into what the client wants, then goes the way of an update. */
-import { parseJson, parseYaml, shapeObject } from "../../../../common/kube/codec/json.ts";
+import { parseJson, shapeObject } from "../../../../common/kube/codec/json.ts";
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import { applyJsonPatch, applyMergePatch } from "../../../../common/kube/patch/merge.ts";
 import { applyStrategicMergePatch } from "../../../../common/kube/patch/strategic.ts";
@@ -7,6 +7,7 @@ import { StatusError } from "../../../../common/kube/status.ts";
 import { invalidError } from "../../resources/invalid.ts";
 import { reportFields } from "./context.ts";
 import type { Answer, RegistryContext, WriteRequest } from "./context.ts";
+import { readYaml } from "../yaml/reading.ts";
 import { applyObject } from "./apply.ts";
 import { updateObject } from "./update.ts";
 
@@ -26,7 +27,8 @@ export async function patchObject(
   body: Uint8Array | string,
   force: boolean,
 ): Promise<Answer> {
-  if (type === "application/apply-patch+yaml") return applyObject(context, request, parseYaml(body), force);
+  if (type === "application/apply-patch+yaml")
+    return applyObject(context, request, await readYaml(toBytes(body)), force);
   const { definition, subresource } = request;
   const { value: patch, duplicates } = parsePatch(body);
   const gvk = subresource?.kind ?? definition;
@@ -41,6 +43,8 @@ export async function patchObject(
     return object;
   });
 }
+
+const toBytes = (body: Uint8Array | string): Uint8Array => (typeof body === "string" ? Buffer.from(body) : body);
 
 function patched(
   type: PatchType,
