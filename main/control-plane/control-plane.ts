@@ -19,7 +19,7 @@ import { addIndexes } from "./api/registry/indexes.ts";
 import { listObjects } from "./api/registry/read.ts";
 import { decodeShared } from "./api/stored.ts";
 import { KubeletProxy } from "./api/streaming/kubelet-proxy.ts";
-import { admit, builtinChain, validateAdmission } from "./admission/index.ts";
+import { admit, builtinChain, intercept, validateAdmission } from "./admission/index.ts";
 import { closeWebhookConnections } from "./outbound/webhook-client.ts";
 import { Audit } from "./audit/index.ts";
 import { LogFile } from "./audit/log-file.ts";
@@ -37,6 +37,7 @@ import { clientMetrics, fairnessMetrics, leaderMetrics, queueMetrics, schedulerM
 import { processMetrics } from "./metrics/process.ts";
 import { RequestMetrics } from "./metrics/requests.ts";
 import { countObjects, measuredStore } from "./metrics/store.ts";
+import { componentStatuses } from "./resources/core/component-status.ts";
 import { metricsDefinitions } from "./metrics-api/index.ts";
 import type { MetricsApi } from "./metrics-api/index.ts";
 import { UsageSource } from "./metrics-api/source.ts";
@@ -115,6 +116,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       if (!usage.api) throw new StatusError("ServiceUnavailable", "metrics are not there yet");
       return usage.api;
     }),
+    componentStatuses(() => ({
+      reader: fed.reader,
+      askStore: () => store.get("componentstatuses/"),
+      now: Date.now,
+    })),
   ]);
   const indexed = addIndexes(store, catalog);
   const failures: string[] = [];
@@ -133,7 +139,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   });
   const registry: RegistryContext = {
     store,
-    admission: { mutate: (request) => admit(chain, request), validate: (request) => validateAdmission(chain, request) },
+    admission: {
+      mutate: (request) => admit(chain, request),
+      validate: (request) => validateAdmission(chain, request),
+      intercept: (request) => intercept(chain, request),
+    },
     now: () => new Date(),
     observe: (write) => {
       try {

@@ -14,6 +14,8 @@ interface Review {
     dryRun: boolean;
     kind: { group: string; version: string; kind: string };
     requestKind: { group: string; version: string; kind: string };
+    namespace?: string;
+    subResource?: string;
     object: { metadata: { labels?: Record<string, string>; name: string } } | null;
     oldObject: object | null;
   };
@@ -346,6 +348,102 @@ describe("policies", () => {
     );
     expect(await server.ok("get deployment mutated -o jsonpath={.metadata.annotations.example\\.com/by}")).toBe("2");
     await server.ok("delete mutatingadmissionpolicy sidecar");
+  });
+});
+
+describe("what writes nothing is asked about, too", () => {
+  const rule = (operation: string, resource: string): object => ({
+    operations: [operation],
+    apiGroups: [""],
+    apiVersions: ["v1"],
+    resources: [resource],
+  });
+  const evict = (name: string): ReturnType<TestServer["raw"]> =>
+    server.raw("POST", `/api/v1/namespaces/default/pods/${name}/eviction`, {
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ apiVersion: "policy/v1", kind: "Eviction", metadata: { name, namespace: "default" } }),
+    });
+
+  it("webhooks about CONNECT: exec, and the proxy", async () => {
+    await server.ok("run shells --image=a");
+    await apply(
+      webhooks("ValidatingWebhookConfiguration", "shells", {
+        rules: [rule("CONNECT", "pods/exec"), rule("CONNECT", "pods/proxy")],
+      }),
+    );
+    answer = () => ({ allowed: false, status: { message: "no shells" } });
+    asked.length = 0;
+    expect(await server.fails("exec shells -c shells -i -- sh -c date")).toContain(
+      'admission webhook "w0.shells.example.com" denied the request: no shells',
+    );
+    expect(asked[0]).toMatchObject({
+      operation: "CONNECT",
+      name: "shells",
+      namespace: "default",
+      kind: { group: "", version: "v1", kind: "PodExecOptions" },
+      resource: { group: "", version: "v1", resource: "pods" },
+      subResource: "exec",
+      options: null,
+      object: {
+        kind: "PodExecOptions",
+        apiVersion: "v1",
+        stdin: true,
+        stdout: true,
+        stderr: true,
+        container: "shells",
+        command: ["sh", "-c", "date"],
+      },
+      oldObject: null,
+    });
+    expect(await server.fails("get --raw /api/v1/namespaces/default/pods/shells:80/proxy/a/b/")).toContain("no shells");
+    expect(asked.at(-1)).toMatchObject({ subResource: "proxy", object: { kind: "PodProxyOptions", path: "/a/b/" } });
+    // Reading is no CONNECT.
+    expect(await server.fails("logs shells")).not.toContain("no shells");
+    await server.ok("delete validatingwebhookconfiguration shells");
+  });
+
+  it("a policy about CONNECT", async () => {
+    const policy = {
+      apiVersion: "admissionregistration.k8s.io/v1",
+      kind: "ValidatingAdmissionPolicy",
+      metadata: { name: "no-terminals" },
+      spec: {
+        matchConstraints: { resourceRules: [rule("CONNECT", "pods/attach")] },
+        validations: [{ expression: "!has(object.stdin) || !object.stdin", message: "look, do not touch" }],
+      },
+    };
+    const binding = {
+      apiVersion: "admissionregistration.k8s.io/v1",
+      kind: "ValidatingAdmissionPolicyBinding",
+      metadata: { name: "no-terminals" },
+      spec: { policyName: "no-terminals", validationActions: ["Deny"] },
+    };
+    await apply(policy, binding);
+    const attach = async (query: string): Promise<string> =>
+      (await server.raw("POST", `/api/v1/namespaces/default/pods/shells/attach?${query}`)).text;
+    await until(
+      () => attach("stdin=true&stdout=true"),
+      (said) => said.includes("look, do not touch"),
+    );
+    expect(await attach("stdout=true")).not.toContain("look, do not touch");
+    await server.ok("delete validatingadmissionpolicy no-terminals");
+  });
+
+  it("webhooks about evictions", async () => {
+    await server.ok("run kept --image=a");
+    await apply(webhooks("ValidatingWebhookConfiguration", "evictions", { rules: [rule("CREATE", "pods/eviction")] }));
+    answer = () => ({ allowed: false, status: { message: "kept" } });
+    expect((await evict("kept")).text).toContain("denied the request: kept");
+    expect(asked.at(-1)).toMatchObject({
+      operation: "CREATE",
+      subResource: "eviction",
+      kind: { group: "policy", version: "v1", kind: "Eviction" },
+      object: { kind: "Eviction", metadata: { name: "kept" } },
+    });
+    await server.ok("get pod kept");
+    answer = () => ({ allowed: true });
+    expect((await evict("kept")).status).toBe(201);
+    await server.ok("delete validatingwebhookconfiguration evictions");
   });
 });
 

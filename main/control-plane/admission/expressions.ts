@@ -90,7 +90,7 @@ function authorizerFor(user: User, request: AdmissionRequest, decide: Decide | u
     resource: gvr.resource,
     ...(subresource ? { subresource } : {}),
     ...(namespace ? { namespace } : {}),
-    ...(name || object?.metadata.name ? { name: name || (object?.metadata.name ?? "") } : {}),
+    ...(name || object?.metadata?.name ? { name: name || (object?.metadata?.name ?? "") } : {}),
   });
 }
 

@@ -81,6 +81,13 @@ export async function admit(chain: readonly AdmissionPlugin[], request: Admissio
   if (request.again) await mutateOnce(chain, request);
 }
 
+/** Both phases, for what is no write of the registry. Throws StatusError to refuse. */
+export async function intercept(chain: readonly AdmissionPlugin[], request: AdmissionRequest): Promise<void> {
+  const asked = chain.filter(({ intercepts }) => intercepts);
+  await admit(asked, request);
+  await validateAdmission(asked, request);
+}
+
 async function mutateOnce(chain: readonly AdmissionPlugin[], request: AdmissionRequest): Promise<void> {
   for (const plugin of chain) {
     const pending = plugin.mutate?.(request);

@@ -63,7 +63,7 @@ export function ruleFits(rule: Rule, request: AdmissionRequest, gvr: GroupVersio
   const spaceless = !namespace || (gvr.group === "" && gvr.resource === "namespaces");
   if (rule.scope === "Namespaced" && spaceless) return false;
   if (rule.scope === "Cluster" && !spaceless) return false;
-  if (rule.resourceNames?.length && !rule.resourceNames.includes(name || object?.metadata.name || "")) return false;
+  if (rule.resourceNames?.length && !rule.resourceNames.includes(name || object?.metadata?.name || "")) return false;
   return (
     within(rule.operations, operation) &&
     within(rule.apiGroups, gvr.group) &&
@@ -131,7 +131,8 @@ export class Matcher {
     if (!isEmpty(objectSelector)) {
       const selector = selectorFromObject(objectSelector);
       const fits = (object: KubeObject | undefined): boolean =>
-        object !== undefined && selector.matches(object.metadata.labels);
+        // What has no metadata (the options of a CONNECT) is selected by nothing.
+        object?.metadata !== undefined && selector.matches(object.metadata.labels);
       if (!fits(request.object) && !fits(request.old)) return false;
     }
     if (isEmpty(namespaceSelector)) return true;

@@ -22,7 +22,7 @@ function kindOf(object: KubeObject | undefined, gvr: { group: string; version: s
 /** `shown`: the object in the form of the match. */
 export function reviewRequest(request: AdmissionRequest, match: Match, shown?: KubeObject): Record<string, unknown> {
   const { gvr, kind, subresource, operation, dryRun, object, old } = request;
-  const name = request.name || object?.metadata.name || "";
+  const name = request.name || object?.metadata?.name || "";
   const namespace = gvr.group === "" && gvr.resource === "namespaces" ? name : request.namespace;
   const options =
     operation === "CONNECT"

@@ -14,7 +14,7 @@ export interface AdmissionRequest {
   name?: string;
   user: User;
   dryRun: boolean;
-  /** The new object; undefined for DELETE. Mutating plug-ins change it in place. */
+  /** The new object; undefined for DELETE. Mutating plug-ins change it in place. For CONNECT its options, without metadata. */
   object?: KubeObject;
   /** What is stored now: UPDATE and DELETE. */
   old?: KubeObject;
@@ -28,6 +28,11 @@ export interface AdmissionRequest {
 /** Refusals are StatusErrors (Forbidden, mostly). */
 export interface AdmissionPlugin {
   name: string;
+  /**
+   * Asked for others than the registry's writes, too: CONNECT (exec, proxy…), and what is created without being stored
+   * (Eviction, TokenRequest). Those who add things of their own to the cluster look at everything that happens in it.
+   */
+  intercepts?: boolean;
   /** The first phase: may change `request.object`. */
   mutate?(request: AdmissionRequest): void | Promise<void>;
   /** The second phase: sees what will be stored. */

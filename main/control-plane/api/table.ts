@@ -36,7 +36,7 @@ const definitionOf = ({ name, type, format = "", description, priority }: Column
 
 /** `columns` false leaves the headers out, as in a watch's later events. */
 export function tableOf(
-  definition: ResourceDefinition,
+  definition: Pick<ResourceDefinition, "table">,
   objects: Iterable<KubeObject>,
   options: { metadata: ListMeta; version: string; include: IncludeObject; now: Date; columns?: boolean },
 ): Table {

@@ -14,6 +14,7 @@ import type {
   TableDefinition,
 } from "../resources/definition.ts";
 import { age } from "../resources/duration.ts";
+import { scaleTable } from "../resources/workload/scale.ts";
 import { Problems } from "../resources/validation/problems.ts";
 import type { Dialler } from "../outbound/services.ts";
 import { WebhookConversion } from "./conversion.ts";
@@ -182,6 +183,7 @@ function scaleOf(paths: ScalePaths, checks: Checks): SubresourceDefinition {
     name: "scale",
     kind: { group: "autoscaling", version: "v1", kind: "Scale" },
     verbs: ["get", "patch", "update"],
+    table: scaleTable,
     read(parent) {
       const { name, namespace, uid, resourceVersion, creationTimestamp } = parent.metadata;
       const selector = paths.labelSelectorPath ? textAt(parent, paths.labelSelectorPath) : "";

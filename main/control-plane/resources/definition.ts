@@ -111,6 +111,8 @@ export interface SubresourceDefinition {
   missedByItsOwnName?: boolean;
   /** What GET shows and a write answers with, where it is not the parent itself (Scale). */
   read?(parent: KubeObject): KubeObject;
+  /** How it is shown as a Table, where its body is of another kind. Default: name and age. */
+  table?: TableDefinition;
   /**
    * For subresources that are a partial write of the parent (status, finalize, approval, ephemeralcontainers,
    * resize; also Scale and Binding, whose body is of another kind): takes only its own part from `object`
@@ -170,6 +172,8 @@ export interface ResourceDefinition {
   subresources?: SubresourceDefinition[];
   /** Never stored: POST only, answered by a handler of `resources/virtual` (SubjectAccessReview, TokenReview…). */
   virtual?: boolean;
+  /** Told with every answer of a kind that is on its way out. */
+  deprecation?: string;
   /** Never stored either: what GET of one and of all answers is made when it is asked for (metrics.k8s.io). */
   computed?: {
     get(namespace: string | undefined, name: string): Promise<KubeObject>;

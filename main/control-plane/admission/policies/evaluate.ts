@@ -8,6 +8,7 @@ import { conditions, scopeOf, withVariables } from "../expressions.ts";
 import type { Scope } from "../expressions.ts";
 import type { Match, Matcher, Served } from "../matching.ts";
 import type { AdmissionRequest } from "../types.ts";
+import { isExempt } from "../webhooks/plugins.ts";
 import { ParamsError, paramsOf } from "./params.ts";
 import type { Binding, Policy } from "./policies.ts";
 
@@ -24,6 +25,12 @@ export type Evaluation = { policy: Policy; binding: Binding; match: Match } & (
   | { scope: Scope; budget: Budget; params: KubeObject | undefined }
   | { error: string }
 );
+
+/** Questions about who somebody is and may, whose answers policies themselves may need. */
+const REVIEWS = new Set(["authentication.k8s.io", "authorization.k8s.io"]);
+
+export const isExemptFromPolicies = (request: AdmissionRequest): boolean =>
+  isExempt(request) || REVIEWS.has(request.gvr.group);
 
 export async function evaluationsOf(
   policy: Policy,

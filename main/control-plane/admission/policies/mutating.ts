@@ -9,8 +9,8 @@ import { same } from "../../resources/validation/problems.ts";
 import { run, scopeOf, withVariables } from "../expressions.ts";
 import type { Compiled, Scope } from "../expressions.ts";
 import type { AdmissionPlugin, AdmissionRequest } from "../types.ts";
-import { isExempt, replaceContents } from "../webhooks/plugins.ts";
-import { evaluationsOf } from "./evaluate.ts";
+import { replaceContents } from "../webhooks/plugins.ts";
+import { evaluationsOf, isExemptFromPolicies } from "./evaluate.ts";
 import type { Evaluation, PolicyOptions } from "./evaluate.ts";
 import { policies } from "./policies.ts";
 import type { Policy } from "./policies.ts";
@@ -24,10 +24,12 @@ export function mutatingPolicies(options: PolicyOptions): AdmissionPlugin {
   const rounds = new WeakMap<AdmissionRequest, Progress>();
   return {
     name: "MutatingAdmissionPolicy",
+    intercepts: true,
     mutate(request) {
       const all = current();
-      // A delete changes nothing, so there is nothing to mutate.
-      if (all.length === 0 || isExempt(request) || !request.object || request.operation === "DELETE") return undefined;
+      if (all.length === 0 || isExemptFromPolicies(request) || !request.object) return undefined;
+      // Neither writes anything, so there is nothing to mutate.
+      if (request.operation === "DELETE" || request.operation === "CONNECT") return undefined;
       return mutateAll(all, request, rounds, options);
     },
   };

@@ -7,8 +7,7 @@ import { run } from "../expressions.ts";
 import type { Scope } from "../expressions.ts";
 import { forbid } from "../forbid.ts";
 import type { AdmissionPlugin, AdmissionRequest } from "../types.ts";
-import { isExempt } from "../webhooks/plugins.ts";
-import { evaluationsOf } from "./evaluate.ts";
+import { evaluationsOf, isExemptFromPolicies } from "./evaluate.ts";
 import type { PolicyOptions } from "./evaluate.ts";
 import { policies } from "./policies.ts";
 import type { Binding, Policy } from "./policies.ts";
@@ -28,9 +27,10 @@ export function validatingPolicies(options: PolicyOptions): AdmissionPlugin {
   const current = policies(options.reader, "validating");
   return {
     name: "ValidatingAdmissionPolicy",
+    intercepts: true,
     validate(request) {
       const all = current();
-      if (all.length === 0 || isExempt(request)) return undefined;
+      if (all.length === 0 || isExemptFromPolicies(request)) return undefined;
       return validateAll(all, request, options);
     },
   };

@@ -75,6 +75,7 @@ export function validatingWebhooks(options: WebhookOptions): AdmissionPlugin {
   const current = configurations(options.reader, `validatingwebhookconfigurations.${GROUP}`);
   return {
     name: "ValidatingAdmissionWebhook",
+    intercepts: true,
     validate(request) {
       const all = current();
       if (all.length === 0 || isExempt(request)) return undefined;
@@ -114,6 +115,7 @@ export function mutatingWebhooks(options: WebhookOptions): AdmissionPlugin {
   const rounds = new WeakMap<AdmissionRequest, Progress>();
   return {
     name: "MutatingAdmissionWebhook",
+    intercepts: true,
     mutate(request) {
       const all = current();
       if (all.length === 0 || isExempt(request)) return undefined;

@@ -1,10 +1,11 @@
 /** Requests about resources: each verb to its operation of the registry, and the answer in the form wanted. */
+import { apiVersionOf } from "../../../../common/kube/object.ts";
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
-import type { ResourceDefinition, Verb } from "../../resources/definition.ts";
+import type { ResourceDefinition, SubresourceDefinition, Verb } from "../../resources/definition.ts";
 import { invalidError } from "../../resources/invalid.ts";
 import type { ApiEnvironment } from "../environment.ts";
-import { bytesOf, viewOf } from "../registry/context.ts";
+import { admissionRequest, bytesOf, viewOf } from "../registry/context.ts";
 import type { Answer, Target } from "../registry/context.ts";
 import { createObject } from "../registry/create.ts";
 import { checkDeleteBody, deleteCollection, deleteObject } from "../registry/delete.ts";
@@ -63,7 +64,7 @@ async function get({ registry }: ApiEnvironment, exchange: Exchange, target: Tar
   const format = negotiate(exchange.request.headers.accept, objectForms);
   const item = await getObject(registry, target);
   const { definition, subresource } = target;
-  if (subresource?.read) return exchange.sendObject(subresource.read(viewOf(definition, item)), format);
+  if (subresource?.read) return sendRead(exchange, subresource, subresource.read(viewOf(definition, item)), format);
   // The bytes are there: nobody needs to look inside.
   if (!format.as) return exchange.sendJson(bytesOf(definition, item), format);
   return sendItem(exchange, target, { item, object: viewOf(definition, item), created: false }, format);
@@ -195,7 +196,8 @@ async function answerComputed(
   { definition, namespace, name }: Target,
 ): Promise<void> {
   const { verb, query } = exchange.info;
-  const { group, version, kind, listKind = `${kind}List` } = definition;
+  const { kind, listKind = `${kind}List`, deprecation } = definition;
+  if (deprecation !== undefined) exchange.warn(deprecation);
   const { accept } = exchange.request.headers;
   const format: Format = definition.table
     ? negotiate(accept, verb === "list" ? listForms : objectForms)
@@ -222,7 +224,7 @@ async function answerComputed(
     ["labelSelector", "fieldSelector"].flatMap((key) => (query.get(key) ? [[key, query.get(key)]] : [])),
   ) as object;
   const items = await all(namespace, selectors);
-  return send(items, { apiVersion: `${group}/${version}`, kind: listKind, metadata: {}, items });
+  return send(items, { apiVersion: apiVersionOf(definition), kind: listKind, metadata: {}, items });
 }
 
 async function handleVirtual(environment: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {
@@ -235,6 +237,7 @@ async function handleVirtual(environment: ApiEnvironment, exchange: Exchange, ta
   const format = negotiate(exchange.request.headers.accept, objectForms);
   const request = writeRequest(exchange, target, "CreateOptions");
   const object = await readObject(exchange, subresource?.kind ?? definition, request);
+  await environment.registry.admission.intercept?.(admissionRequest(request, "CREATE", { object }));
   const answer = await handler(object, {
     user: exchange.user,
     ...(namespace ? { namespace } : {}),
@@ -242,6 +245,24 @@ async function handleVirtual(environment: ApiEnvironment, exchange: Exchange, ta
     dryRun: request.dryRun,
   });
   return exchange.sendObject(answer, { media: format.media }, 201);
+}
+
+/** What a subresource shows in place of its parent, in the form wanted. */
+async function sendRead(
+  exchange: Exchange,
+  subresource: SubresourceDefinition,
+  object: KubeObject,
+  format: Format,
+  status = 200,
+): Promise<void> {
+  const { as, version = "v1" } = format;
+  if (as === "PartialObjectMetadata") return exchange.sendObject(partial(object, version), format, status);
+  if (as !== "Table") return exchange.sendObject(object, format, status);
+  const { resourceVersion } = object.metadata;
+  const metadata = resourceVersion ? { resourceVersion } : {};
+  const include = readInclude(exchange.info.query.get("includeObject"));
+  const table = tableOf(subresource, [object], { metadata, version, include, now: new Date() });
+  return exchange.sendObject(table, format, status);
 }
 
 /** One object as JSON bytes from the store where they are, or as Table, metadata only, YAML, protobuf. */
@@ -256,7 +277,7 @@ async function sendItem(exchange: Exchange, target: Target, answer: Answer, form
       status,
     );
   }
-  if (subresource?.read) return exchange.sendObject(subresource.read(object), format, status);
+  if (subresource?.read) return sendRead(exchange, subresource, subresource.read(object), format, status);
   const version = format.version ?? "v1";
   if (format.as === "Table") {
     const { resourceVersion } = object.metadata;

@@ -19,11 +19,15 @@ import type { User } from "../../resources/definition.ts";
 import type { ApiEnvironment } from "../environment.ts";
 import type { Target } from "../registry/context.ts";
 import { handleStreaming, isCommand, isStreaming, upgradeStreaming } from "../streaming/routes.ts";
+import { upgradeOf } from "../streaming/protocols.ts";
+import { connectRequest } from "./connect.ts";
 import { Exchange, sendStatus } from "./exchange.ts";
 import { handlePlain } from "./plain-paths.ts";
 import { readRequest } from "./request-info.ts";
 import type { RequestInfo, ResourcePath } from "./request-info.ts";
 import { handleResource } from "./resource-handler.ts";
+import { socketOutput } from "./watch-output.ts";
+import { watchInto } from "./watch-stream.ts";
 
 const REQUEST_MILLIS = 60_000;
 /** Those that wait for a seat included: what is beyond is not even looked at. */
@@ -203,7 +207,11 @@ export class ApiServer {
 
   async #resource(exchange: Exchange, info: RequestInfo): Promise<void> {
     const target = this.#target(info);
-    if (isStreaming(info)) return handleStreaming(this.#environment, exchange, target);
+    if (isStreaming(info)) {
+      const { user, audit } = exchange;
+      await this.#admitConnect(info, target, user, (message) => exchange.warn(message), audit);
+      return handleStreaming(this.#environment, exchange, target);
+    }
     return handleResource(this.#environment, exchange, target);
   }
 
@@ -247,6 +255,19 @@ export class ApiServer {
     await this.#authorize(user, { ...info, verb: "create" }, record);
   }
 
+  /** Webhooks and policies about CONNECT. Throws StatusError. */
+  async #admitConnect(
+    info: RequestInfo,
+    target: Target,
+    user: User,
+    warn: (message: string) => void,
+    record: AuditRecord | undefined,
+  ): Promise<void> {
+    const annotate = record && ((key: string, value: string): void => record.annotate(key, value));
+    const request = connectRequest(info, target, { user, warn, ...(annotate ? { annotate } : {}) });
+    if (request) await this.#environment.registry.admission.intercept?.(request);
+  }
+
   /** What the audit log is to know of a request: who it came from, and as whom. */
   async #record(request: IncomingMessage, info: RequestInfo, user: User | undefined): Promise<AuditRecord | undefined> {
     const { impersonation, ...own } = credentialsOf(request, info.path);
@@ -284,7 +305,14 @@ export class ApiServer {
         });
         return;
       }
-      await upgradeStreaming(this.#environment, info, this.#target(info), request, socket, head);
+      const target = this.#target(info);
+      if (isWatched(info, target) && upgradeOf(request.headers) === "websocket") {
+        await watchInto(this.#environment, info, target, request.headers.accept, socketOutput(request, socket, head));
+        return;
+      }
+      // The head of an upgrade has no room for warnings.
+      await this.#admitConnect(info, target, user, () => undefined, record);
+      await upgradeStreaming(this.#environment, info, target, request, socket, head);
     } catch (error) {
       const { status, code } = asStatus(error);
       record?.end(code, status);
@@ -297,6 +325,9 @@ export class ApiServer {
     }
   }
 }
+
+const isWatched = ({ verb }: RequestInfo, { definition, subresource }: Target): boolean =>
+  verb === "watch" && !subresource && definition.verbs.includes("watch");
 
 /** The answer carries the record's name; of one that may last the log tells when it began, too. */
 function followResponse(record: AuditRecord, response: ServerResponse, long: boolean): void {

@@ -1,5 +1,4 @@
 /** A watch as a stream of JSON lines. Events are encoded once for all who watch in the same form. */
-import type { ServerResponse } from "node:http";
 import { apiVersionOf } from "../../../../common/kube/object.ts";
 import type { StatusError } from "../../../../common/kube/status.ts";
 import type { ResourceDefinition } from "../../resources/definition.ts";
@@ -8,15 +7,14 @@ import { partsOf, viewOf } from "../registry/context.ts";
 import type { Target } from "../registry/context.ts";
 import { watchObjects } from "../registry/watch.ts";
 import type { Change, WatchItem, WatchSink } from "../registry/watch.ts";
-import { turn } from "../slices.ts";
 import { partial, readInclude, tableOf } from "../table.ts";
 import type { Exchange } from "./exchange.ts";
-import { CONTENT_TYPES, negotiate } from "./negotiate.ts";
+import { answerOutput } from "./watch-output.ts";
+import type { WatchOutput } from "./watch-output.ts";
+import { negotiate } from "./negotiate.ts";
 import type { Format } from "./negotiate.ts";
 import { isTrue } from "./request-info.ts";
-
-/** A reader that leaves more than this unread is cut off; it will list and watch again. */
-const MOST_UNREAD_BYTES = 16 * 1024 * 1024;
+import type { RequestInfo } from "./request-info.ts";
 
 const END = Buffer.from("}\n");
 /** Lines by what they tell, for each kind that shows it: Events are shown as two. */
@@ -73,14 +71,14 @@ function bookmark(definition: ResourceDefinition, item: { revision: number; init
 /** Turns events into lines in the form that was negotiated. */
 function encoder(
   environment: ApiEnvironment,
-  exchange: Exchange,
+  query: URLSearchParams,
   target: Target,
   format: Format,
 ): (item: WatchItem) => Buffer {
   const { definition } = target;
   if (!format.as) return plainEncoder(definition);
   const version = format.version ?? "v1";
-  const include = readInclude(exchange.info.query.get("includeObject"));
+  const include = readInclude(query.get("includeObject"));
   let columns = true;
   const line = (type: string, object: unknown): Buffer => Buffer.from(`${JSON.stringify({ type, object })}\n`);
   return (item) => {
@@ -116,51 +114,42 @@ function encoder(
   };
 }
 
-function drainedOrClosed(response: ServerResponse): Promise<void> {
-  return new Promise((resolve) => {
-    const done = (): void => {
-      response.off("drain", done);
-      response.off("close", done);
-      resolve();
-    };
-    response.once("drain", done);
-    response.once("close", done);
-  });
+/** Resolves when the watch is under way: what goes wrong before is an ordinary answer. Throws StatusError. */
+export function streamWatch(environment: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {
+  const { info, request } = exchange;
+  return watchInto(environment, info, target, request.headers.accept, answerOutput(exchange));
 }
 
-/** Resolves when the watch is under way: what goes wrong before is an ordinary answer. Throws StatusError. */
-export async function streamWatch(environment: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {
+/** The same for any output. */
+export async function watchInto(
+  environment: ApiEnvironment,
+  { query }: Pick<RequestInfo, "query">,
+  target: Target,
+  accept: string | undefined,
+  output: WatchOutput,
+): Promise<void> {
   const { definition, namespace, name } = target;
-  const { query } = exchange.info;
-  const format = negotiate(exchange.request.headers.accept, [
-    "Table",
-    "PartialObjectMetadata",
-    "PartialObjectMetadataList",
-  ]);
-  const { response } = exchange;
-  const encode = encoder(environment, exchange, target, format);
+  const format = negotiate(accept, ["Table", "PartialObjectMetadata", "PartialObjectMetadataList"]);
+  const encode = encoder(environment, query, target, format);
   const waiting: WatchItem[] = [];
   let open = false;
   let over = false;
   const write = (items: WatchItem[]): void => {
     if (over) return;
-    response.write(joined(items, encode));
-    if (response.writableLength > MOST_UNREAD_BYTES) response.destroy();
+    if (output.oneByOne) for (const item of items) output.write(encode(item));
+    else output.write(joined(items, encode));
   };
   const sink: WatchSink = {
     send(items) {
       if (open) write(items);
       else waiting.push(...items);
     },
-    async drained() {
-      if (response.writableNeedDrain && !over) await drainedOrClosed(response);
-      else await turn();
-    },
+    drained: () => (over ? Promise.resolve() : output.drained()),
     end(error?: StatusError) {
       if (over) return;
-      if (error) response.write(`${JSON.stringify({ type: "ERROR", object: error.status })}\n`);
+      if (error) output.write(Buffer.from(`${JSON.stringify({ type: "ERROR", object: error.status })}\n`));
       over = true;
-      response.end();
+      output.end();
     },
   };
   const fieldSelector = [query.get("fieldSelector"), name === undefined ? undefined : `metadata.name=${name}`];
@@ -179,19 +168,14 @@ export async function streamWatch(environment: ApiEnvironment, exchange: Exchang
     },
     sink,
   );
+  if (output.isClosed()) return stop();
   environment.metrics.watches.add(1);
-  response.once("close", () => {
+  output.onceClosed(() => {
     over = true;
     environment.metrics.watches.add(-1);
     stop();
   });
-  if (response.destroyed) return stop();
-  response.writeHead(200, {
-    "content-type": CONTENT_TYPES.json,
-    "cache-control": "no-cache, private",
-    ...exchange.warningHeader(),
-  });
-  response.flushHeaders();
+  output.open();
   open = true;
   if (waiting.length > 0) write(waiting);
 }

@@ -14,6 +14,8 @@ export interface Admission {
   /** The first phase: may change the request's object. Throws StatusError. */
   mutate(request: AdmissionRequest): Promise<void>;
   validate(request: AdmissionRequest): Promise<void>;
+  /** Both phases of those who are asked about what is no write: CONNECT, and what is created without being stored. */
+  intercept?(request: AdmissionRequest): Promise<void>;
 }
 
 export interface RegistryContext {

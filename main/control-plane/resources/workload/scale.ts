@@ -2,6 +2,7 @@
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import type { LabelSelectorObject } from "../../../../common/kube/selector.ts";
 import type { SubresourceDefinition } from "../definition.ts";
+import { shows, showsAge, table } from "../define.ts";
 import { Problems } from "../validation/problems.ts";
 import { formatLabels, formatSelector } from "./columns.ts";
 
@@ -9,6 +10,12 @@ interface Scalable {
   spec?: { replicas?: number; selector?: LabelSelectorObject | Record<string, string> };
   status?: { replicas?: number };
 }
+
+export const scaleTable = table<KubeObject & Scalable>(
+  shows("Desired", "Replicas that are wanted", ({ spec }) => spec?.replicas ?? 0, { type: "integer" }),
+  shows("Available", "Replicas that there are", ({ status }) => status?.replicas ?? 0, { type: "integer" }),
+  showsAge,
+);
 
 const scaleKind = { group: "autoscaling", version: "v1", kind: "Scale" } as const;
 
@@ -38,6 +45,7 @@ export function scaleSubresource(
     missedByItsOwnName: options.missedByItsOwnName ?? true,
     verbs: ["get", "patch", "update"],
     read,
+    table: scaleTable,
     validate(scale) {
       const problems = new Problems();
       problems.nonNegative("spec.replicas", replicasOf(scale));
