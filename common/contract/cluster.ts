@@ -14,6 +14,19 @@ export const ClusterName = z
 export const Driver = z.enum(["qemu", "simulated"]);
 export const AcceleratorChoice = z.enum(["auto", "kvm", "hvf", "tcg"]);
 
+const cpus = z.int().min(1).max(32);
+const memoryMiB = z.int().min(512).max(262144);
+const diskGiB = z.int().min(4).max(1024);
+
+/** What of a node's machine may be changed; what is left out stays as it is. */
+export const NodeShapeChange = z.object({
+  cpus: cpus.optional(),
+  memoryMiB: memoryMiB.optional(),
+  /** Disks only grow. */
+  diskGiB: diskGiB.optional(),
+});
+export type NodeShapeChange = z.infer<typeof NodeShapeChange>;
+
 /** What the user asks for. Defaults are the one-click cluster. */
 export const ClusterPlan = z
   .object({
@@ -21,9 +34,9 @@ export const ClusterPlan = z
     masters: z.int().min(1).max(5).default(1),
     workers: z.int().min(0).max(1000).default(2),
     /** Per node. */
-    cpus: z.int().min(1).max(32).default(2),
-    memoryMiB: z.int().min(512).max(262144).default(1024),
-    diskGiB: z.int().min(4).max(1024).default(20),
+    cpus: cpus.default(2),
+    memoryMiB: memoryMiB.default(1024),
+    diskGiB: diskGiB.default(20),
     driver: Driver.default("qemu"),
     accelerator: AcceleratorChoice.default("auto"),
     /** How simulated nodes and their Pods behave: a Simulation (simulation.drydock.dev/v1alpha1), as text. */
@@ -83,6 +96,9 @@ export const NodeSummary = z.object({
   address: z.string(),
   cpus: z.int(),
   memoryMiB: z.int(),
+  diskGiB: z.int(),
+  /** What it will have from its next start on, where that is something else. */
+  next: NodeShapeChange.optional(),
   /** Private bytes of the machine's process on the host. */
   hostMemoryBytes: z.number().optional(),
   pid: z.int().optional(),
@@ -109,6 +125,16 @@ export const ClusterSummary = z.object({
       nodePort: z.int(),
       hostPort: z.int(),
       protocol: z.string(),
+    }),
+  ),
+  /** LoadBalancer Services: where on this computer each of their ports answers. */
+  loadBalancers: z.array(
+    z.object({
+      namespace: z.string(),
+      service: z.string(),
+      /** e.g. "127.70.3.9"; "localhost" where there are no such addresses. */
+      address: z.string(),
+      ports: z.array(z.object({ port: z.int(), nodePort: z.int(), hostPort: z.int(), protocol: z.string() })),
     }),
   ),
   failure: Failure.optional(),

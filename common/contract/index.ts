@@ -7,7 +7,7 @@
  */
 import { eventIterator, oc } from "@orpc/contract";
 import * as z from "zod";
-import { ClusterName, ClusterPlan, ClusterSummary, Finding } from "./cluster.ts";
+import { ClusterName, ClusterPlan, ClusterSummary, Finding, NodeShapeChange } from "./cluster.ts";
 import { Failure } from "./failure.ts";
 import { Operation } from "./progress.ts";
 import { Settings, SystemInfo } from "./system.ts";
@@ -50,6 +50,18 @@ export const contract = {
   nodes: {
     start: base.input(node).output(Operation),
     stop: base.input(node.extend({ force: z.boolean().default(false) })).output(Operation),
+    /** Workers that join the running cluster; of the plan's shape where nothing else is said. */
+    add: base
+      .input(cluster.extend({ count: z.int().min(1).max(20).default(1), ...NodeShapeChange.shape }))
+      .output(Operation),
+    /** Cordons and drains a worker, then deletes its Node and its machine. `force`: without draining. */
+    remove: base
+      .input(node.extend({ force: z.boolean().default(false), timeoutSeconds: z.int().min(1).max(86400).default(300) }))
+      .output(Operation),
+    /** CPUs and memory from its next start on (`restart`: now), the disk at once where the machine can. */
+    set: base.input(node.extend({ ...NodeShapeChange.shape, restart: z.boolean().default(false) })).output(Operation),
+    /** A socket of this computer that leads to the node's Docker, e.g. "unix:///run/user/1000/…/docker-1a2b.sock". */
+    docker: base.input(node).output(z.object({ host: z.string() })),
     /** The machine's console (source "console") or the agent's log (source "agent"). */
     logs: base
       .input(
@@ -167,6 +179,49 @@ export const contract = {
     load: base
       .input(cluster.extend({ file: z.string() }))
       .output(z.array(z.object({ node: z.string(), loaded: z.array(z.string()) }))),
+    /** Onto the named nodes, or onto all. Credentials for its registry are used once and not kept. */
+    pull: base
+      .input(
+        cluster.extend({
+          image: z.string().min(1),
+          nodes: z.array(z.string()).default([]),
+          credentials: z.object({ username: z.string(), password: z.string() }).optional(),
+        }),
+      )
+      .output(Operation),
+    /** Builds a Dockerfile of this computer with a node's Docker. `folder` is absolute. */
+    buildContainer: base
+      .input(
+        cluster.extend({
+          folder: z.string().min(1),
+          dockerfile: z.string().default("Dockerfile"),
+          tags: z.array(z.string().min(1)).min(1),
+          args: z.record(z.string(), z.string()).default({}),
+          target: z.string().optional(),
+          noCache: z.boolean().default(false),
+          node: z.string().optional(),
+          spread: z.boolean().default(true),
+        }),
+      )
+      .output(Operation),
+    /** Removes what no container uses. */
+    prune: base
+      .input(cluster.extend({ nodes: z.array(z.string()).default([]) }))
+      .output(z.array(z.object({ node: z.string(), removed: z.array(z.string()), bytes: z.number() }))),
+    /** The cache that all nodes of all clusters pull through. */
+    cache: base.output(
+      z.object({
+        bytes: z.number(),
+        blobs: z.int(),
+        limitBytes: z.number(),
+        hits: z.int(),
+        misses: z.int(),
+        /** Where mirrors and credentials are set, and what is wrong with that file. */
+        registriesFile: z.string(),
+        problem: z.string().optional(),
+      }),
+    ),
+    clearCache: base.output(z.object({ bytes: z.number() })),
   },
 };
 
@@ -177,6 +232,7 @@ export {
   ClusterSummary,
   ClusterState,
   NodeSummary,
+  NodeShapeChange,
   Finding,
   Driver,
   AcceleratorChoice,

@@ -30,13 +30,33 @@ export interface NodeIdentity {
   entropy: string;
 }
 
+/** The host's cache of container images, an HTTPS proxy that answers in the registries' names. */
+export interface ImageProxy {
+  /** e.g. "10.0.2.2:40125". */
+  address: string;
+  /** Of user "drydock", for Proxy-Authorization. */
+  password: string;
+  /** PEM: the authority of the certificates it shows. */
+  caCertificate: string;
+}
+
+/** Where Docker on a node finds its agent, which leads it to the host's cache or, without one, to the registry. */
+export const IMAGE_PROXY_PORT = 10253;
+
 export type HostMessage =
   | { type: "ping" }
   | { type: "identity"; identity: NodeIdentity }
   /** After the host slept or a node resumed. */
   | { type: "clock"; unixMillis: number }
-  /** Stop Pods in order, then power off. */
-  | { type: "shutdown"; gracePeriodSeconds: number }
+  /**
+   * Stop Pods in order, then power off. `leaving`: the cluster goes on without this node, so its Pods are ended for good and
+   * their controllers put others elsewhere; without it they go on when the node comes back.
+   */
+  | { type: "shutdown"; gracePeriodSeconds: number; leaving?: boolean }
+  /** The way to registries: each time a node comes up, and again when it has changed. */
+  | { type: "image-proxy"; proxy: ImageProxy }
+  /** The machine's disk has grown: take the room into use. */
+  | { type: "disk-grown" }
   | { type: "log"; lines: number };
 
 export type AgentMessage =
@@ -58,6 +78,9 @@ export type AgentStage =
   | "registering"
   | "ready"
   | "stopping";
+
+/** What to CONNECT to on the kubelet's API for the node's own Docker. */
+export const DOCKER_AUTHORITY = "docker.node.drydock:2375";
 
 export const AGENT_PORT = "drydock.agent";
 /** The kubelet API's port inside the guest. */

@@ -129,6 +129,16 @@ export function statusText(cluster: ClusterSummary): string {
     ]);
     lines.push("", table(["SERVICE", "NODE PORT", "ON THIS COMPUTER"], ports));
   }
+  if (cluster.loadBalancers.length > 0) {
+    const rows = cluster.loadBalancers.flatMap(({ namespace, service, address, ports }) =>
+      ports.map(({ port, hostPort, protocol }) => [
+        `${namespace}/${service}`,
+        `${port}/${protocol}`,
+        `${address}:${hostPort}`,
+      ]),
+    );
+    lines.push("", table(["LOAD BALANCER", "PORT", "ON THIS COMPUTER"], rows));
+  }
   for (const failure of [cluster.failure, ...cluster.nodes.map((node) => node.failure)]) {
     if (failure) lines.push("", `${failure.code}: ${failure.message}`, `  advice: ${failure.advice}`);
   }

@@ -1,40 +1,7 @@
-/** The other commands: images, the window, the engine, tunnels, the control plane alone. */
-import path from "node:path";
+/** The other commands: the window, the engine, tunnels. */
 import type { DataOptions } from "./clusters.ts";
-import { mebibytes, print, printJSON, table } from "./output.ts";
-import { followOperation } from "./progress.ts";
+import { mebibytes, print, printJSON } from "./output.ts";
 import { clusterNamed, withEngine } from "./session.ts";
-
-export function imageBuild(options: { rebuild?: boolean }): Promise<void> {
-  return withEngine(async (client) => {
-    await followOperation(client, await client.images.build({ rebuild: options.rebuild ?? false }));
-  });
-}
-
-export function imageList(name: string | undefined, options: DataOptions): Promise<void> {
-  return withEngine(async (client) => {
-    const cluster = await clusterNamed(client, name);
-    const images = await client.images.list({ cluster: cluster.name });
-    if (options.output === "json") printJSON(images);
-    else
-      print(
-        table(
-          ["NODE", "IMAGE", "SIZE"],
-          images.map((image) => [image.node, image.names.join(", "), mebibytes(image.bytes)]),
-        ),
-      );
-  });
-}
-
-export function imageLoad(first: string, second: string | undefined, options: DataOptions): Promise<void> {
-  const [name, file] = second === undefined ? [undefined, first] : [first, second];
-  return withEngine(async (client) => {
-    const cluster = await clusterNamed(client, name);
-    const results = await client.images.load({ cluster: cluster.name, file: path.resolve(file) });
-    if (options.output === "json") printJSON(results);
-    else for (const { node, loaded } of results) print(`${node}: loaded ${loaded.join(", ")}`);
-  });
-}
 
 export function ui(): Promise<void> {
   return withEngine(async (client) => {

@@ -17,6 +17,7 @@ describe("the command line", () => {
         "down",
         "engine",
         "explain",
+        "docker-env",
         "image",
         "kubeconfig",
         "list",

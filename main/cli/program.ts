@@ -12,6 +12,11 @@ function whole(text: string): number {
   return Number(text);
 }
 
+/** An option that may be given more than once. */
+function collect(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
 /** 2048, 2048M, 2048MiB, 2G, 2GiB → MiB. */
 export function mebibytesOf(text: string): number {
   const match = /^(\d+(?:\.\d+)?)\s*(m|mi|mib|g|gi|gib)?$/i.exec(text);
@@ -40,6 +45,7 @@ export function program(): Command {
   addExplain(root);
   addNodeCommands(root);
   addImageCommands(root);
+  addDockerEnv(root);
   addEngineCommands(root);
   addControlPlane(root);
   return root;
@@ -150,7 +156,41 @@ function addNodeCommands(root: Command): void {
     .addOption(inCluster())
     .addHelpText("after", example("drydock logs engine -f", "drydock logs worker-1", "drydock logs worker-1 --console"))
     .action(async (node: string | undefined, options) => (await import("./nodes.ts")).logs(node, options));
-  const node = root.command("node").description("start and stop single nodes");
+  const node = root.command("node").description("add, remove, start, stop and change single nodes");
+  node
+    .command("add")
+    .argument("[cluster]")
+    .description("add workers to a running cluster; ends when they are Ready")
+    .option("--count <count>", "how many", whole, 1)
+    .option("--cpus <count>", "their CPUs (default: as the others)", whole)
+    .option("--memory <size>", "their memory", mebibytesOf)
+    .option("--disk <size>", "their disk", gibibytesOf)
+    .addOption(inCluster())
+    .addHelpText("after", example("drydock node add", "drydock node add lab --count 2 --memory 2G"))
+    .action(async (name: string | undefined, options) => (await import("./nodes.ts")).nodeAdd(name, options));
+  node
+    .command("remove")
+    .argument("<name>")
+    .description("drain a worker (budgets are kept to), then delete its Node and its machine")
+    .option("--force", "do not drain: Pods, and data on its disk, are lost")
+    .option("--timeout <seconds>", "how long its Pods may take to leave", whole, 300)
+    .addOption(inCluster())
+    .addHelpText("after", example("drydock node remove worker-3", "drydock node remove worker-3 --force"))
+    .action(async (name: string, options) => (await import("./nodes.ts")).nodeRemove(name, options));
+  node
+    .command("set")
+    .argument("<name>")
+    .description("change a node's machine: the disk grows at once, the rest at its next start")
+    .option("--cpus <count>", "CPUs", whole)
+    .option("--memory <size>", "memory", mebibytesOf)
+    .option("--disk <size>", "disk; only grows", gibibytesOf)
+    .option("--restart", "restart the node now, so that everything is in effect")
+    .addOption(inCluster())
+    .addHelpText(
+      "after",
+      example("drydock node set worker-1 --memory 4G --restart", "drydock node set worker-1 --disk 40G"),
+    )
+    .action(async (name: string, options) => (await import("./nodes.ts")).nodeSet(name, options));
   node
     .command("start")
     .argument("<name>")
@@ -172,17 +212,58 @@ function addImageCommands(root: Command): void {
   const image = root.command("image").description("the node image, and container images on nodes");
   image
     .command("build")
-    .description("build the node image when it is missing")
-    .option("--rebuild", "build it even when it is there")
-    .addHelpText("after", example("drydock image build"))
-    .action(async (options) => (await import("./others.ts")).imageBuild(options));
+    .argument("[folder]", "a folder with a Dockerfile; without one the node image is built")
+    .description("build a container image with a node's Docker, or (without a folder) the node image")
+    .option("--rebuild", "the node image: build it even when it is there")
+    .option("-t, --tag <name>", "the container image's name; may be repeated", collect, [])
+    .option("-f, --file <path>", "the Dockerfile, in the folder", "Dockerfile")
+    .option("--build-arg <name=value>", "a build argument; may be repeated", collect, [])
+    .option("--target <stage>", "stop at this stage")
+    .option("--no-cache", "do every step anew")
+    .option("--node <name>", "the node that builds (default: a worker)")
+    .option("--no-spread", "leave it on that node, do not copy it to the others")
+    .addOption(inCluster())
+    .addHelpText(
+      "after",
+      example(
+        "drydock image build . -t my-app:1",
+        "drydock image build app -t my-app:1 -f deploy/Dockerfile --build-arg VERSION=2",
+        "drydock image build              the node image, when it is missing",
+      ),
+    )
+    .action(async (folder: string | undefined, options) => (await import("./images.ts")).imageBuild(folder, options));
+  image
+    .command("pull")
+    .argument("<image>", "e.g. nginx:1.27 or localhost:5000/my-app:1")
+    .description("pull an image onto every node, each layer from its registry only once")
+    .option("--node <name>", "only onto this node; may be repeated", collect, [])
+    .addOption(inCluster())
+    .addHelpText(
+      "after",
+      example("drydock image pull nginx:1.27", "drydock image pull ghcr.io/me/app:1 --node worker-1"),
+    )
+    .action(async (name: string, options) => (await import("./images.ts")).imagePull(name, options));
+  image
+    .command("prune")
+    .argument("[cluster]")
+    .description("remove images that no container uses from the nodes")
+    .option("--cache", "empty the cache that nodes pull through, and leave the nodes alone")
+    .addOption(json())
+    .addHelpText("after", example("drydock image prune", "drydock image prune --cache"))
+    .action(async (name: string | undefined, options) => (await import("./images.ts")).imagePrune(name, options));
+  image
+    .command("cache")
+    .description("the cache that all nodes pull through: how much is in it, and where registries are set")
+    .addOption(json())
+    .addHelpText("after", example("drydock image cache"))
+    .action(async (options) => (await import("./images.ts")).imageCache(options));
   image
     .command("list")
     .argument("[cluster]")
     .description("container images on the nodes of a cluster")
     .addOption(json())
     .addHelpText("after", example("drydock image list", "drydock image list lab -o json"))
-    .action(async (name: string | undefined, options) => (await import("./others.ts")).imageList(name, options));
+    .action(async (name: string | undefined, options) => (await import("./images.ts")).imageList(name, options));
   image
     .command("load")
     .argument("<cluster-or-file>")
@@ -197,8 +278,22 @@ function addImageCommands(root: Command): void {
       ),
     )
     .action(async (first: string, second: string | undefined, options) =>
-      (await import("./others.ts")).imageLoad(first, second, options),
+      (await import("./images.ts")).imageLoad(first, second, options),
     );
+}
+
+function addDockerEnv(root: Command): void {
+  root
+    .command("docker-env")
+    .argument("[node]", "its name, or the end of it (default: a worker)")
+    .description("lines for your shell that point the docker command at a node's Docker")
+    .option("--unset", "lines that take it back")
+    .addOption(inCluster())
+    .addHelpText(
+      "after",
+      example('eval "$(drydock docker-env worker-1)" && docker ps', 'eval "$(drydock docker-env --unset)"'),
+    )
+    .action(async (node: string | undefined, options) => (await import("./images.ts")).dockerEnv(node, options));
 }
 
 function addEngineCommands(root: Command): void {

@@ -33,6 +33,7 @@ export class Broken {
       kubeconfig: path.join(this.folder, "kubeconfig"),
       nodes: [],
       nodePorts: [],
+      loadBalancers: [],
       failure: this.failure,
     };
   }

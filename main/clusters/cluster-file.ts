@@ -7,7 +7,7 @@ import { randomBytes } from "node:crypto";
 import { mkdir, open, readFile, rename, unlink } from "node:fs/promises";
 import path from "node:path";
 import * as z from "zod";
-import { ClusterPlan } from "../../common/contract/cluster.ts";
+import { ClusterPlan, NodeShapeChange } from "../../common/contract/cluster.ts";
 import { fail } from "./failure.ts";
 
 export const FILE_VERSION = 1;
@@ -22,6 +22,10 @@ const NodeRecord = z.object({
   joined: z.boolean(),
   /** The user stopped it by itself: `up` of the cluster starts it again, a restarted engine does not. */
   stopped: z.boolean().default(false),
+  /** Where it is to differ from the plan, from its next start on. */
+  wanted: NodeShapeChange.default({}),
+  /** With what its machine was started last: what a running or suspended one has. */
+  runs: z.object({ cpus: z.int(), memoryMiB: z.int(), diskGiB: z.int() }).optional(),
 });
 
 export const ClusterRecord = z.object({

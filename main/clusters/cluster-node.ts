@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import type { Failure } from "../../common/contract/failure.ts";
 import type { NodeSummary } from "../../common/contract/cluster.ts";
 import { KUBELET_PORT } from "../../common/node/identity.ts";
-import type { AgentMessage, AgentStage, NodeIdentity } from "../../common/node/identity.ts";
+import type { AgentMessage, AgentStage, ImageProxy, NodeIdentity } from "../../common/node/identity.ts";
 import type { Machine, MachineSpec } from "../machines/driver.ts";
 import type { NodeRecord } from "./cluster-file.ts";
 import { fail } from "./failure.ts";
@@ -14,9 +14,11 @@ import { LineQueue, Topic, pause } from "./topic.ts";
 
 /** What a node needs of its cluster. */
 export interface NodeHome {
-  spec(record: NodeRecord): MachineSpec;
+  spec(record: NodeRecord, which: "running" | "wanted"): MachineSpec;
   /** The identity without clock and randomness, which are fresh each time. */
   identity(record: NodeRecord, withToken: boolean): Promise<Omit<NodeIdentity, "unixMillis" | "entropy">>;
+  /** The way to registries for its Docker; undefined: it asks them itself. */
+  imageProxy(): Promise<ImageProxy> | undefined;
   log(line: string): void;
   changed(): void;
 }
@@ -25,6 +27,8 @@ const PING_MILLIS = 500;
 /** An agent that still waits after this long did not get the last one. */
 const RESEND_MILLIS = 15_000;
 /** Stages of an agent that has its identity and works on it. */
+/** Stages in which it hears of the image cache: before its first pull, and after its agent was started again. */
+const TELLS_PROXY: ReadonlySet<AgentStage> = new Set(["identity", "registering", "ready"]);
 const BEFORE_IDENTITY: ReadonlySet<AgentStage> = new Set(["booting", "docker", "images", "awaiting-identity"]);
 
 export class ClusterNode {
@@ -58,8 +62,14 @@ export class ClusterNode {
     return this.record.name;
   }
 
+  /** Of its machine as it runs, or ran last. */
   get spec(): MachineSpec {
-    return this.home.spec(this.record);
+    return this.home.spec(this.record, "running");
+  }
+
+  /** What its machine is to be started with. */
+  get nextSpec(): MachineSpec {
+    return this.home.spec(this.record, "wanted");
   }
 
   running(): boolean {
@@ -149,7 +159,14 @@ export class ClusterNode {
 
   summary(): NodeSummary {
     const { name, role, address } = this.record;
-    const { cpus, memoryMiB } = this.spec;
+    const has = this.machine || this.suspended ? this.spec : this.nextSpec;
+    const { cpus, memoryMiB, diskGiB } = has;
+    const next = this.nextSpec;
+    const change = {
+      ...(next.cpus === cpus ? {} : { cpus: next.cpus }),
+      ...(next.memoryMiB === memoryMiB ? {} : { memoryMiB: next.memoryMiB }),
+      ...(next.diskGiB === diskGiB ? {} : { diskGiB: next.diskGiB }),
+    };
     const state = this.machine?.state();
     const machine =
       this.activity ??
@@ -161,6 +178,8 @@ export class ClusterNode {
       address,
       cpus,
       memoryMiB,
+      diskGiB,
+      ...(Object.keys(change).length > 0 ? { next: change } : {}),
       ...(this.ready === undefined ? {} : { ready: this.ready }),
       ...(this.stage === undefined || !this.machine ? {} : { stage: this.stage }),
       ...(this.hostMemoryBytes === undefined ? {} : { hostMemoryBytes: this.hostMemoryBytes }),
@@ -208,8 +227,19 @@ export class ClusterNode {
         `${this.name}: agent: ${message.stage}${message.type === "stage" && message.message ? `: ${message.message}` : ""}`,
       );
       this.changed();
+      if (TELLS_PROXY.has(message.stage)) void this.tellImageProxy();
     }
     if (message.stage === "awaiting-identity") this.identify(!this.record.joined);
+  }
+
+  private async tellImageProxy(): Promise<void> {
+    try {
+      const proxy = await this.home.imageProxy();
+      if (proxy) await this.machine?.send({ type: "image-proxy", proxy });
+    } catch (error) {
+      // Its Docker asks the registries itself then.
+      this.home.log(`${this.name}: no image cache: ${error instanceof Error ? error.message : String(error)}`);
+    }
   }
 
   /** Sends the identity once for each time the agent asks; while that is under way, asking again changes nothing. */

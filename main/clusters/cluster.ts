@@ -9,10 +9,11 @@ import type { ClusterState, ClusterSummary } from "../../common/contract/cluster
 import type { Failure } from "../../common/contract/failure.ts";
 import type { Node, Service } from "../../common/kube/types.ts";
 import { KUBELET_PORT } from "../../common/node/identity.ts";
-import type { NodeIdentity } from "../../common/node/identity.ts";
+import type { ImageProxy, NodeIdentity } from "../../common/node/identity.ts";
 import type { MachineDriver, MachineSpec } from "../machines/driver.ts";
 import { createBootstrapToken, deleteBootstrapToken } from "./bootstrap-token.ts";
 import { ClusterNode } from "./cluster-node.ts";
+import type { NodeHome } from "./cluster-node.ts";
 import { writeClusterFile } from "./cluster-file.ts";
 import type { ClusterRecord, NodeRecord } from "./cluster-file.ts";
 import { ControlPlaneProcess } from "./control-plane-process.ts";
@@ -21,7 +22,9 @@ import { fail } from "./failure.ts";
 import { KubeApi, readCredentials } from "./kube-api.ts";
 import type { KubeletTarget } from "./kubelet-api.ts";
 import { mergeKubeconfig, writeKubeconfig } from "./kubeconfig.ts";
+import { tellServices } from "./load-balancer-status.ts";
 import { NodePorts } from "./node-ports.ts";
+import { wantedShape } from "./node-shape.ts";
 import { follow } from "./watch.ts";
 
 export interface ClusterEnvironment {
@@ -30,6 +33,8 @@ export interface ClusterEnvironment {
   /** Short folder for sockets. */
   run: string;
   driver: MachineDriver;
+  /** The image cache that all clusters share, opened when it is first asked for. */
+  imageProxy(): Promise<ImageProxy>;
   log(line: string): void;
   changed(): void;
 }
@@ -51,9 +56,12 @@ export class Cluster {
   failure: Failure | undefined;
   api: KubeApi | undefined;
   private readonly environment: ClusterEnvironment;
+  private readonly home: NodeHome;
   private readonly egress: Egress;
   private readonly tokens = new Map<string, string>();
   private readonly nodePorts: NodePorts;
+  private services: Service[] = [];
+  private telling = false;
   private watching: AbortController | undefined;
   private egressOpen = false;
   private saving: Promise<void> = Promise.resolve();
@@ -63,13 +71,14 @@ export class Cluster {
     this.environment = environment;
     this.driver = environment.driver;
     this.folder = environment.folder;
-    const home = {
-      spec: (node: NodeRecord) => this.spec(node),
-      identity: (node: NodeRecord, withToken: boolean) => this.identity(node, withToken),
+    this.home = {
+      spec: (node, which) => this.spec(node, which),
+      identity: (node, withToken) => this.identity(node, withToken),
+      imageProxy: () => (this.driver.features().containers ? environment.imageProxy() : undefined),
       log: environment.log,
       changed: environment.changed,
     };
-    this.nodes = record.nodes.map((node) => new ClusterNode(node, home));
+    this.nodes = record.nodes.map((node) => new ClusterNode(node, this.home));
     const socket = path.join(
       environment.run,
       `egress-${createHash("sha256").update(record.name).digest("hex").slice(0, 10)}.sock`,
@@ -81,12 +90,17 @@ export class Cluster {
       port: record.apiServerPort,
       kubeconfig: this.adminKubeconfig,
       log: path.join(this.folder, "control-plane.log"),
-      ...(containers ? { kubeletEgress: socket } : { simulatedNodes: record.nodes.map((node) => node.name) }),
+      ...(containers ? { kubeletEgress: socket } : { simulatedNodes: () => record.nodes.map((node) => node.name) }),
       ...(record.plan.simulation === undefined ? {} : { simulation: this.simulation }),
     });
     this.controlPlane.topic.onChange(() => environment.changed());
-    this.nodePorts = new NodePorts(environment.changed, (error) =>
-      environment.log(`${this.name}: node ports: ${String(error)}`),
+    this.nodePorts = new NodePorts(
+      record.name,
+      () => {
+        environment.changed();
+        void this.tellBalancers();
+      },
+      (error) => environment.log(`${this.name}: node ports: ${String(error)}`),
     );
   }
 
@@ -117,6 +131,32 @@ export class Cluster {
     return node;
   }
 
+  /** Nodes that are to be; `save` makes it last. */
+  addNodes(records: NodeRecord[]): ClusterNode[] {
+    const added = records.map((record) => new ClusterNode(record, this.home));
+    this.record.nodes.push(...records);
+    this.nodes.push(...added);
+    this.recount();
+    return added;
+  }
+
+  /** Its machine must be off. */
+  forgetNode(node: ClusterNode): void {
+    node.release();
+    this.record.nodes = this.record.nodes.filter((record) => record !== node.record);
+    this.nodes.splice(this.nodes.indexOf(node), 1);
+    this.recount();
+  }
+
+  /** The plan tells of what there is. */
+  private recount(): void {
+    this.record.plan = {
+      ...this.record.plan,
+      workers: this.record.nodes.filter(({ role }) => role === "worker").length,
+    };
+    this.environment.changed();
+  }
+
   /** The API of a running cluster; throws CLUSTER_STOPPED. */
   running(): KubeApi {
     if (!this.api || this.controlPlane.state() === "stopped")
@@ -142,6 +182,13 @@ export class Cluster {
     this.api = new KubeApi(await readCredentials(this.adminKubeconfig));
     await writeKubeconfig(this.kubeconfig, this.name, this.api.credentials);
     this.watch(this.api);
+  }
+
+  /** Nodes that only pretend are told to the control plane when it starts. */
+  async renewSimulatedNodes(log: (line: string) => void, signal?: AbortSignal): Promise<void> {
+    if (this.driver.features().containers) return;
+    await this.controlPlane.stop();
+    await this.startControlPlane(log, signal);
   }
 
   async stopControlPlane(): Promise<void> {
@@ -243,18 +290,22 @@ export class Cluster {
       kubeconfig: this.kubeconfig,
       nodes: this.nodes.map((node) => node.summary()),
       nodePorts: this.nodePorts.list(),
+      loadBalancers: this.nodePorts.balancers(),
       ...(failure ? { failure } : {}),
     };
   }
 
-  private spec(node: NodeRecord): MachineSpec {
+  /** "running": as its machine was started last, when it was. */
+  private spec(node: NodeRecord, which: "running" | "wanted"): MachineSpec {
     const { plan, accelerator } = this.record;
+    const wanted = wantedShape(plan, node);
+    const { cpus, memoryMiB, diskGiB } = which === "running" ? (node.runs ?? wanted) : wanted;
     return {
       id: `${this.name}-${node.name}`,
       folder: path.join(this.folder, "nodes", node.name),
-      cpus: plan.cpus,
-      memoryMiB: plan.memoryMiB,
-      diskGiB: plan.diskGiB,
+      cpus,
+      memoryMiB,
+      diskGiB,
       mac: node.mac,
       accelerator: accelerator === "none" ? "tcg" : accelerator,
       networkId: this.name,
@@ -320,9 +371,27 @@ export class Cluster {
       void follow<Service>(
         api,
         "/api/v1/services",
-        (services) => void this.nodePorts.set(services.values(), this.carrier()),
+        (services) => {
+          this.services = [...services.values()];
+          void this.nodePorts.set(this.services, this.carrier()).then(() => this.tellBalancers());
+        },
         options,
       );
+    }
+  }
+
+  /** LoadBalancer Services say where they are reached: once it is so, and no longer when it is not. */
+  private async tellBalancers(): Promise<void> {
+    const { api } = this;
+    if (!api || this.telling) return;
+    this.telling = true;
+    try {
+      await tellServices(api, this.services, this.nodePorts.balancers());
+    } catch (error) {
+      // Its next change, or the next machine's, tells it again.
+      this.environment.log(`${this.name}: load balancers: ${error instanceof Error ? error.message : String(error)}`);
+    } finally {
+      this.telling = false;
     }
   }
 

@@ -23,11 +23,12 @@ export interface ControlPlaneOptions {
   /** Socket on which we carry the API server's connections to kubelets. */
   kubeletEgress?: string;
   /** Names of nodes that only pretend. */
-  simulatedNodes?: string[];
+  simulatedNodes?: () => string[];
   /** File that says how they behave. */
   simulation?: string;
 }
 
+const LOAD_BALANCER_CONTROLLER = "service-lb-controller";
 const READY_MILLIS = 60_000;
 const STOP_MILLIS = 10_000;
 const PORT_MILLIS = 5_000;
@@ -120,8 +121,11 @@ export class ControlPlaneProcess {
       `--kubeconfig=${kubeconfig}`,
       "--advertise-address=10.0.2.2",
       "--exit-with-parent",
-      ...(kubeletEgress ? [`--kubelet-egress=unix:${kubeletEgress}`] : []),
-      ...(simulatedNodes ? [`--simulated-nodes=${simulatedNodes.join(",")}`] : []),
+      // The engine leads LoadBalancer Services to this computer itself, since it knows the machines.
+      ...(kubeletEgress
+        ? [`--kubelet-egress=unix:${kubeletEgress}`, `--controllers=*,-${LOAD_BALANCER_CONTROLLER}`]
+        : []),
+      ...(simulatedNodes ? [`--simulated-nodes=${simulatedNodes().join(",")}`] : []),
       ...(simulation ? [`--simulation=${simulation}`] : []),
     ];
   }

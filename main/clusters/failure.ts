@@ -37,6 +37,19 @@ export const CATALOGUE = {
     meaning: "The cluster has no node of that name.",
     advice: "`drydock status` shows the cluster's nodes.",
   },
+  NODE_REFUSED: {
+    meaning: "A node cannot be added, removed or changed like that.",
+    advice: "Read what stands against it.",
+  },
+  NODE_DRAIN_BLOCKED: {
+    meaning: "Pods of a node could not be moved elsewhere in time, so the node was not removed.",
+    advice:
+      "Look at what holds them (a PodDisruptionBudget, a Pod without a controller), or remove the node with --force.",
+  },
+  NODE_HAS_DATA: {
+    meaning: "Volumes on the node's own disk would be lost with it.",
+    advice: "Delete the claims that are not needed any more, or remove the node with --force and lose their data.",
+  },
   SERVICE_UNKNOWN: {
     meaning: "There is no such Service, or it has no such port.",
     advice: "`kubectl get services -A` shows the Services and their ports.",
@@ -175,6 +188,10 @@ export const CATALOGUE = {
     advice: "Correct the file, or set KUBECONFIG to the cluster's own file.",
   },
   FILE_UNREADABLE: { meaning: "A file that was named cannot be read.", advice: "Check its name and rights." },
+  DOCKER_REFUSED: {
+    meaning: "The Docker of a node refused something, or could not do it (a pull, a build).",
+    advice: "Read what it says; the step's log has the whole story.",
+  },
   IMAGE_LOAD_FAILED: {
     meaning: "A node could not load the image archive.",
     advice: "The file must be an archive made by `docker save`.",

@@ -9,6 +9,7 @@ import type { AgentStage } from "../../common/node/identity.ts";
 import type { Cluster } from "./cluster.ts";
 import type { ClusterNode } from "./cluster-node.ts";
 import { fail, toFailure } from "./failure.ts";
+import type { NodeShape } from "./node-shape.ts";
 import { untilKubeletAnswers } from "./kubelet-api.ts";
 import type { OperationRun, StepContext, StepPlan } from "./operation.ts";
 import { unmergeKubeconfig } from "./kubeconfig.ts";
@@ -16,7 +17,7 @@ import { unmergeKubeconfig } from "./kubeconfig.ts";
 const SECOND = 1000;
 /** A boot under emulation on a busy computer takes a few minutes at worst. */
 const ANSWER_MINUTES = 8;
-const MINUTE = 60 * SECOND;
+export const MINUTE = 60 * SECOND;
 const HERE = "This computer";
 const CONTROL_PLANE = "Control plane";
 
@@ -35,14 +36,14 @@ const STAGES: Partial<Record<AgentStage, string>> = {
   ready: "registered",
 };
 
-interface Members {
+export interface Members {
   /** `before`: how it ended last time; absent for a new one. */
   nodes: { name: string; before?: "suspended" | "stopped" }[];
   containers: boolean;
   templates: boolean;
 }
 
-function nodeSteps({ nodes, containers, templates }: Members): StepPlan[] {
+export function nodeSteps({ nodes, containers, templates }: Members): StepPlan[] {
   return nodes.flatMap(({ name, before }) => [
     {
       id: `${name}:machine`,
@@ -74,20 +75,18 @@ const controlPlaneStep: StepPlan = {
   deadlineMillis: 2 * MINUTE,
 };
 
+export const imageStep: StepPlan = {
+  id: "image",
+  kind: "image",
+  title: "Prepare the node image and template",
+  group: "Image",
+  deadlineMillis: 40 * MINUTE,
+};
+
 export function createSteps(members: Members): StepPlan[] {
   return [
     { id: "check", kind: "check", title: "Check this computer", group: HERE, deadlineMillis: 3 * MINUTE },
-    ...(members.containers
-      ? [
-          {
-            id: "image",
-            kind: "image",
-            title: "Prepare the node image and template",
-            group: "Image",
-            deadlineMillis: 40 * MINUTE,
-          },
-        ]
-      : []),
+    ...(members.containers ? [imageStep] : []),
     controlPlaneStep,
     ...nodeSteps(members),
   ];
@@ -183,18 +182,22 @@ export async function runCreate(
 }
 
 /** When the user left the choice to us, an accelerator that lets a guest hang is given up for emulation. */
-async function prepare(cluster: Cluster, context: StepContext): Promise<void> {
+export async function prepare(
+  cluster: Cluster,
+  context: StepContext,
+  shape: NodeShape = cluster.record.plan,
+): Promise<void> {
   const { plan, accelerator } = cluster.record;
-  const shape = { cpus: plan.cpus, memoryMiB: plan.memoryMiB, diskGiB: plan.diskGiB };
+  const { cpus, memoryMiB, diskGiB } = shape;
   const chosen = accelerator === "none" ? "tcg" : accelerator;
   try {
-    await cluster.driver.prepare({ ...shape, accelerator: chosen }, context, context.signal);
+    await cluster.driver.prepare({ cpus, memoryMiB, diskGiB, accelerator: chosen }, context, context.signal);
   } catch (error) {
     const hung = ["AGENT_SILENT", "QEMU_FAILED", "ACCELERATOR_UNUSABLE"].includes(toFailure(error).code);
     if (context.signal.aborted || !hung || plan.accelerator !== "auto" || chosen === "tcg") throw error;
     context.log(`${chosen} does not carry a node (${toFailure(error).message}): going on with emulation`);
     cluster.record.accelerator = "tcg";
-    await cluster.driver.prepare({ ...shape, accelerator: "tcg" }, context, context.signal);
+    await cluster.driver.prepare({ cpus, memoryMiB, diskGiB, accelerator: "tcg" }, context, context.signal);
   }
 }
 
@@ -281,7 +284,7 @@ export async function runNodeStop(
       node.activity = "stopping";
       try {
         context.detail(force ? "switching it off" : "stopping its Pods, then the machine");
-        await cluster.driver.stop(node.machine, { gracePeriodSeconds: 30, force });
+        await cluster.driver.stop(node.machine, { gracePeriodSeconds: 30, force, leaving: true });
       } finally {
         node.activity = undefined;
       }
@@ -301,7 +304,7 @@ export async function removeEverything(cluster: Cluster): Promise<void> {
 }
 
 /** Starts (or resumes) one node and waits until it is Ready. */
-async function bringUp(
+export async function bringUp(
   cluster: Cluster,
   node: ClusterNode,
   run: OperationRun,
@@ -351,10 +354,11 @@ async function startMachine(cluster: Cluster, node: ClusterNode, context: StepCo
   node.activity = "starting";
   node.failure = undefined;
   try {
-    const { spec } = node;
-    const left = await cluster.driver.adopt(spec);
+    const left = await cluster.driver.adopt(node.spec);
+    const spec = node.nextSpec;
     if (!left && !node.record.joined) await cluster.driver.create(spec, context, context.signal);
     const machine = left ?? (await cluster.driver.start(spec, context, context.signal));
+    if (!left) node.record.runs = { cpus: spec.cpus, memoryMiB: spec.memoryMiB, diskGiB: spec.diskGiB };
     node.activity = undefined;
     node.attach(machine);
     // Cancelled while the driver could not be interrupted: the clean-up must find the machine.
@@ -399,7 +403,7 @@ async function stopAll(cluster: Cluster): Promise<void> {
   await cluster.stopControlPlane();
 }
 
-async function destroy(cluster: Cluster, node: ClusterNode): Promise<void> {
+export async function destroy(cluster: Cluster, node: ClusterNode): Promise<void> {
   const { spec } = node;
   const machine = node.machine ?? (await cluster.driver.adopt(spec));
   if (machine) await cluster.driver.stop(machine, { gracePeriodSeconds: 0, force: true });
@@ -425,7 +429,7 @@ async function removeFiles(cluster: Cluster): Promise<void> {
 }
 
 /** All of them; the first failure stops the others before it is thrown. */
-async function together(run: OperationRun, works: Promise<void>[]): Promise<void> {
+export async function together(run: OperationRun, works: Promise<void>[]): Promise<void> {
   try {
     await Promise.all(works);
   } catch (error) {

@@ -21,6 +21,7 @@ it("writes nothing any more once it is closed", async () => {
     run: path.join(folder, "run"),
     times: path.join(folder, "times.json"),
     driver: () => Promise.reject(new Error("no driver here")),
+    imageProxy: () => Promise.reject(new Error("no images here")),
     log: (line) => lines.push(line),
   });
   await manager.load();

@@ -5,8 +5,9 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { ClusterPlan } from "../../common/contract/cluster.ts";
-import type { ClusterSummary, Finding } from "../../common/contract/cluster.ts";
+import type { ClusterSummary, Finding, NodeShapeChange } from "../../common/contract/cluster.ts";
 import type { Operation } from "../../common/contract/progress.ts";
+import type { ImageProxy } from "../../common/node/identity.ts";
 import type { MachineDriver } from "../machines/driver.ts";
 import { Broken } from "./broken.ts";
 import { Cluster } from "./cluster.ts";
@@ -29,9 +30,18 @@ import {
   startSteps,
   stopSteps,
 } from "./lifecycle.ts";
+import {
+  nodeAddSteps,
+  nodeRemoveSteps,
+  nodeSetSteps,
+  runNodeAdd,
+  runNodeRemove,
+  runNodeSet,
+} from "./node-operations.ts";
+import { changedShape, nextWorkers, wantedShape } from "./node-shape.ts";
 import { OperationRun } from "./operation.ts";
 import type { StepContext, StepPlan } from "./operation.ts";
-import { checkPlan, failureOf, nodesOf } from "./plan.ts";
+import { checkNodes, checkPlan, failureOf, nodesOf } from "./plan.ts";
 import type { Host } from "./plan.ts";
 import { Topic } from "./topic.ts";
 import { UsualTimes } from "./usual-times.ts";
@@ -43,9 +53,12 @@ export interface ManagerOptions {
   /** Where usual step times are kept. */
   times: string;
   driver(name: "qemu" | "simulated"): Promise<MachineDriver>;
+  imageProxy(): Promise<ImageProxy>;
   log(line: string): void;
 }
 
+/** What may go on while something else is done with the cluster. */
+const BESIDE_OTHERS: ReadonlySet<Operation["kind"]> = new Set(["image-pull", "image-build"]);
 const KEPT_OPERATIONS = 50;
 const MEASURE_MILLIS = 10_000;
 
@@ -195,6 +208,51 @@ export class ClusterManager {
     ).snapshot();
   }
 
+  /** Workers from the template, of the plan's shape but for `shape`. */
+  async addNodes(name: string, count: number, shape: NodeShapeChange): Promise<Operation> {
+    await this.taking;
+    const cluster = this.get(name);
+    cluster.running();
+    const records = nextWorkers(cluster.record, count, shape);
+    const { containers, templates } = cluster.driver.features();
+    const members = { nodes: records, containers, templates };
+    return this.begin("node-add", cluster, nodeAddSteps(members), (run) =>
+      runNodeAdd(cluster, records, run, (context) => this.checkMore(cluster, records.length, shape, context)),
+    ).snapshot();
+  }
+
+  async removeNode(
+    name: string,
+    nodeName: string,
+    options: { force: boolean; timeoutSeconds: number },
+  ): Promise<Operation> {
+    await this.taking;
+    const cluster = this.get(name);
+    const node = cluster.node(nodeName);
+    cluster.running();
+    if (node.record.role === "master")
+      throw fail("NODE_REFUSED", `${nodeName} is a master; only workers are removed`, {
+        advice: "Delete the cluster, or stop the node.",
+      });
+    return this.begin("node-remove", cluster, nodeRemoveSteps(nodeName, options.timeoutSeconds), (run) =>
+      runNodeRemove(cluster, node, run, options),
+    ).snapshot();
+  }
+
+  async setNode(name: string, nodeName: string, change: NodeShapeChange, restart: boolean): Promise<Operation> {
+    await this.taking;
+    const cluster = this.get(name);
+    const node = cluster.node(nodeName);
+    // Refused here already, before anything is shown as begun.
+    changedShape(cluster.record.plan, node.record, change);
+    if (restart) cluster.running();
+    const { containers, templates } = cluster.driver.features();
+    const members = { nodes: [{ name: nodeName, before: "stopped" as const }], containers, templates };
+    return this.begin("node-set", cluster, nodeSetSteps(nodeName, restart ? members : undefined), (run) =>
+      runNodeSet(cluster, node, run, change, restart),
+    ).snapshot();
+  }
+
   /** Any operation, also one of no cluster (an image build). */
   operation(
     kind: Operation["kind"],
@@ -300,7 +358,7 @@ export class ClusterManager {
   private async findSuspended(cluster: Cluster): Promise<void> {
     for (const node of cluster.nodes) {
       try {
-        node.suspended = await cluster.driver.resumable(node.spec);
+        node.suspended = await cluster.driver.resumable(node.nextSpec);
       } catch (error) {
         this.options.log(`${node.name}: whether it is suspended is not known: ${toFailure(error).message}`);
       }
@@ -312,6 +370,7 @@ export class ClusterManager {
       folder: path.join(this.options.clusters, record.name),
       run: this.options.run,
       driver,
+      imageProxy: () => this.options.imageProxy(),
       log: this.options.log,
       changed: () => this.topic.changed(),
     });
@@ -328,7 +387,7 @@ export class ClusterManager {
   ): OperationRun {
     const busy = [...this.operations.values()]
       .map((run) => run.snapshot())
-      .find((operation) => operation.cluster === cluster.name && operation.state === "running");
+      .find(({ cluster: of, state, kind }) => of === cluster.name && state === "running" && !BESIDE_OTHERS.has(kind));
     if (busy || (cluster.activity && cluster.activity !== "failed")) {
       throw fail("CLUSTER_BUSY", `cluster ${cluster.name} is busy (${busy?.kind ?? cluster.activity})`);
     }
@@ -368,7 +427,7 @@ export class ClusterManager {
       const quiet = { log: (line: string) => this.options.log(`${node.name}: ${line}`) };
       const machine =
         simulated && !node.record.stopped
-          ? await cluster.driver.start(node.spec, quiet)
+          ? await cluster.driver.start(node.nextSpec, quiet)
           : await cluster.driver.adopt(node.spec);
       if (!machine) continue;
       node.attach(machine);
@@ -400,6 +459,20 @@ export class ClusterManager {
     if (best !== "kvm" && best !== "hvf" && best !== "tcg")
       throw fail("ACCELERATOR_UNUSABLE", "no accelerator runs a guest here");
     cluster.record.accelerator = best;
+  }
+
+  private async checkMore(
+    cluster: Cluster,
+    count: number,
+    shape: NodeShapeChange,
+    context: StepContext,
+  ): Promise<void> {
+    const { plan } = cluster.record;
+    const host = await this.host(plan.driver);
+    const findings = checkNodes(plan, wantedShape(plan, { wanted: shape }), count, host);
+    for (const finding of findings) context.log(`${finding.severity}: ${finding.message}`);
+    const failure = failureOf(findings, host);
+    if (failure) throw failure;
   }
 
   private clockJumped(millis: number): void {

@@ -11,6 +11,8 @@ const web = service("web", { port: 80, nodePort: 30080 });
 class FakeMachine {
   ports: PortForward[] = [];
   current = "running";
+  /** This computer has no loopback addresses but 127.0.0.1. */
+  onlyHere = false;
   readonly taken: Set<number>;
   constructor(taken: number[] = []) {
     this.taken = new Set(taken);
@@ -19,6 +21,7 @@ class FakeMachine {
   forwards = (): PortForward[] => this.ports;
   addForward(forward: PortForward): Promise<PortForward> {
     if (this.taken.has(forward.hostPort)) return Promise.reject(new Error("in use"));
+    if (this.onlyHere && forward.hostAddress) return Promise.reject(new Error("no such address"));
     const made = { ...forward, hostPort: forward.hostPort || 50000 + this.ports.length };
     this.ports = [...this.ports, made];
     return Promise.resolve(made);
@@ -34,6 +37,7 @@ class FakeMachine {
 
 const quiet = (): NodePorts =>
   new NodePorts(
+    "lab",
     () => undefined,
     (error) => expect.unreachable(String(error)),
   );
@@ -94,5 +98,59 @@ describe("NodePorts", () => {
     expect(second.ports.map((port) => port.hostPort)).toEqual([30080]);
     await ports.set(undefined, undefined);
     expect(ports.list()).toEqual([]);
+  });
+});
+
+describe("LoadBalancers", () => {
+  const front = {
+    ...service("front", { port: 80, nodePort: 30443 }, { port: 5432, nodePort: 30444 }),
+    spec: {
+      type: "LoadBalancer",
+      ports: [
+        { port: 80, nodePort: 30443 },
+        { port: 5432, nodePort: 30444 },
+      ],
+    },
+  } as Service;
+
+  it("answer at an address of their own, at their own ports where these can be had", async () => {
+    const node = new FakeMachine([80]);
+    const ports = quiet();
+    await ports.set([front], node.machine);
+    const [found] = ports.balancers();
+    expect(found).toMatchObject({
+      service: "front",
+      ports: [
+        { port: 80, hostPort: 8080 },
+        { port: 5432, hostPort: 5432 },
+      ],
+    });
+    expect(node.ports.filter(({ hostAddress }) => hostAddress === found?.address)).toHaveLength(2);
+    await ports.set([], node.machine);
+    expect(node.ports).toEqual([]);
+  });
+
+  it("move to another machine, leaving nothing on the first", async () => {
+    const [first, second] = [new FakeMachine(), new FakeMachine()];
+    const ports = quiet();
+    await ports.set([front], first.machine);
+    const before = ports.balancers();
+    await ports.set(undefined, second.machine);
+    expect(ports.balancers()).toEqual(before);
+    expect(first.ports).toEqual([]);
+  });
+
+  it("are reached at localhost and their node ports where there are no such addresses", async () => {
+    const node = new FakeMachine();
+    node.onlyHere = true;
+    const ports = new NodePorts(
+      "lab",
+      () => undefined,
+      () => undefined,
+    );
+    await ports.set([front], node.machine);
+    expect(ports.balancers()).toMatchObject([
+      { address: "localhost", ports: [{ port: 80, hostPort: 30443 }, { port: 5432 }] },
+    ]);
   });
 });

@@ -35,15 +35,19 @@ export function nodesOf(plan: ClusterPlan): NodeRecord[] {
   const nodes: NodeRecord[] = [];
   const add = (role: "master" | "worker", count: number, first: number): void => {
     for (let index = 1; index <= count; index++) {
-      const name = `${plan.name}-${role}-${index}`;
       const host = first + index - 1;
       const address = `10.240.${Math.floor(host / 256)}.${host % 256}`;
-      nodes.push({ name, role, address, mac: macOf(name), joined: false, stopped: false });
+      nodes.push(nodeRecord(`${plan.name}-${role}-${index}`, role, address));
     }
   };
   add("master", plan.masters, 11);
   add("worker", plan.workers, 21);
   return nodes;
+}
+
+/** A node that has not been made yet. */
+export function nodeRecord(name: string, role: "master" | "worker", address: string): NodeRecord {
+  return { name, role, address, mac: macOf(name), joined: false, stopped: false, wanted: {} };
 }
 
 /** Locally administered, unicast, the same for the same name; 52:54:00 is QEMU's usual beginning. */
@@ -96,6 +100,16 @@ function nameFindings(plan: ClusterPlan, host: Host): Finding[] {
       advice: "choose another name",
     },
   ];
+}
+
+/** What this computer says to more nodes of that shape. */
+export function checkNodes(
+  plan: ClusterPlan,
+  shape: Pick<ClusterPlan, "cpus" | "memoryMiB" | "diskGiB">,
+  count: number,
+  host: Host,
+): Finding[] {
+  return plan.driver === "simulated" ? [] : machineFindings({ ...plan, ...shape, masters: 0, workers: count }, host);
 }
 
 function machineFindings(plan: ClusterPlan, host: Host): Finding[] {

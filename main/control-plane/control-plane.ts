@@ -66,6 +66,8 @@ export interface ControlPlaneOptions {
   advertiseAddress?: string;
   /** Unix socket of the proxy to the kubelets. */
   kubeletEgress?: string;
+  /** Which controllers run, as kube-controller-manager takes it: names, "*", "-name". Default all. */
+  controllers?: string[];
   /** A KubeSchedulerConfiguration, as text. Default: one profile with every plug-in. */
   schedulerConfiguration?: string;
   log?: Level;
@@ -254,6 +256,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
     resources: () => catalog.all(),
     observeQueue: queueMetrics(figures),
     observer: scheduling.observer,
+    ...(options.controllers ? { controllers: options.controllers } : {}),
     served: ({ group, version, resource }) => catalog.find(group, version, resource) !== undefined,
     // The store is a file of this process: a holder that is found there is what a crash left.
     alone: true,

@@ -43,6 +43,8 @@ export interface ReplicaOptions {
   configuration?: SchedulerConfiguration;
   /** Only these controllers. Default: all. */
   only?: readonly string[];
+  /** As kube-controller-manager's --controllers. Default: all. */
+  controllers?: readonly string[];
   /** The scheduler of this replica begins to lead; what it returns is called when it leads no more. */
   scheduling?(view: SchedulerView, pods: Informer<Pod>): () => void;
   /** Who keeps the figures of a controller's queue, and of the scheduler. */
@@ -117,6 +119,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
       ...(options.issueToken ? { issueToken: options.issueToken } : {}),
       ...(options.only ? { only: options.only } : {}),
       ...(options.observeQueue ? { observeQueue: options.observeQueue } : {}),
+      ...(options.controllers ? { wanted: options.controllers } : {}),
       ...(options.random ? { random: options.random } : {}),
     }),
   );

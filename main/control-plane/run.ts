@@ -19,6 +19,7 @@ Runs a Kubernetes control plane (API v1.36) in the foreground; prints "ready" on
   --simulation FILE          how those and their Pods behave (simulation.drydock.dev/v1alpha1)
   --advertise-address IP     address by which nodes reach this server (default 10.0.2.2)
   --kubelet-egress unix:PATH proxy (HTTP CONNECT) through which kubelets are reached
+  --controllers LIST         which controllers run: "*" for all, "-NAME" for all but that one (default *)
   --scheduler-config FILE    a KubeSchedulerConfiguration (kubescheduler.config.k8s.io/v1): profiles, weights, arguments
   --enable-priority-and-fairness=false
                              answer in the order of arrival (default true: FlowSchemas decide)
@@ -52,6 +53,7 @@ export function readArguments(
       "advertise-address": { type: "string" },
       "kubelet-egress": { type: "string" },
       "scheduler-config": { type: "string" },
+      controllers: { type: "string", default: "*" },
       "log-level": { type: "string", default: "warn" },
       "enable-priority-and-fairness": { type: "string", default: "true" },
       "audit-policy-file": { type: "string" },
@@ -84,6 +86,7 @@ export function readArguments(
     ...(values["advertise-address"] ? { advertiseAddress: values["advertise-address"] } : {}),
     ...(schedulerConfig === undefined ? {} : { schedulerConfiguration: readFileSync(schedulerConfig, "utf8") }),
     ...(egress ? { kubeletEgress: egress.replace(/^unix:(\/\/(?=\/))?/, "") } : {}),
+    controllers: values.controllers.split(",").map((name) => name.trim()),
     fairness: values["enable-priority-and-fairness"] !== "false",
     ...readAudit(values),
     log: values["log-level"] as Level,

@@ -14,7 +14,9 @@ import { createDriver } from "../machines/drivers.ts";
 import type { DriverProbe, MachineDriver } from "../machines/driver.ts";
 import { cpuCount, diskFreeBytes, memoryFreeBytes } from "../clusters/host.ts";
 import { ClusterManager } from "../clusters/manager.ts";
-import { NodeImageState } from "./image.ts";
+import { DockerSockets } from "./docker-sockets.ts";
+import { NodeImageState } from "./images/node-image.ts";
+import { ImageProxyServer } from "./images/cache/image-proxy.ts";
 import { acquireLock } from "../host/lock.ts";
 import type { Lock } from "../host/lock.ts";
 import { RotatingLog } from "../host/log.ts";
@@ -37,6 +39,8 @@ export class Engine {
   readonly manager: ClusterManager;
   readonly terminals = new Terminals();
   readonly tunnels: Tunnels;
+  readonly imageProxy: ImageProxyServer;
+  readonly dockers: DockerSockets;
   readonly settings: SettingsFile;
   /** Resolves, with whether to stop the clusters, when a client asks the engine to end. */
   readonly stopRequested: Promise<boolean>;
@@ -60,13 +64,17 @@ export class Engine {
     const log = (line: string): void => this.log.info(line);
     this.settings = new SettingsFile(path.join(paths.home, "settings.json"));
     this.tunnels = new Tunnels(log);
+    this.imageProxy = new ImageProxyServer(paths.home, log);
     this.manager = new ClusterManager({
       clusters: paths.clusters,
       run: paths.run,
       times: path.join(paths.home, "usual-times.json"),
       driver: (name) => this.driver(name),
+      imageProxy: () => this.imageProxy.open(),
       log,
     });
+    this.dockers = new DockerSockets(paths.run, log);
+    this.manager.topic.onChange(() => void this.dockers.retain(this.serving()));
     this.image = new NodeImageState(paths.home, this.manager);
     this.stopRequested = new Promise((resolve) => (this.askToStop = resolve));
     this.server = createServer((_request, response) => void response.writeHead(404).end());
@@ -153,7 +161,9 @@ export class Engine {
       ["the search for QEMU", () => (this.probing.abort(), this.probed)],
       ["terminals", () => this.terminals.closeAll()],
       ["tunnels", () => this.tunnels.closeAll()],
+      ["ways to nodes' Docker", () => this.dockers.closeAll()],
       ["clusters", () => this.manager.close(stopClusters)],
+      ["the image cache", () => this.imageProxy.close()],
       ["the contract", () => this.rpc.close()],
       ["the window's server", () => this.ui.close()],
       ["connections", () => this.server.closeAllConnections()],
@@ -207,6 +217,12 @@ export class Engine {
     this.folderCheck = setInterval(() => {
       this.checkFolder().catch((error: unknown) => this.log.error("looking at the data folder failed", error));
     }, FOLDER_CHECK_MILLIS);
+  }
+
+  /** Clusters whose nodes can be reached. */
+  private serving(): ReadonlySet<string> {
+    const up = this.manager.all().filter((cluster) => cluster.record.phase === "running");
+    return new Set(up.map(({ name }) => name));
   }
 
   private async probeInBackground(): Promise<void> {

@@ -5,7 +5,8 @@ import { contract } from "../../common/contract/index.ts";
 import { contextName, userKubeconfig } from "../clusters/kubeconfig.ts";
 import type { Engine } from "./engine.ts";
 import { asFailed, typed } from "./failures.ts";
-import { listImages, loadImages } from "./node-images.ts";
+import { listImages, loadImages } from "./images/on-nodes.ts";
+import { buildImage, pruneImages, pullImage } from "./images/operations.ts";
 import { nodeLogs } from "./node-logs.ts";
 import { LineQueue } from "../clusters/topic.ts";
 
@@ -50,6 +51,19 @@ export function routerOf(engine: Engine): AnyRouter {
     nodes: {
       start: nodes.start.handler(({ input }) => manager.startNode(input.cluster, input.node)),
       stop: nodes.stop.handler(({ input }) => manager.stopNode(input.cluster, input.node, input.force)),
+      add: nodes.add.handler(({ input }) => {
+        const { cluster, count, ...shape } = input;
+        return manager.addNodes(cluster, count, given(shape));
+      }),
+      remove: nodes.remove.handler(({ input }) => manager.removeNode(input.cluster, input.node, input)),
+      set: nodes.set.handler(({ input }) => {
+        const { cluster, node, restart, ...change } = input;
+        return manager.setNode(cluster, node, given(change), restart);
+      }),
+      docker: nodes.docker.handler(async ({ input }) => {
+        await manager.settled();
+        return { host: `unix://${await engine.dockers.open(manager.get(input.cluster), input.node)}` };
+      }),
       logs: nodes.logs.handler(({ input, signal }) => {
         const cluster = manager.get(input.cluster);
         return typed(nodeLogs(cluster, cluster.node(input.node), { ...input, signal }));
@@ -92,9 +106,21 @@ export function routerOf(engine: Engine): AnyRouter {
     images: {
       build: images.build.handler(({ input }) => engine.buildImage(input.rebuild)),
       list: images.list.handler(({ input }) => listImages(manager.get(input.cluster))),
+      pull: images.pull.handler(({ input }) => pullImage(manager, manager.get(input.cluster), input)),
+      buildContainer: images.buildContainer.handler(({ input }) =>
+        buildImage(manager, manager.get(input.cluster), input),
+      ),
+      prune: images.prune.handler(({ input }) => pruneImages(manager.get(input.cluster), input.nodes)),
+      cache: images.cache.handler(() => engine.imageProxy.usage()),
+      clearCache: images.clearCache.handler(async () => ({ bytes: await engine.imageProxy.clear() })),
       load: images.load.handler(({ input, signal }) => loadImages(manager.get(input.cluster), input.file, signal)),
     },
   });
+}
+
+/** Without what was left out. */
+function given<T extends object>(input: T): T {
+  return Object.fromEntries(Object.entries(input).filter(([, value]) => value !== undefined)) as T;
 }
 
 async function* kubeStream(

@@ -14,6 +14,8 @@ export interface DriverFeatures {
   suspend: boolean;
   snapshot: boolean;
   console: boolean;
+  /** A running machine's disk can grow. */
+  grow: boolean;
 }
 
 export interface MachineSpec {
@@ -29,12 +31,16 @@ export interface MachineSpec {
   accelerator: Accelerator;
   /** The cluster's network that NIC 2 joins; see network/switch. */
   networkId: string;
-  /** host 127.0.0.1:hostPort → guest:guestPort over NIC 1. hostPort 0: the driver picks one and says which. */
+  /** This computer's hostAddress:hostPort → guest:guestPort over NIC 1. hostPort 0: the driver picks one and says which. */
   forwards: PortForward[];
 }
 
 export interface PortForward {
   name: string;
+  /** Default 127.0.0.1. */
+  hostAddress?: string;
+  /** Default "tcp". */
+  protocol?: "tcp" | "udp";
   hostPort: number;
   guestPort: number;
 }
@@ -71,6 +77,14 @@ export interface DriverProbe {
   problem?: { code: string; message: string; advice: string };
 }
 
+export interface StopOptions {
+  gracePeriodSeconds: number;
+  /** As a power cut would. */
+  force?: boolean;
+  /** The cluster goes on without the machine: its Pods are ended for good. */
+  leaving?: boolean;
+}
+
 /** Told to whoever watches a long driver call: free text lines of the step's log, and a fraction where known. */
 export interface Progress {
   log(line: string): void;
@@ -97,7 +111,9 @@ export interface MachineDriver {
   /** Finds a machine that a former engine left running, and takes hold of it again. */
   adopt(spec: MachineSpec): Promise<Machine | undefined>;
   /** Graceful (the agent's shutdown, then ACPI), then by force at the deadline. */
-  stop(machine: Machine, options: { gracePeriodSeconds: number; force?: boolean }): Promise<void>;
+  stop(machine: Machine, options: StopOptions): Promise<void>;
+  /** Makes a running machine's disk larger; where `features().grow` says so. `start` does it for one that does not run. */
+  grow(machine: Machine, diskGiB: number): Promise<void>;
   suspend(machine: Machine, progress: Progress): Promise<void>;
   /** Whether `start` would go on from a saved state. Of a machine that does not run. */
   resumable(spec: MachineSpec): Promise<boolean>;

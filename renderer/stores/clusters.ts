@@ -1,7 +1,7 @@
 /** All clusters, live, and what is being done to them. */
 import { defineStore } from "pinia";
 import { computed, shallowReactive, shallowRef } from "vue";
-import type { ClusterPlanInput, ClusterSummary, Operation } from "../../common/contract/index.ts";
+import type { ClusterPlanInput, ClusterSummary, NodeShapeChange, Operation } from "../../common/contract/index.ts";
 import { useEngine } from "./engine.ts";
 
 export const useClusters = defineStore("clusters", () => {
@@ -74,6 +74,12 @@ export const useClusters = defineStore("clusters", () => {
     startNode: (cluster: string, node: string) => begin((client) => client.nodes.start({ cluster, node })),
     stopNode: (cluster: string, node: string, force: boolean) =>
       begin((client) => client.nodes.stop({ cluster, node, force })),
+    addNodes: (cluster: string, count: number, shape: NodeShapeChange) =>
+      begin((client) => client.nodes.add({ cluster, count, ...shape })),
+    removeNode: (cluster: string, node: string, force: boolean) =>
+      begin((client) => client.nodes.remove({ cluster, node, force })),
+    setNode: (cluster: string, node: string, change: NodeShapeChange, restart: boolean) =>
+      begin((client) => client.nodes.set({ cluster, node, ...change, restart })),
     buildImage: (rebuild: boolean) => begin((client) => client.images.build({ rebuild })),
     cancel: async (id: string) => (await engine.client()).operations.cancel({ id }),
   };

@@ -15,6 +15,15 @@ import { clusterNamed, createSteps, findings, SYSTEM } from "./scenes.ts";
 import { random, seedKube } from "./seed.ts";
 import { ended, fakeLog, fakeTerminal } from "./streams.ts";
 
+const CACHE = {
+  bytes: 1_288_490_188,
+  blobs: 86,
+  limitBytes: 20 * 1024 ** 3,
+  hits: 143,
+  misses: 86,
+  registriesFile: "/home/user/.drydock/registries.yaml",
+};
+
 export type Scene = "empty" | "creating" | "busy" | "failing" | "failed-create" | "stopped";
 
 /** A value and those who follow it: each follower gets the present one first. */
@@ -219,6 +228,34 @@ export function createDouble({ scene, pods = 12, speed = 1 }: DoubleOptions) {
     nodes: {
       start: os.nodes.start.handler(({ input }) => operate("node-start", input.cluster, () => {})),
       stop: os.nodes.stop.handler(({ input }) => operate("node-stop", input.cluster, () => {})),
+      add: os.nodes.add.handler(({ input }) =>
+        operate("node-add", input.cluster, () => {
+          const found = cluster(input.cluster);
+          const [like] = found?.nodes.filter((node) => node.role === "worker") ?? [];
+          if (!found || !like) return;
+          const workers = found.plan.workers + 1;
+          const name = `${found.name}-worker-${workers}`;
+          change(found.name, { plan: { ...found.plan, workers }, nodes: [...found.nodes, { ...like, name }] });
+        }),
+      ),
+      remove: os.nodes.remove.handler(({ input }) =>
+        operate("node-remove", input.cluster, () => {
+          const found = cluster(input.cluster);
+          if (found) change(found.name, { nodes: found.nodes.filter((node) => node.name !== input.node) });
+        }),
+      ),
+      set: os.nodes.set.handler(({ input }) =>
+        operate("node-set", input.cluster, () => {
+          const { cpus, memoryMiB } = input;
+          const found = cluster(input.cluster);
+          const next = { ...(cpus ? { cpus } : {}), ...(memoryMiB ? { memoryMiB } : {}) };
+          if (found)
+            change(found.name, {
+              nodes: found.nodes.map((node) => (node.name === input.node ? { ...node, next } : node)),
+            });
+        }),
+      ),
+      docker: os.nodes.docker.handler(() => ({ host: "unix:///run/user/1000/drydock/docker-1a2b.sock" })),
       logs: os.nodes.logs.handler(({ input, signal }) => fakeLog(input.node, input.follow, signal)),
     },
     operations: {
@@ -307,6 +344,11 @@ export function createDouble({ scene, pods = 12, speed = 1 }: DoubleOptions) {
       build: os.images.build.handler(() => operate("image", "", () => {})),
       list: os.images.list.handler(() => []),
       load: os.images.load.handler(() => []),
+      pull: os.images.pull.handler(({ input }) => operate("image-pull", input.cluster, () => {})),
+      buildContainer: os.images.buildContainer.handler(({ input }) => operate("image-build", input.cluster, () => {})),
+      prune: os.images.prune.handler(() => [{ node: "drydock-worker-1", removed: ["old/app:1"], bytes: 52_428_800 }]),
+      cache: os.images.cache.handler(() => CACHE),
+      clearCache: os.images.clearCache.handler(() => ({ bytes: CACHE.bytes })),
     },
   });
 

@@ -59,6 +59,7 @@ export function clusterNamed(name: string, state: ClusterSummary["state"], input
       ...(state === "creating" && { stage: index === 0 ? "registering" : "certificate" }),
       cpus: plan.cpus,
       memoryMiB: plan.memoryMiB,
+      diskGiB: plan.diskGiB,
       ...(up && !dead && { hostMemoryBytes: (index === 0 ? 182 : 264 + index * 31) * 1024 ** 2, pid: 5000 + index }),
       ...(dead && {
         failure: {
@@ -83,6 +84,16 @@ export function clusterNamed(name: string, state: ClusterSummary["state"], input
     nodes,
     nodePorts: up
       ? [{ namespace: "default", service: "hello", nodePort: 30080, hostPort: 30080, protocol: "TCP" }]
+      : [],
+    loadBalancers: up
+      ? [
+          {
+            namespace: "shop",
+            service: "front",
+            address: "127.77.14.3",
+            ports: [{ port: 80, nodePort: 30443, hostPort: 8080, protocol: "TCP" }],
+          },
+        ]
       : [],
   };
 }

@@ -1,7 +1,7 @@
 /** Start, stop and delete a cluster or a node, with the consequences said before anything is done. */
 import { shallowRef } from "vue";
 import { useRouter } from "vue-router";
-import type { Failure, Operation } from "../../common/contract/index.ts";
+import type { Failure, NodeShapeChange, Operation } from "../../common/contract/index.ts";
 import { useClusters } from "../stores/clusters.ts";
 import { useConfirm } from "../stores/confirm.ts";
 import { useToasts } from "../stores/toasts.ts";
@@ -75,6 +75,28 @@ export function useClusterActions(cluster: () => string) {
   const startNode = (node: string): Promise<void> =>
     begin("Could not start the node", () => clusters.startNode(cluster(), node), false);
 
+  const addNodes = (count: number, shape: NodeShapeChange): Promise<void> =>
+    begin("Could not add workers", () => clusters.addNodes(cluster(), count, shape), true);
+
+  const setNode = (node: string, change: NodeShapeChange, restart: boolean): Promise<void> =>
+    begin("Could not change the node", () => clusters.setNode(cluster(), node, change, restart), restart);
+
+  async function removeNode(node: string): Promise<void> {
+    const answer = await confirm.ask({
+      title: `Remove ${node}?`,
+      consequences: [
+        "It takes no more Pods, and those it has move elsewhere as their disruption budgets allow.",
+        "Then its Node, its machine and its disk are deleted. This cannot be undone.",
+      ],
+      kept: ["If a Pod cannot leave, or a volume has its data there, nothing is removed."],
+      action: "Remove node",
+      danger: true,
+      option: { label: "Remove it whatever is on it: Pods and data there are lost", value: false },
+    });
+    if (answer.confirmed)
+      await begin("Could not remove the node", () => clusters.removeNode(cluster(), node, answer.option), true);
+  }
+
   async function act(kind: NonNullable<Failure["action"]>["kind"]): Promise<void> {
     switch (kind) {
       case "retry":
@@ -91,5 +113,5 @@ export function useClusterActions(cluster: () => string) {
     }
   }
 
-  return { busy, start, stop, remove, startNode, stopNode, act };
+  return { busy, start, stop, remove, startNode, stopNode, addNodes, setNode, removeNode, act };
 }

@@ -5,11 +5,12 @@
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import type { AgentMessage, AgentStage, HostMessage, NodeIdentity } from "../../common/node/identity.ts";
-import { AGENT_PORT } from "../../common/node/identity.ts";
+import { AGENT_PORT, IMAGE_PROXY_PORT } from "../../common/node/identity.ts";
 import { runCommand as spawnCommand, sleep } from "./command.ts";
 import { readJson, writeDurably } from "./durable.ts";
 import { describeError, Log } from "./log.ts";
 import { agePseudoRandomness, become, networkCommands, CLUSTER_MTU, setClock } from "./machine/become.ts";
+import { ImageProxyRelay } from "./machine/image-proxy.ts";
 import { loadShippedImages } from "./machine/images.ts";
 import { collectGarbage } from "./machine/memory.ts";
 import { HostPort } from "./machine/port.ts";
@@ -39,6 +40,7 @@ const QUIET = 60_000;
 
 const log = new Log();
 const port = new HostPort(AGENT_PORT, log);
+const imageProxy = new ImageProxyRelay(log);
 const life = new AbortController();
 const runCommand = new Shell().run;
 let stage: AgentStage = "booting";
@@ -92,7 +94,16 @@ function onMessage(message: HostMessage): void {
       );
       return;
     case "shutdown":
-      void shutdown(message.gracePeriodSeconds);
+      void shutdown(message.gracePeriodSeconds, message.leaving ?? false);
+      return;
+    case "image-proxy":
+      void imageProxy.use(message.proxy).then(
+        () => log.info("images", `the image cache is at ${message.proxy.address}`),
+        (error: unknown) => log.error("images", "the image cache", error),
+      );
+      return;
+    case "disk-grown":
+      void growFileSystem();
       return;
     case "log":
       return port.send({ type: "log", lines: log.last(message.lines) });
@@ -116,11 +127,11 @@ async function saveIdentity(received: NodeIdentity): Promise<void> {
   await writeDurably(IDENTITY, JSON.stringify({ ...received, entropy: "", bootstrapToken: undefined }));
 }
 
-async function shutdown(graceSeconds: number): Promise<void> {
+async function shutdown(graceSeconds: number, leaving: boolean): Promise<void> {
   if (stage === "stopping") return;
   enter("stopping");
   try {
-    await agent?.shutdown(Math.max(0, graceSeconds));
+    await agent?.shutdown(Math.max(0, graceSeconds), leaving);
   } catch (error) {
     log.error("agent", "shutdown", error);
   }
@@ -144,13 +155,16 @@ async function main(): Promise<void> {
   void port.run(onMessage, life.signal);
   // When the node itself runs out of memory, Pods go before the one that looks after them.
   await writeFile("/proc/self/oom_score_adj", "-999");
+  void imageProxy
+    .listen(IMAGE_PROXY_PORT)
+    .catch((error: unknown) => log.error("images", "the way to registries", error));
   const kept = await readJson<NodeIdentity>(IDENTITY, (error) =>
     log.error("agent", "the kept identity is damaged: asking anew", error),
   );
   const again = kept !== undefined && existsSync(JOINED);
 
   enter("docker");
-  const runtime = new DockerRuntime();
+  const runtime = new DockerRuntime({ beforePull: (image) => imageProxy.reach(image) });
   const dockerVersion = await waitForDocker(runtime);
   enter("images");
   await loadShippedImages(runtime, log);
@@ -207,6 +221,7 @@ async function main(): Promise<void> {
     run: runCommand,
     fresh: !kept,
     networkReady,
+    reachRegistry: (image) => imageProxy.reach(image),
     enter,
     failed: (code, message) => port.send({ type: "failure", code, message }),
     signal: life.signal,
@@ -222,11 +237,18 @@ async function main(): Promise<void> {
   setTimeout(collectGarbage, QUIET).unref();
   // A larger disk than the image's is taken into use when nothing is waiting any more.
   await sleep(2000);
-  if (!again)
-    await spawnCommand("resize2fs", ["/dev/vda"], { deadline: 300_000 }).then(
-      () => log.info("disk", "file system grown"),
-      (error: unknown) => log.error("disk", "resize2fs", error),
-    );
+  if (!again) await growFileSystem();
+}
+
+/** The file system grows into what the disk has. */
+async function growFileSystem(): Promise<void> {
+  try {
+    await spawnCommand("resize2fs", ["/dev/vda"], { deadline: 300_000 });
+    log.info("disk", "file system grown");
+    await agent?.lookAgain();
+  } catch (error) {
+    log.error("disk", "resize2fs", error);
+  }
 }
 
 main().catch((error: unknown) => {

@@ -55,6 +55,8 @@ import { Collector } from "./stats/collect.ts";
 import { Volumes } from "./volumes/volumes.ts";
 
 const RETRY = 1000;
+/** A machine that is shut down does not wait longer for the API server. */
+const STATUS_PATIENCE = 3000;
 const TOKEN_PATIENCE = 15_000;
 
 /** Joining waits for the host to give a bootstrap token. */
@@ -81,6 +83,8 @@ export interface NodeAgentOptions {
   /** Default: newPrivateKey. */
   newKey?: () => string;
   ports?: { kubelet: number; dns: number; dnsAddress: string };
+  /** Makes a registry on the developer's computer reachable before an image of it is pulled. */
+  reachRegistry(image: string): Promise<void>;
   enter(stage: AgentStage, message?: string): void;
   /** Something that the host must help with. */
   failed(code: string, message: string): void;
@@ -95,6 +99,7 @@ export class NodeAgent {
   #registration: Registration | undefined;
   #kubelet: Kubelet | undefined;
   #network: PodNetwork;
+  #leaving = false;
   #token: string | undefined;
   #tokenCame = Promise.withResolvers<void>();
 
@@ -290,6 +295,7 @@ export class NodeAgent {
       stats,
       pods: () => kubelet.pods(),
       find: (namespace, name) => kubelet.find(namespace, name),
+      reachRegistry: (image) => this.#options.reachRegistry(image),
       podIP: (sandboxId) => this.#network.address(sandboxId),
       imagesChanged: () => {
         images.forget();
@@ -314,8 +320,17 @@ export class NodeAgent {
     })();
   }
 
-  async shutdown(graceSeconds: number): Promise<void> {
-    await this.#kubelet?.shutdown(graceSeconds);
+  /** Tells that no more Pods are to come, then ends those there are. */
+  async shutdown(graceSeconds: number, leaving: boolean): Promise<void> {
+    this.#leaving = leaving;
+    if (leaving) await Promise.race([this.#registration?.updateStatus(), sleep(STATUS_PATIENCE)]);
+    await this.#kubelet?.shutdown(graceSeconds, leaving);
+  }
+
+  /** The machine has changed (its disk has grown): the Node tells of it. */
+  async lookAgain(): Promise<void> {
+    this.#facts = await machineFacts();
+    await this.#registration?.updateStatus();
   }
 
   async #status(previous: Node["status"]): Promise<NonNullable<Node["status"]>> {
@@ -323,7 +338,13 @@ export class NodeAgent {
     const facts = this.#facts as MachineFacts;
     const [images, health] = await Promise.all([runtime.images().catch(() => undefined), nodeHealth()]);
     const notReady =
-      images === undefined ? "container runtime is down" : this.#network.ready ? undefined : NETWORK_MISSING;
+      images === undefined
+        ? "container runtime is down"
+        : this.#leaving
+          ? "node is shutting down"
+          : this.#network.ready
+            ? undefined
+            : NETWORK_MISSING;
     return nodeStatus(identity, facts, dockerVersion, images ?? [], { ...health, notReady }, previous, Date.now());
   }
 

@@ -165,6 +165,7 @@ export async function rehearse(options: RehearsalOptions): Promise<void> {
   await mkdir(FOLDER, { recursive: true });
   try {
     const agent = new NodeAgent({
+      reachRegistry: () => Promise.resolve(),
       identity,
       runtime,
       cache,

@@ -61,6 +61,8 @@ export interface ControllersOptions {
   only?: readonly string[];
   /** Who keeps a queue's figures. */
   observeQueue?: (name: string) => QueueObserver;
+  /** As kube-controller-manager's --controllers; default all. */
+  wanted?: readonly string[];
 }
 
 function definitions(options: ControllersOptions): ControllerDefinition[] {
@@ -110,6 +112,12 @@ export interface RunningControllers {
   stop(): Promise<void>;
 }
 
+/** As kube-controller-manager reads its --controllers. */
+export function isWanted(name: string, list: readonly string[]): boolean {
+  if (list.includes(`-${name}`)) return false;
+  return list.includes(name) || list.includes("*");
+}
+
 export function startControllers(options: ControllersOptions): RunningControllers {
   const clock = options.clock ?? systemClock;
   const log = options.log ?? ((): void => undefined);
@@ -133,6 +141,7 @@ export function startControllers(options: ControllersOptions): RunningController
   const ready = Promise.withResolvers<void>();
   const running = definitions(options)
     .filter(({ name }) => options.only?.includes(name) ?? true)
+    .filter(({ name }) => isWanted(name, options.wanted ?? ["*"]))
     .map((definition) => runController(definition, context, ready.promise));
   informers.start();
   void informers.synced().then(() => ready.resolve());

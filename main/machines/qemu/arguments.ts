@@ -40,6 +40,9 @@ const CLUSTER_MTU = 9000;
 const OUTSIDE_MAC = "52:54:00:d0:00:01";
 export const TEMPLATE_MAC = "52:54:00:d0:00:02";
 
+/** The name of the node's own disk in QEMU. */
+export const ROOT_DRIVE = "root";
+
 export const AGENT_CHANNEL = "drydock.agent";
 
 export function qemuArguments(machine: MachineArguments): string[] {
@@ -52,9 +55,9 @@ export function qemuArguments(machine: MachineArguments): string[] {
     ["-kernel", machine.boot.kernel, "-initrd", machine.boot.initrd, "-append", machine.boot.append],
     [
       "-drive",
-      `if=none,id=root,file=${escaped(machine.disk)},format=qcow2,cache=writeback,discard=unmap,detect-zeroes=unmap`,
+      `if=none,id=${ROOT_DRIVE},file=${escaped(machine.disk)},format=qcow2,cache=writeback,discard=unmap,detect-zeroes=unmap`,
     ],
-    ["-device", "virtio-blk-pci,drive=root,serial=root"],
+    ["-device", `virtio-blk-pci,drive=${ROOT_DRIVE},serial=root`],
     ["-netdev", "user,id=outside", "-device", `virtio-net-pci,netdev=outside,mac=${OUTSIDE_MAC},romfile=`],
     ["-netdev", `stream,id=cluster,server=on,addr.type=unix,addr.path=${escaped(sockets.network)}`],
     ["-device", `virtio-net-pci,netdev=cluster,mac=${machine.mac},host_mtu=${CLUSTER_MTU},romfile=`],

@@ -9,11 +9,19 @@ import path from "node:path";
 import { MachineError } from "../failure.ts";
 import { ensureImage, findImage } from "../image/image.ts";
 import type { NodeImage } from "../image/image.ts";
-import type { DriverFeatures, DriverProbe, Machine, MachineDriver, MachineSpec, Progress } from "../driver.ts";
+import type {
+  DriverFeatures,
+  DriverProbe,
+  Machine,
+  MachineDriver,
+  MachineSpec,
+  Progress,
+  StopOptions,
+} from "../driver.ts";
 import type { DriverOptions } from "../drivers.ts";
 import { LearningSwitch } from "../network/switch.ts";
 import { imagesFolder, templatesFolder } from "../paths.ts";
-import { TEMPLATE_MAC, qemuArguments } from "./arguments.ts";
+import { ROOT_DRIVE, TEMPLATE_MAC, qemuArguments } from "./arguments.ts";
 import type { MachineArguments, Sockets } from "./arguments.ts";
 import { followFile } from "./console.ts";
 import { filesOf, isThere, processName, readOrigin, writeWhole } from "./files.ts";
@@ -27,7 +35,7 @@ import { Qmp } from "./qmp.ts";
 import { cleanMaking, ensureTemplate, findTemplate, touchTemplate } from "./template.ts";
 import type { Shape } from "./template.ts";
 import { forgetState, isUsable, keepState, noteSuspended } from "./suspended.ts";
-import { createOverlay, qemuVersion } from "./tools.ts";
+import { createOverlay, growDisk, qemuVersion } from "./tools.ts";
 
 const QMP_MILLIS = 20_000;
 const LOAD_MILLIS = 120_000;
@@ -52,7 +60,7 @@ export class QemuDriver implements MachineDriver {
   }
 
   features(): DriverFeatures {
-    return { containers: true, templates: true, suspend: true, snapshot: false, console: true };
+    return { containers: true, templates: true, suspend: true, snapshot: false, console: true, grow: true };
   }
 
   /** One at a time for whoever asks; who gives up waiting does not end it for the others. */
@@ -112,7 +120,7 @@ export class QemuDriver implements MachineDriver {
   async start(spec: MachineSpec, progress: Progress, signal?: AbortSignal): Promise<Machine> {
     const files = filesOf(spec);
     const origin = await readOrigin(files);
-    if (await isUsable(files, await qemuVersion())) {
+    if (await isUsable(files, stateKey(spec, await qemuVersion()))) {
       try {
         progress.log("going on from its saved state");
         return await this.resume(
@@ -151,6 +159,7 @@ export class QemuDriver implements MachineDriver {
       }
     }
     progress.log("booting from its disk");
+    await growDisk(files.disk, spec.diskGiB);
     return this.launch(spec, files, { ...booted, mac: spec.mac }, { memory: { kind: "own" }, incoming: false }, signal);
   }
 
@@ -186,15 +195,22 @@ export class QemuDriver implements MachineDriver {
     await qmp.execute("cont");
   }
 
-  async stop(machine: Machine, options: { gracePeriodSeconds: number; force?: boolean }): Promise<void> {
+  async stop(machine: Machine, options: StopOptions): Promise<void> {
     const held = own(machine);
     held.ending = "stopping";
-    if (!options.force && (await this.shutDown(held, options.gracePeriodSeconds))) {
+    if (!options.force && (await this.shutDown(held, options))) {
       await this.letGo(held);
       return;
     }
     await killQemu(held.process);
     await this.letGo(held);
+  }
+
+  async grow(machine: Machine, diskGiB: number): Promise<void> {
+    const held = own(machine);
+    await held.qmp.execute("block_resize", { device: ROOT_DRIVE, size: diskGiB * 1024 ** 3 });
+    held.spec.diskGiB = diskGiB;
+    await held.send({ type: "disk-grown" });
   }
 
   async suspend(machine: Machine, progress: Progress): Promise<void> {
@@ -205,7 +221,7 @@ export class QemuDriver implements MachineDriver {
     try {
       progress.log("saving its memory");
       await saveState(held.qmp, making, { ignoreShared: false, deadlineMillis: SAVE_MILLIS });
-      await noteSuspended(files, await qemuVersion());
+      await noteSuspended(files, stateKey(held.spec, await qemuVersion()));
       await rename(making, files.state);
     } catch (error) {
       held.ending = undefined;
@@ -226,7 +242,7 @@ export class QemuDriver implements MachineDriver {
   async resumable(spec: MachineSpec): Promise<boolean> {
     const files = filesOf(spec);
     // QEMU is asked only where there is something to ask about: it may not even be installed any more.
-    return (await isThere(files.state)) && isUsable(files, await qemuVersion());
+    return (await isThere(files.state)) && isUsable(files, stateKey(spec, await qemuVersion()));
   }
 
   async delete(spec: MachineSpec): Promise<void> {
@@ -352,9 +368,9 @@ export class QemuDriver implements MachineDriver {
   }
 
   /** The agent stops its Pods and powers off; a guest without an agent is asked by ACPI. False: it is still there. */
-  private async shutDown(machine: QemuMachine, gracePeriodSeconds: number): Promise<boolean> {
+  private async shutDown(machine: QemuMachine, { gracePeriodSeconds, leaving }: StopOptions): Promise<boolean> {
     try {
-      await machine.send({ type: "shutdown", gracePeriodSeconds });
+      await machine.send({ type: "shutdown", gracePeriodSeconds, ...(leaving ? { leaving } : {}) });
       if (await machine.gone((gracePeriodSeconds + 20) * 1000)) return true;
     } catch (error) {
       this.options.log(`${machine.id}: no agent to shut it down: ${String(error)}`);
@@ -380,6 +396,11 @@ export class QemuDriver implements MachineDriver {
     const short = path.join(this.options.runFolder, createHash("sha256").update(spec.id).digest("hex").slice(0, 12));
     return { qmp: `${short}.qmp`, agent: `${short}.agent`, network: `${short}.net` };
   }
+}
+
+/** A saved state is of one QEMU and one shape of machine: any other boots. */
+function stateKey({ cpus, memoryMiB, diskGiB }: MachineSpec, version: string): string {
+  return `${version}; ${cpus} CPUs, ${memoryMiB} MiB, ${diskGiB} GiB`;
 }
 
 function aborted(signal: AbortSignal): Promise<never> {

@@ -91,7 +91,7 @@ export class QemuMachine implements Machine {
     let answer = "";
     for (let attempt = 0; attempt < (forward.hostPort === 0 ? PORT_TRIES : 1); attempt++) {
       const hostPort = forward.hostPort === 0 ? await freePort() : forward.hostPort;
-      answer = await this.qmp.human(`hostfwd_add outside tcp:127.0.0.1:${hostPort}-:${forward.guestPort}`);
+      answer = await this.qmp.human(`hostfwd_add outside ${hostEnd({ ...forward, hostPort })}-:${forward.guestPort}`);
       if (answer.trim() !== "") continue;
       const made = { ...forward, hostPort };
       this.ports = [...this.ports, made];
@@ -100,7 +100,7 @@ export class QemuMachine implements Machine {
     }
     throw new MachineError({
       code: "PORT_TAKEN",
-      message: `port ${forward.hostPort} could not be led into ${this.id}: ${answer.trim()}`,
+      message: `port ${forward.hostAddress ?? "127.0.0.1"}:${forward.hostPort} could not be led into ${this.id}: ${answer.trim()}`,
       advice: "Choose another port.",
     });
   }
@@ -108,7 +108,7 @@ export class QemuMachine implements Machine {
   async removeForward(name: string): Promise<void> {
     const forward = this.ports.find((candidate) => candidate.name === name);
     if (!forward) return;
-    await this.qmp.human(`hostfwd_remove outside tcp:127.0.0.1:${forward.hostPort}`);
+    await this.qmp.human(`hostfwd_remove outside ${hostEnd(forward)}`);
     this.ports = this.ports.filter((candidate) => candidate !== forward);
     await this.keepForwards();
   }
@@ -178,6 +178,11 @@ export class QemuMachine implements Machine {
   private async keepForwards(): Promise<void> {
     await writeFile(path.join(this.spec.folder, FORWARDS), JSON.stringify(this.ports), { mode: 0o600 });
   }
+}
+
+/** As QEMU's monitor wants it. */
+function hostEnd({ protocol = "tcp", hostAddress = "127.0.0.1", hostPort }: PortForward): string {
+  return `${protocol}:${hostAddress}:${hostPort}`;
 }
 
 function freePort(): Promise<number> {

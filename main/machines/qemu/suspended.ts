@@ -13,7 +13,7 @@ import { readIfThere } from "./process.ts";
 interface Note {
   /** Which saving this was: what reached the disk is told by it. */
   id: string;
-  /** QEMU's version: another one may not understand the state. */
+  /** QEMU's version and the machine's shape: another one may not understand the state. */
   qemu: string;
   /** The start of this computer, where it can tell. */
   host: string;

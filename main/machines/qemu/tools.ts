@@ -37,6 +37,13 @@ export async function createOverlay(
   ]);
 }
 
+/** Of a machine that does not run; a disk that is as large already stays as it is. */
+export async function growDisk(file: string, sizeGiB: number): Promise<void> {
+  const info = JSON.parse(await tool("qemu-img", ["info", "--output=json", file])) as { "virtual-size": number };
+  if (info["virtual-size"] >= sizeGiB * 1024 ** 3) return;
+  await tool("qemu-img", ["resize", "-q", file, `${sizeGiB}G`]);
+}
+
 async function tool(command: string, args: string[]): Promise<string> {
   try {
     const { stdout } = await run(command, args, { timeout: TOOL_MILLIS });

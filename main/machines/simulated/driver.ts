@@ -92,7 +92,7 @@ export class SimulatedDriver implements MachineDriver {
   private readonly machines = new Map<string, SimulatedMachine>();
 
   features(): DriverFeatures {
-    return { containers: false, templates: false, suspend: false, snapshot: false, console: false };
+    return { containers: false, templates: false, suspend: false, snapshot: false, console: false, grow: true };
   }
 
   probe(): Promise<DriverProbe> {
@@ -120,6 +120,10 @@ export class SimulatedDriver implements MachineDriver {
 
   stop(machine: Machine): Promise<void> {
     this.machines.get(machine.id)?.end(true);
+    return Promise.resolve();
+  }
+
+  grow(): Promise<void> {
     return Promise.resolve();
   }
 

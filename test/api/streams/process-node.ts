@@ -89,6 +89,7 @@ export class ProcessNode {
       podIP: () => "127.0.0.1",
       stats: new Collector({ cache, volumes: {} as Volumes, run: async () => "", pods: () => [] }),
       imagesChanged: () => undefined,
+      reachRegistry: () => Promise.resolve(),
     });
     await kubelet.listen();
     const egress = new Egress(socket, (address, port) =>

@@ -11,9 +11,14 @@ import type { KubeletContext } from "./context.ts";
 import { podUid } from "./pod.ts";
 import { PodWorker } from "./pod-worker.ts";
 import { isStatic, MIRROR, runtimePod, StaticPods } from "./static-pods.ts";
+import { shutdownPhases } from "./shutdown.ts";
 import { monotonicNow } from "../monotonic.ts";
 
 const HOUSEKEEPING = 60_000;
+/** How long a killed process may take to end. */
+const KILL_MILLIS = 3000;
+/** How long a machine that is shut down waits for the API to take its last statuses. */
+const STATUS_MILLIS = 5000;
 
 export class Kubelet {
   readonly #context: KubeletContext;
@@ -102,22 +107,33 @@ export class Kubelet {
     await watching;
   }
 
-  /** Ends every Pod for a shutdown of the node: regular Pods first. Resolves when all have ended or the time is over. */
-  async shutdown(graceSeconds: number): Promise<void> {
+  /**
+   * Ends every Pod for a shutdown of the machine, the critical ones last. Those of a node that is `leaving` are Failed for
+   * their controllers to replace; others go on when the node comes back. Resolves when all have ended or the time is over.
+   */
+  async shutdown(graceSeconds: number, leaving: boolean): Promise<void> {
     this.#stopping = true;
-    const deadline = monotonicNow() + graceSeconds * 1000;
-    const { cache, killer, log } = this.#context;
-    for (const worker of this.#workers.values()) worker.stop();
-    for (const container of cache.all()) {
-      if (container.state !== "running" || !container.name || container.name.container === "POD") continue;
-      const pod = this.#workers.get(container.name.uid)?.pod;
-      const spec = pod?.spec?.containers.find(({ name }) => name === container.name?.container);
-      const grace = Math.min(pod?.spec?.terminationGracePeriodSeconds ?? graceSeconds, graceSeconds);
-      killer.kill(container, spec, "", grace, () => undefined);
+    const { log, statuses } = this.#context;
+    const all = [...this.#workers.values()];
+    if (!leaving) for (const worker of all) worker.stop();
+    const phases = shutdownPhases(
+      all.map(({ pod }) => pod),
+      graceSeconds,
+    );
+    for (const { seconds, pods } of phases) {
+      const until = monotonicNow() + seconds * 1000 + KILL_MILLIS;
+      const ending = all.map((worker) => {
+        const grace = pods.get(worker.uid);
+        return grace === undefined ? undefined : worker.shutDown(grace, leaving, until);
+      });
+      await Promise.all(ending);
+      log.info("kubelet", `ended ${pods.size} Pods for the machine's shutdown`);
     }
-    const running = cache.all().filter(({ state, name }) => state === "running" && name && name.container !== "POD");
-    await Promise.all(running.map(({ id }) => cache.waitExit(id, deadline + 3000 - monotonicNow())));
-    log.info("kubelet", `stopped ${running.length} containers`);
+    if (!leaving) return;
+    for (const worker of all) worker.report();
+    // What became of them is on its way to the API: it is waited for, since nobody could tell it later.
+    await Promise.race([Promise.all(all.map(({ uid }) => statuses.settled(uid))), sleep(STATUS_MILLIS)]);
+    for (const worker of all) worker.stop();
   }
 
   #set(pod: Pod): void {

@@ -21,6 +21,7 @@ import { preparePodCgroup, removePodCgroup } from "./pod-cgroup.ts";
 import { resizeOf, resizePending } from "./resize.ts";
 import { payloadSources, startContainer } from "./start-container.ts";
 import type { Waiting } from "./start-container.ts";
+import { SHUTDOWN_MESSAGE, SHUTDOWN_REASON } from "./shutdown.ts";
 import { podStatus } from "./status.ts";
 import { terminationMessage } from "./termination-message.ts";
 
@@ -41,6 +42,8 @@ export class PodWorker {
   /** The Pod is no longer in the API: all that is left of it must go. */
   #gone = false;
   #ended: { reason: string; message: string; evicted?: boolean } | undefined;
+  /** Seconds; set when the machine is shut down. */
+  #shutdownGrace: number | undefined;
   #running = false;
   #again = false;
   #stopped = false;
@@ -109,6 +112,32 @@ export class PodWorker {
   evict(message: string): void {
     this.#ended ??= { reason: "Evicted", message, evicted: true };
     this.wake();
+  }
+
+  /**
+   * Ends its containers for a shutdown of the machine, sidecars last; `leaving`: for good, with phase Failed. Resolves when
+   * none runs, at `until` (monotonic milliseconds) at the latest.
+   */
+  async shutDown(graceSeconds: number, leaving: boolean, until: number): Promise<void> {
+    this.#shutdownGrace = graceSeconds;
+    if (leaving) {
+      this.#ended ??= { reason: SHUTDOWN_REASON, message: SHUTDOWN_MESSAGE };
+      this.wake();
+    }
+    for (;;) {
+      const { cache } = this.#context;
+      const view = viewOf(cache.ofPod(this.uid));
+      const running = view.containers.filter(({ state }) => state === "running");
+      const left = until - monotonicNow();
+      if (running.length === 0 || left <= 0) return;
+      this.#killContainers(view, graceSeconds);
+      await Promise.race(running.map(({ id }) => cache.waitExit(id, left)));
+    }
+  }
+
+  /** Tells the API what is known now, whatever the rounds are at. */
+  report(): void {
+    this.#writeStatus();
   }
 
   stop(): void {
@@ -309,7 +338,10 @@ export class PodWorker {
 
   #grace(): number {
     return (
-      this.#pod.metadata.deletionGracePeriodSeconds ?? this.#pod.spec?.terminationGracePeriodSeconds ?? DEFAULT_GRACE
+      this.#shutdownGrace ??
+      this.#pod.metadata.deletionGracePeriodSeconds ??
+      this.#pod.spec?.terminationGracePeriodSeconds ??
+      DEFAULT_GRACE
     );
   }
 

@@ -11,6 +11,7 @@ import { initProgress } from "./decide.ts";
 import type { ProbeView } from "./decide.ts";
 import { allContainers, isExited, isSidecar, latest, qosClass } from "./pod.ts";
 import type { PodView } from "./pod.ts";
+import { SHUTDOWN_REASON } from "./shutdown.ts";
 
 export interface StatusInput {
   pod: Pod;
@@ -36,6 +37,9 @@ export interface StatusInput {
   terminating: boolean;
   now: number;
 }
+
+/** Ends that are not the Pod's own doing: Job's Pod failure policies look for the condition. */
+const DISRUPTIONS: ReadonlySet<string> = new Set(["Evicted", SHUTDOWN_REASON]);
 
 export function podStatus(input: StatusInput): PodStatus {
   const { pod, previous, now } = input;
@@ -94,7 +98,7 @@ export function podStatus(input: StatusInput): PodStatus {
 function furtherConditions({ resizePending, ended }: StatusInput): Omit<PodCondition, "lastTransitionTime">[] {
   return [
     ...(resizePending ? [{ type: "PodResizePending", status: "True", ...resizePending }] : []),
-    ...(ended?.evicted
+    ...(ended && DISRUPTIONS.has(ended.reason)
       ? [{ type: "DisruptionTarget", status: "True", reason: "TerminationByKubelet", message: ended.message }]
       : []),
   ];

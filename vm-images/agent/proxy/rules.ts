@@ -112,7 +112,10 @@ function addPort(rules: Ruleset, input: ProxyInput, service: Service, port: Serv
   const external = `np-${id}`;
   const outside = [
     ...(spec.externalIPs ?? []),
-    ...(service.status?.loadBalancer?.ingress ?? []).flatMap(({ ip }) => ip ?? []),
+    ...(service.status?.loadBalancer?.ingress ?? []).flatMap(({ ip, ipMode }) =>
+      // "Proxy": the balancer hands on to the node port, and nodes leave its address alone.
+      ip && ipMode !== "Proxy" ? [ip] : [],
+    ),
   ];
   if (!port.nodePort && outside.length === 0) return;
   // Local keeps the client's address, and serves only from this node.

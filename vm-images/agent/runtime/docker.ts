@@ -30,14 +30,18 @@ class DockerAgent extends Agent {
   }
 }
 
+export const DOCKER_SOCKET = "/var/run/docker.sock";
 const CONTAINER_MISSING = 404;
 const NOT_MODIFIED = 304;
 
 export class DockerRuntime implements Runtime {
   readonly #docker: Docker;
   readonly #agent: Agent;
+  readonly #beforePull: (image: string) => Promise<void>;
 
-  constructor(socketPath = "/var/run/docker.sock") {
+  constructor(options: { socketPath?: string; beforePull?: (image: string) => Promise<void> } = {}) {
+    const { socketPath = DOCKER_SOCKET, beforePull } = options;
+    this.#beforePull = beforePull ?? (() => Promise.resolve());
     this.#agent = new DockerAgent({ keepAlive: true, maxFreeSockets: 4 });
     this.#docker = new Docker({ socketPath, agent: this.#agent } as Docker.DockerOptions);
   }
@@ -240,6 +244,7 @@ export class DockerRuntime implements Runtime {
   }
 
   async pull(reference: string, credentials: RegistryCredentials | undefined, deadline: number): Promise<void> {
+    await this.#beforePull(reference);
     const signal = AbortSignal.timeout(deadline);
     const progress = await call(() =>
       this.#docker.pull(reference, {

@@ -6,13 +6,14 @@ import { Duplex } from "node:stream";
 
 const CONNECT_DEADLINE = 10_000;
 
-export function dial(host: string, port: number): Promise<Socket> {
+/** A TCP address, or the path of a Unix socket. */
+export type Target = { host: string; port: number } | { path: string };
+
+export function dial(target: Target): Promise<Socket> {
+  const name = "path" in target ? target.path : `${target.host}:${target.port}`;
   return new Promise((resolve, reject) => {
-    const socket = connect({ host, port, allowHalfOpen: true });
-    const timer = setTimeout(
-      () => socket.destroy(new Error(`connect to ${host}:${port}: timed out`)),
-      CONNECT_DEADLINE,
-    );
+    const socket = connect({ ...target, allowHalfOpen: true });
+    const timer = setTimeout(() => socket.destroy(new Error(`connect to ${name}: timed out`)), CONNECT_DEADLINE);
     socket.once("error", (error) => {
       clearTimeout(timer);
       reject(error);
@@ -31,7 +32,7 @@ export function dial(host: string, port: number): Promise<Socket> {
  */
 export async function dialPod(podIP: string, sandboxPid: number, port: number): Promise<Duplex> {
   try {
-    return await dial(podIP, port);
+    return await dial({ host: podIP, port });
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ECONNREFUSED" || sandboxPid === 0) throw error;
   }

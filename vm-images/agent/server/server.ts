@@ -8,10 +8,12 @@ import type { TLSSocket } from "node:tls";
 import { WebSocketServer } from "ws";
 import type { WebSocket } from "ws";
 import type { Pod } from "../../../common/kube/types.ts";
+import { DOCKER_AUTHORITY } from "../../../common/node/identity.ts";
 import type { KeyPair } from "../join/join.ts";
 import { isHostNetwork, podUid, viewOf } from "../kubelet/pod.ts";
 import { describeError } from "../log.ts";
 import type { Log } from "../log.ts";
+import { DOCKER_SOCKET } from "../runtime/docker.ts";
 import type { RuntimeCache } from "../runtime/runtime-cache.ts";
 import type { Runtime, RuntimeContainer } from "../runtime/runtime.ts";
 import type { Collector } from "../stats/collect.ts";
@@ -38,8 +40,10 @@ export interface KubeletServerOptions {
   podIP(sandboxId: string): string | undefined;
   nodeName: string;
   stats: Collector;
-  /** After images were loaded. */
+  /** After images were loaded, pulled, built or removed. */
   imagesChanged(): void;
+  /** Before that image is pulled: its registry may run on the developer's computer. */
+  reachRegistry(image: string): Promise<void>;
 }
 
 /** Who may use the API: members of system:masters, and the API server's own kubelet client. */
@@ -153,6 +157,12 @@ export class KubeletServer {
         this.#options.imagesChanged();
         return json({ loaded });
       }
+      case "POST /drydock/images/changed":
+        this.#options.imagesChanged();
+        return json({});
+      case "POST /drydock/images/reach":
+        await this.#options.reachRegistry(url.searchParams.get("image") ?? "");
+        return json({});
       case "GET /drydock/logs": {
         const lines = Number(url.searchParams.get("tailLines") ?? 200);
         response.writeHead(200, { "Content-Type": "text/plain; charset=utf-8" });
@@ -247,9 +257,15 @@ export class KubeletServer {
     socket.on("error", () => socket.destroy());
     try {
       if (this.#refused(request)) throw new HttpError(403, "Forbidden");
+      if (request.url === DOCKER_AUTHORITY) {
+        const docker = await dial({ path: DOCKER_SOCKET });
+        socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
+        if (head.length > 0) docker.write(head);
+        return join(socket, docker);
+      }
       const { host, port } = parseTarget(request.url ?? "");
       const inPod = /^([^.]+(?:\.[^.]+)*)\.([^.]+)\.pod$/.exec(host);
-      const target = inPod ? await this.#dialPod(this.#pod(inPod[2], inPod[1]), port) : await dial(host, port);
+      const target = inPod ? await this.#dialPod(this.#pod(inPod[2], inPod[1]), port) : await dial({ host, port });
       socket.write("HTTP/1.1 200 Connection established\r\n\r\n");
       if (head.length > 0) target.write(head);
       join(socket, target);

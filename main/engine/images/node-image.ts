@@ -1,9 +1,9 @@
 /** The node image as the engine tells of it, and building it as an operation. */
-import type { SystemInfo } from "../../common/contract/system.ts";
-import { toFailure } from "../clusters/failure.ts";
-import type { ClusterManager } from "../clusters/manager.ts";
-import type { OperationRun } from "../clusters/operation.ts";
-import { imagesFolder } from "../machines/paths.ts";
+import type { SystemInfo } from "../../../common/contract/system.ts";
+import { toFailure } from "../../clusters/failure.ts";
+import type { ClusterManager } from "../../clusters/manager.ts";
+import type { OperationRun } from "../../clusters/operation.ts";
+import { imagesFolder } from "../../machines/paths.ts";
 
 type ImageInfo = SystemInfo["image"];
 
@@ -37,7 +37,7 @@ export class NodeImageState {
     ];
     return this.manager.operation("image", undefined, steps, (run) =>
       run.step("image", async (context) => {
-        const { ensureImage } = await import("../machines/image/image.ts");
+        const { ensureImage } = await import("../../machines/image/image.ts");
         const image = await ensureImage(this.folder, context, { signal: context.signal, rebuild });
         this.known = undefined;
         context.log(`node image ${image.version} in ${image.disk}`);
@@ -53,7 +53,7 @@ export class NodeImageState {
 
 async function look(folder: string): Promise<ImageInfo> {
   try {
-    const { findImage } = await import("../machines/image/image.ts");
+    const { findImage } = await import("../../machines/image/image.ts");
     const found = await findImage(folder);
     return found ? { state: "present", version: found.version, bytes: found.bytes } : { state: "missing" };
   } catch (error) {

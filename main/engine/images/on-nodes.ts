@@ -2,10 +2,10 @@
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import * as z from "zod";
-import type { Cluster } from "../clusters/cluster.ts";
-import type { ClusterNode } from "../clusters/cluster-node.ts";
-import { fail, toFailure } from "../clusters/failure.ts";
-import { kubeletRequest, text } from "../clusters/kubelet-api.ts";
+import type { Cluster } from "../../clusters/cluster.ts";
+import type { ClusterNode } from "../../clusters/cluster-node.ts";
+import { fail, toFailure } from "../../clusters/failure.ts";
+import { kubeletRequest, text } from "../../clusters/kubelet-api.ts";
 
 /** As the agent tells of its images. */
 const AgentImages = z.array(z.object({ names: z.array(z.string()), bytes: z.number() }));
@@ -21,7 +21,7 @@ export interface NodeImage {
 
 export async function listImages(cluster: Cluster): Promise<NodeImage[]> {
   const lists = await Promise.all(
-    running(cluster).map(async (node) => {
+    runningNodes(cluster).map(async (node) => {
       const response = await kubeletRequest(cluster.kubelet(node), { method: "GET", path: "/drydock/images" });
       return AgentImages.parse(JSON.parse(await text(response))).map((image) => ({ node: node.name, ...image }));
     }),
@@ -42,7 +42,7 @@ export async function loadImages(
     throw fail("FILE_UNREADABLE", `${file}: ${(error as Error).message}`, { cause: error });
   }
   const results: { node: string; loaded: string[] }[] = [];
-  for (const node of running(cluster)) {
+  for (const node of runningNodes(cluster)) {
     const response = await kubeletRequest(cluster.kubelet(node), {
       method: "POST",
       path: "/drydock/images/load",
@@ -62,7 +62,7 @@ export async function loadImages(
   return results;
 }
 
-function running(cluster: Cluster): ClusterNode[] {
+export function runningNodes(cluster: Cluster): ClusterNode[] {
   const nodes = cluster.nodes.filter((node) => node.running());
   if (nodes.length === 0) throw fail("CLUSTER_STOPPED", `no node of ${cluster.name} runs`);
   return nodes;

@@ -1,0 +1,18 @@
+import { expect, it } from "vitest";
+import { PullProgress } from "./pull-progress.ts";
+
+it("grows from what is told of each layer", () => {
+  const progress = new PullProgress();
+  expect(progress.fraction).toBeUndefined();
+  progress.heard({ status: "Pulling from library/nginx", id: "latest" });
+  expect(progress.fraction).toBeUndefined();
+  progress.heard({ status: "Pulling fs layer", id: "a" });
+  progress.heard({ status: "Already exists", id: "b" });
+  expect(progress.fraction).toBe(0.5);
+  progress.heard({ status: "Downloading", id: "a", progressDetail: { current: 1024 ** 2, total: 2 * 1024 ** 2 } });
+  expect(progress.fraction).toBeCloseTo((0.35 + 1) / 2);
+  expect(progress.text).toBe("1 of 2 layers, 2.0 MiB");
+  progress.heard({ status: "Extracting", id: "a", progressDetail: { current: 1, total: 1 } });
+  progress.heard({ status: "Pull complete", id: "a" });
+  expect(progress.fraction).toBe(1);
+});
