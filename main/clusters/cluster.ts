@@ -62,6 +62,7 @@ export class Cluster {
   private readonly nodePorts: NodePorts;
   private services: Service[] = [];
   private telling = false;
+  private toTell = false;
   private watching: AbortController | undefined;
   private egressOpen = false;
   private saving: Promise<void> = Promise.resolve();
@@ -382,11 +383,15 @@ export class Cluster {
 
   /** LoadBalancer Services say where they are reached: once it is so, and no longer when it is not. */
   private async tellBalancers(): Promise<void> {
-    const { api } = this;
-    if (!api || this.telling) return;
+    // One after another, and what changed meanwhile once more.
+    this.toTell = true;
+    if (this.telling) return;
     this.telling = true;
     try {
-      await tellServices(api, this.services, this.nodePorts.balancers());
+      while (this.toTell && this.api) {
+        this.toTell = false;
+        await tellServices(this.api, this.services, this.nodePorts.balancers());
+      }
     } catch (error) {
       // Its next change, or the next machine's, tells it again.
       this.environment.log(`${this.name}: load balancers: ${error instanceof Error ? error.message : String(error)}`);

@@ -1,4 +1,5 @@
 /** Writes into LoadBalancer Services where they are reached on this computer, with an event that says it in words. */
+import { randomBytes } from "node:crypto";
 import { isStatus } from "../../common/kube/status.ts";
 import type { Service } from "../../common/kube/types.ts";
 import { fail } from "./failure.ts";
@@ -48,7 +49,7 @@ async function tellEvent(api: KubeApi, service: Service, message: string): Promi
   await requestJSON(api, "POST", `/api/v1/namespaces/${encodeURIComponent(namespace)}/events`, {
     apiVersion: "v1",
     kind: "Event",
-    metadata: { generateName: `${name}.`, namespace },
+    metadata: { name: `${name}.${randomBytes(8).toString("hex")}`, namespace },
     involvedObject: { apiVersion: "v1", kind: "Service", namespace, name, uid, resourceVersion },
     type: "Normal",
     reason: "EnsuredLoadBalancer",

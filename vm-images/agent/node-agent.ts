@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { X509Certificate } from "node:crypto";
 import type { Client } from "../../common/kube/client.ts";
-import type { EndpointSlice, Node, Service } from "../../common/kube/types.ts";
+import type { ConfigMap, EndpointSlice, Node, Service } from "../../common/kube/types.ts";
 import { isStatus } from "../../common/kube/status.ts";
 import { KUBELET_PORT } from "../../common/node/identity.ts";
 import { LOCAL_DISK_FOLDER } from "../../common/node/storage.ts";
@@ -12,6 +12,7 @@ import { createObjectReader } from "./api/object-reader.ts";
 import { Watched } from "./api/watched.ts";
 import { sleep } from "./command.ts";
 import type { RunCommand } from "./command.ts";
+import { DNS_CONFIG, useCorefile } from "./dns/config-map.ts";
 import { clusterData } from "./dns/cluster-data.ts";
 import { DnsServer } from "./dns/server.ts";
 import { Upstream } from "./dns/upstream.ts";
@@ -237,6 +238,14 @@ export class NodeAgent {
       new Upstream([...context.names.nodeResolv.matchAll(servers)].map(([, server]) => server as string)),
       log,
     );
+    const dnsConfig = new Watched<ConfigMap>(
+      client,
+      { group: "", version: "v1", resource: "configmaps" },
+      { namespace: "kube-system", fieldSelector: `metadata.name=${DNS_CONFIG}` },
+      log,
+    );
+    dnsConfig.onChange(() => useCorefile(dns, dnsConfig.get(`kube-system/${DNS_CONFIG}`), log));
+    void dnsConfig.run(signal);
     void images.refreshNames().catch((error: unknown) => log.error("images", "names", error));
     void nodes.run(signal);
     await Promise.all([addressed.promise, networkReady]);

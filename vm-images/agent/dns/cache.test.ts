@@ -52,3 +52,10 @@ it("keeps neither errors nor what was cut off nor what says nothing of its life"
   cache.put(query("a.example"), Buffer.from("no message at all"));
   expect(cache.get(query("a.example"))).toBeUndefined();
 });
+
+it("tells apart whom was asked", () => {
+  const cache = new DnsCache(() => 0);
+  cache.put(query("a.example"), answer("a.example", address("a.example", 9)), "10.0.0.1:53");
+  expect(cache.get(query("a.example"), "10.0.0.2:53")).toBeUndefined();
+  expect(cache.get(query("a.example"), "10.0.0.1:53")).toBeDefined();
+});

@@ -28,9 +28,9 @@ export class DnsCache {
     this.#now = now;
   }
 
-  /** What is known of the query's question, as an answer to the query. */
-  get(query: Buffer): Buffer | undefined {
-    const key = keyOf(query);
+  /** What is known of the query's question, as an answer to the query. `asked`: whom; others may say something else. */
+  get(query: Buffer, asked = ""): Buffer | undefined {
+    const key = keyOf(query, asked);
     const entry = key === undefined ? undefined : this.#entries.get(key);
     if (key === undefined || !entry) return undefined;
     const now = this.#now();
@@ -45,8 +45,8 @@ export class DnsCache {
     return answer;
   }
 
-  put(query: Buffer, answer: Buffer): void {
-    const key = keyOf(query);
+  put(query: Buffer, answer: Buffer, asked = ""): void {
+    const key = keyOf(query, asked);
     const read = key === undefined ? undefined : livesOf(answer);
     if (key === undefined || !read || read.seconds <= 0) return;
     const at = this.#now();
@@ -57,13 +57,20 @@ export class DnsCache {
 }
 
 /** The question and what was asked for beside it: two askers with the same key may have the same answer. */
-function keyOf(query: Buffer): string | undefined {
+function keyOf(query: Buffer, asked: string): string | undefined {
   try {
     const { questions = [], additionals = [], flags = 0 } = decode(query);
     const [question] = questions;
     if (!question || questions.length !== 1) return undefined;
     const options = additionals.find(({ type }) => type === "OPT") as { flags?: number } | undefined;
-    return [question.name.toLowerCase(), question.type, question.class, options?.flags ?? "", flags & 0x0110].join("|");
+    return [
+      asked,
+      question.name.toLowerCase(),
+      question.type,
+      question.class,
+      options?.flags ?? "",
+      flags & 0x0110,
+    ].join("|");
   } catch {
     return undefined;
   }

@@ -1,7 +1,7 @@
 /** The cluster's DNS on this node: UDP and TCP on the cluster DNS address, which every node has on its loopback. */
 import { createSocket } from "node:dgram";
 import type { Socket as UdpSocket } from "node:dgram";
-import { createServer } from "node:net";
+import { createServer, isIP } from "node:net";
 import type { Server, Socket } from "node:net";
 import {
   AUTHORITATIVE_ANSWER,
@@ -11,14 +11,18 @@ import {
   RECURSION_DESIRED,
   TRUNCATED_RESPONSE,
 } from "dns-packet";
-import type { Answer, DecodedPacket, Packet, RecordType } from "dns-packet";
+import type { Answer, DecodedPacket, Packet, Question, RecordType } from "dns-packet";
 import type { Log } from "../log.ts";
 import { describeError } from "../log.ts";
+import { zoneOf } from "./corefile.ts";
+import type { ServerAddress, Zone } from "./corefile.ts";
 import { resolve, soa } from "./records.ts";
 import type { DnsData } from "./records.ts";
 import type { Upstream } from "./upstream.ts";
 
 const RCODE = { NOERROR: 0, SERVFAIL: 2, NXDOMAIN: 3 };
+/** Seconds; as short as CoreDNS' hosts plugin is not, so that a change is seen soon. */
+const HOSTS_TTL = 30;
 const PLAIN_UDP = 512;
 const TCP_IDLE = 10_000;
 
@@ -26,6 +30,7 @@ export class DnsServer {
   readonly #data: DnsData;
   readonly #upstream: Upstream;
   readonly #log: Log;
+  #zones: readonly Zone[] = [];
   #udp: UdpSocket | undefined;
   #tcp: Server | undefined;
 
@@ -33,6 +38,11 @@ export class DnsServer {
     this.#data = data;
     this.#upstream = upstream;
     this.#log = log;
+  }
+
+  /** Names of these zones are answered as they say. */
+  useZones(zones: readonly Zone[]): void {
+    this.#zones = zones;
   }
 
   async listen(address: string, port = 53): Promise<number> {
@@ -89,7 +99,10 @@ export class DnsServer {
     const [question] = query.questions ?? [];
     const result = question && resolve(question, this.#data);
     if (!question || !result) {
-      const answer = await this.#upstream.ask(message, way);
+      const zone = question && zoneOf(this.#zones, question.name);
+      const known = zone && fromHosts(zone, question, query);
+      if (known) return known;
+      const answer = await this.#upstream.ask(message, way, this.#serversOf(zone));
       if (!answer) throw new Error("no answer from upstream");
       return answer;
     }
@@ -108,12 +121,20 @@ export class DnsServer {
     } as Packet);
   }
 
+  /** undefined: the node's. */
+  #serversOf(zone: Zone | undefined): ServerAddress[] | undefined {
+    if (!zone || zone.servers.length === 0) return undefined;
+    return zone.servers.flatMap((server) => (server === "node" ? this.#upstream.servers : [server]));
+  }
+
   /** The records of the name that an ExternalName Service stands for. */
   async #follow(name: string, type: RecordType): Promise<Answer[]> {
     const inside = resolve({ name, type }, this.#data);
     if (inside) return inside.answers;
     const answer = await this.#upstream.ask(
       encode({ type: "query", id: 1, flags: RECURSION_DESIRED, questions: [{ type, name }] } as Packet),
+      "udp",
+      this.#serversOf(zoneOf(this.#zones, name)),
     );
     return answer ? (decode(answer).answers ?? []) : [];
   }
@@ -138,6 +159,24 @@ export class DnsServer {
       }
     });
   }
+}
+
+/** The answer of a zone's own list of hosts; undefined for names that are not in it. */
+function fromHosts(zone: Zone, question: Question, query: DecodedPacket): Buffer | undefined {
+  const addresses = zone.hosts.get(question.name.toLowerCase());
+  if (!addresses) return undefined;
+  const family = question.type === "A" ? 4 : question.type === "AAAA" ? 6 : 0;
+  const answers = addresses
+    .filter((address) => isIP(address) === family)
+    .map((data) => ({ type: question.type, name: question.name, ttl: HOSTS_TTL, data }));
+  const recursion = (query.flags ?? 0) & RECURSION_DESIRED;
+  return encode({
+    type: "response",
+    id: query.id ?? 0,
+    flags: RCODE.NOERROR | AUTHORITATIVE_ANSWER | RECURSION_AVAILABLE | recursion,
+    questions: [question],
+    answers,
+  } as Packet);
 }
 
 /** What does not fit into the client's datagram is asked for again over TCP. */

@@ -1,30 +1,32 @@
-/** Questions that are not the cluster's go on to the servers of the node, each with a deadline, by the way they came: UDP or TCP. */
+/** Questions that are not the cluster's go on to other servers, each with a deadline, by the way they came: UDP or TCP. */
 import { createSocket } from "node:dgram";
 import type { Socket } from "node:dgram";
 import { connect } from "node:net";
 import { randomInt } from "node:crypto";
 import { DnsCache } from "./cache.ts";
+import type { ServerAddress } from "./corefile.ts";
 
 const TRY_MILLIS = 2000;
 const TRIES = 2;
 const PORT = 53;
 
 interface Pending {
+  /** Only its answer counts. */
+  server: ServerAddress;
   resolve(answer: Buffer): void;
   timer: NodeJS.Timeout;
 }
 
 /** Forwards whole messages and gives back whole answers. */
 export class Upstream {
-  readonly #servers: string[];
-  readonly #port: number;
+  /** Of the node. */
+  readonly #servers: ServerAddress[];
   readonly #pending = new Map<number, Pending>();
   readonly #cache = new DnsCache();
   #socket: Socket | undefined;
 
   constructor(servers: string[], port = PORT) {
-    this.#servers = servers;
-    this.#port = port;
+    this.#servers = servers.map((address) => ({ address, port }));
   }
 
   close(): void {
@@ -34,23 +36,33 @@ export class Upstream {
     this.#pending.clear();
   }
 
+  get servers(): readonly ServerAddress[] {
+    return this.#servers;
+  }
+
   /** The answer to `query` with the query's own id; undefined when no server answered in time. */
-  async ask(query: Buffer, way: "udp" | "tcp" = "udp"): Promise<Buffer | undefined> {
-    const known = this.#cache.get(query);
+  async ask(
+    query: Buffer,
+    way: "udp" | "tcp" = "udp",
+    servers: readonly ServerAddress[] = this.#servers,
+  ): Promise<Buffer | undefined> {
+    // Two zones' servers may answer the same question differently.
+    const asked = servers.map(({ address, port }) => `${address}:${port}`).join();
+    const known = this.#cache.get(query, asked);
     if (known) return known;
     for (let attempt = 0; attempt < TRIES; attempt++) {
-      for (const server of this.#servers) {
+      for (const server of servers) {
         const answer = await (way === "udp" ? this.#once(server, query) : this.#overTcp(server, query));
         if (!answer) continue;
         answer.writeUInt16BE(query.readUInt16BE(0), 0);
-        this.#cache.put(query, answer);
+        this.#cache.put(query, answer, asked);
         return answer;
       }
     }
     return undefined;
   }
 
-  #once(server: string, query: Buffer): Promise<Buffer | undefined> {
+  #once(server: ServerAddress, query: Buffer): Promise<Buffer | undefined> {
     return new Promise((resolve) => {
       let id = randomInt(65_536);
       while (this.#pending.has(id)) id = (id + 1) % 65_536;
@@ -62,15 +74,15 @@ export class Upstream {
         resolve(answer);
       };
       const timer = setTimeout(() => end(), TRY_MILLIS);
-      this.#pending.set(id, { resolve: end, timer });
-      this.#open().send(message, this.#port, server, (error) => error && end());
+      this.#pending.set(id, { server, resolve: end, timer });
+      this.#open().send(message, server.port, server.address, (error) => error && end());
     });
   }
 
   /** What does not fit into a datagram is asked for by TCP: each message after its length in two bytes. */
-  #overTcp(server: string, query: Buffer): Promise<Buffer | undefined> {
+  #overTcp({ address, port }: ServerAddress, query: Buffer): Promise<Buffer | undefined> {
     return new Promise((resolve) => {
-      const socket = connect({ host: server, port: this.#port, timeout: TRY_MILLIS });
+      const socket = connect({ host: address, port, timeout: TRY_MILLIS });
       let received = Buffer.alloc(0);
       socket.once("connect", () => {
         const length = Buffer.alloc(2);
@@ -92,9 +104,10 @@ export class Upstream {
   #open(): Socket {
     if (this.#socket) return this.#socket;
     const socket = createSocket("udp4");
-    socket.on("message", (message, { address }) => {
-      if (message.length < 12 || !this.#servers.includes(address)) return;
-      this.#pending.get(message.readUInt16BE(0))?.resolve(message);
+    socket.on("message", (message, { address, port }) => {
+      if (message.length < 12) return;
+      const pending = this.#pending.get(message.readUInt16BE(0));
+      if (pending?.server.address === address && pending.server.port === port) pending.resolve(message);
     });
     socket.on("error", () => {
       socket.close();

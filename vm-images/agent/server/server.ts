@@ -73,6 +73,8 @@ export class KubeletServer {
       ca,
       requestCert: true,
       rejectUnauthorized: true,
+      // Who has said all (an input that ends) still hears the answer, through CONNECT.
+      allowHalfOpen: true,
     });
     this.#server.on("request", (request, response) => void this.#request(request, response));
     this.#server.on("upgrade", (request, socket, head) => this.#upgrade(request, socket, head));

@@ -36,6 +36,13 @@ export const namespacedRoles: readonly NamespacedRole[] = [
     rules: [`${read} configmaps = extension-apiserver-authentication`],
     boundTo: ["User:system:kube-controller-manager", "User:system:kube-scheduler"],
   },
+  // Not Kubernetes' own: here every node answers for the cluster's names itself, and reads what is set for them.
+  {
+    namespace: "kube-system",
+    name: "drydock:node-dns",
+    rules: [`${read} configmaps = coredns`],
+    boundTo: ["Group:system:nodes"],
+  },
   leaderLocking("kube-controller-manager"),
   leaderLocking("kube-scheduler"),
   ofController("bootstrap-signer", [`${read} secrets`]),

@@ -51,6 +51,8 @@ export class RegistryCache {
   private readonly log: (line: string) => void;
   private readonly blobs: BlobStore;
   private readonly upstream = new Upstream();
+  /** The registry's own address as it was reached last: with or without TLS. */
+  private readonly spoken = new Map<string, string>();
   /** Blobs whose registry has been asked and has not answered yet. */
   private readonly asking = new Map<string, Promise<void>>();
   private hits = 0;
@@ -253,18 +255,21 @@ export class RegistryCache {
   /** The first endpoint that can be reached and does not say "I do not have it", or the last one's answer. */
   private async ask(authority: string, ask: Ask): Promise<Answer> {
     const endpoints = endpointsFor(authority, await this.registries.read());
+    // A body can be sent once only: to the one that has answered before (a client asks for /v2/ first).
+    const spoken = this.spoken.get(authority);
+    if (ask.body) endpoints.sort((a, b) => Number(b.base === spoken) - Number(a.base === spoken));
     let refusal: Answer | undefined;
     let problem: unknown;
     for (const endpoint of endpoints) {
       try {
         const answer = relocated(await this.upstream.ask(endpoint, ask), endpoint.base, authority);
         refusal?.body.resume();
+        if (endpoint.own) this.spoken.set(authority, endpoint.base);
         if (answer.status < 400 || endpoint.own) return answer;
         refusal = answer;
       } catch (error) {
         problem = error;
       }
-      // A body can be sent once only.
       if (ask.body) break;
     }
     // A mirror that does not have it says more than a registry that is out of reach.
