@@ -27,6 +27,24 @@ export const NodeShapeChange = z.object({
 });
 export type NodeShapeChange = z.infer<typeof NodeShapeChange>;
 
+/** Of a node, and never what a node stands on. */
+const MOUNT_POINT = /^\/(?!(?:bin|boot|dev|etc|lib|lib64|proc|root|run|sbin|sys|tmp|usr|var)(?:\/|$))[^:\0]+$/;
+const hasDots = (path: string): boolean => path.split("/").some((part) => part === ".." || part === ".");
+
+/** A folder of this computer that every node has too, for hostPath volumes. */
+export const HostMount = z.object({
+  /** Absolute, on this computer. */
+  host: z.string().regex(/^(\/|[A-Za-z]:\\)[^\0]*$/, "must be an absolute path of a folder on this computer"),
+  /** Where nodes have it, e.g. "/data". */
+  node: z
+    .string()
+    .regex(MOUNT_POINT, "must be an absolute path outside the node's own folders, e.g. /data")
+    .refine((path) => !hasDots(path), "must be a plain path"),
+  /** False: Pods may change what is in it, as you. */
+  readOnly: z.boolean().default(true),
+});
+export type HostMount = z.infer<typeof HostMount>;
+
 /** What the user asks for. Defaults are the one-click cluster. */
 export const ClusterPlan = z
   .object({
@@ -39,6 +57,15 @@ export const ClusterPlan = z
     diskGiB: diskGiB.default(20),
     driver: Driver.default("qemu"),
     accelerator: AcceleratorChoice.default("auto"),
+    /** Folders of this computer on every node. */
+    mounts: z
+      .array(HostMount)
+      .max(20)
+      .refine(
+        (mounts) => new Set(mounts.map(({ node }) => node)).size === mounts.length,
+        "two folders at the same place",
+      )
+      .default([]),
     /** How simulated nodes and their Pods behave: a Simulation (simulation.drydock.dev/v1alpha1), as text. */
     simulation: z.string().max(262_144).optional(),
   })
@@ -62,6 +89,7 @@ export const Finding = z.object({
     "diskGiB",
     "driver",
     "accelerator",
+    "mounts",
     "image",
     "host",
     "simulation",

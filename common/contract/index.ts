@@ -233,6 +233,7 @@ export {
   ClusterState,
   NodeSummary,
   NodeShapeChange,
+  HostMount,
   Finding,
   Driver,
   AcceleratorChoice,

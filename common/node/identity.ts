@@ -24,10 +24,23 @@ export interface NodeIdentity {
   clusterDomain: string;
   labels: Record<string, string>;
   taints: { key: string; value?: string; effect: "NoSchedule" | "PreferNoSchedule" | "NoExecute" }[];
+  /** Folders of the developer's computer that are mounted before the first Pod starts. */
+  hostFolders?: HostFolder[];
   /** The host's clock, Unix milliseconds: clones wake with the template's. */
   unixMillis: number;
   /** Base64, 64 bytes of the host's randomness to stir into the clone's pool. */
   entropy: string;
+}
+
+/** A folder of the developer's computer, shared by NFS version 3. */
+export interface HostFolder {
+  /** Where it is mounted on the node. */
+  path: string;
+  /** Of the host. */
+  port: number;
+  /** "/" and an unguessable name. */
+  export: string;
+  readOnly: boolean;
 }
 
 /** The host's cache of container images, an HTTPS proxy that answers in the registries' names. */
@@ -55,6 +68,8 @@ export type HostMessage =
   | { type: "shutdown"; gracePeriodSeconds: number; leaving?: boolean }
   /** The way to registries: each time a node comes up, and again when it has changed. */
   | { type: "image-proxy"; proxy: ImageProxy }
+  /** Their port has changed: mounted anew where it is another. */
+  | { type: "host-folders"; folders: HostFolder[] }
   /** The machine's disk has grown: take the room into use. */
   | { type: "disk-grown" }
   | { type: "log"; lines: number };

@@ -1,7 +1,8 @@
 /** Commands on clusters: up, down, delete, list, status, kubeconfig. */
 import { readFileSync } from "node:fs";
+import path from "node:path";
 import { createInterface } from "node:readline/promises";
-import type { ClusterPlanInput, ClusterSummary } from "../../common/contract/cluster.ts";
+import type { ClusterPlanInput, ClusterSummary, HostMount } from "../../common/contract/cluster.ts";
 import type { EngineClient } from "../engine/client.ts";
 import { UsageError, failureIn } from "./exit.ts";
 import { age, mebibytes, print, printJSON, table } from "./output.ts";
@@ -22,6 +23,7 @@ export interface UpOptions extends DataOptions {
   accel?: "auto" | "kvm" | "hvf" | "tcg";
   /** Path of a file. */
   simulation?: string;
+  mount?: string[];
 }
 
 export function up(name: string | undefined, options: UpOptions): Promise<void> {
@@ -35,12 +37,12 @@ export function up(name: string | undefined, options: UpOptions): Promise<void> 
         client,
         await (existing ? client.clusters.start({ cluster }) : client.clusters.create(planOf(cluster, options))),
       );
-    const { path, context } = await client.clusters.kubeconfig({ cluster });
+    const { path: file, context } = await client.clusters.kubeconfig({ cluster });
     const summary = await client.clusters.get({ cluster });
     if (options.output === "json") printJSON(summary);
     else
       print(
-        `cluster ${cluster} is up: ${summary.nodes.length} nodes, API server ${summary.apiServer ?? "stopped"}\n  export KUBECONFIG=${path}\n  or: drydock kubeconfig ${cluster} --merge && kubectl --context ${context} get nodes`,
+        `cluster ${cluster} is up: ${summary.nodes.length} nodes, API server ${summary.apiServer ?? "stopped"}\n  export KUBECONFIG=${file}\n  or: drydock kubeconfig ${cluster} --merge && kubectl --context ${context} get nodes`,
       );
   });
 }
@@ -156,7 +158,7 @@ async function find(client: EngineClient, cluster: string): Promise<ClusterSumma
 
 /** Throws UsageError on a file that cannot be read; what is in it the engine judges. */
 function planOf(name: string, options: UpOptions): ClusterPlanInput {
-  const { masters, workers, cpus, memory, disk, driver, accel, simulation } = options;
+  const { masters, workers, cpus, memory, disk, driver, accel, simulation, mount = [] } = options;
   return {
     name,
     ...(masters === undefined ? {} : { masters }),
@@ -167,6 +169,7 @@ function planOf(name: string, options: UpOptions): ClusterPlanInput {
     ...(driver === undefined ? {} : { driver }),
     ...(accel === undefined ? {} : { accelerator: accel }),
     ...(simulation === undefined ? {} : { simulation: textOf(simulation) }),
+    ...(mount.length === 0 ? {} : { mounts: mount.map(mountOf) }),
   };
 }
 
@@ -178,11 +181,19 @@ function textOf(file: string): string {
   }
 }
 
+/** "./site:/site" or "./site:/site:rw". Throws UsageError. */
+export function mountOf(text: string): HostMount {
+  const match = /^(.+):(\/[^:]*)(?::(rw|ro))?$/.exec(text);
+  if (!match) throw new UsageError(`--mount ${text}: say HOST:NODE or HOST:NODE:rw, e.g. ./site:/site`);
+  const [, host = "", node = "", mode] = match;
+  return { host: path.resolve(host), node, readOnly: mode !== "rw" };
+}
+
 /** An existing cluster keeps its shape: options that ask for another one are not silently ignored. */
 function warnAboutChanges(cluster: ClusterSummary, options: UpOptions): void {
   const wanted = planOf(cluster.name, options);
   const differing = Object.entries(wanted).filter(
-    ([key, value]) => cluster.plan[key as keyof ClusterSummary["plan"]] !== value,
+    ([key, value]) => JSON.stringify(cluster.plan[key as keyof ClusterSummary["plan"]]) !== JSON.stringify(value),
   );
   if (differing.length > 0) {
     process.stderr.write(

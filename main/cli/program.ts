@@ -66,12 +66,19 @@ function addClusterCommands(root: Command): void {
       new Option("--accel <name>", "what runs the machines (default auto)").choices(["auto", "kvm", "hvf", "tcg"]),
     )
     .option("--simulation <file>", "how simulated nodes and their Pods behave (docs/simulated-nodes.md)")
+    .option(
+      "--mount <host:node[:rw]>",
+      "a folder of this computer on every node, for hostPath volumes; read-only without :rw; may be repeated",
+      collect,
+      [],
+    )
     .addOption(json())
     .addHelpText(
       "after",
       example(
         "drydock up",
         "drydock up lab --workers 3 --memory 2G",
+        "drydock up web --mount ./site:/site --mount ./uploads:/uploads:rw",
         "drydock up big --driver simulated --workers 1000",
       ) + EXIT_HELP,
     )

@@ -6,7 +6,7 @@ import { randomBytes } from "node:crypto";
 import type { Failure } from "../../common/contract/failure.ts";
 import type { NodeSummary } from "../../common/contract/cluster.ts";
 import { KUBELET_PORT } from "../../common/node/identity.ts";
-import type { AgentMessage, AgentStage, ImageProxy, NodeIdentity } from "../../common/node/identity.ts";
+import type { AgentMessage, AgentStage, HostFolder, ImageProxy, NodeIdentity } from "../../common/node/identity.ts";
 import type { Machine, MachineSpec } from "../machines/driver.ts";
 import type { NodeRecord } from "./cluster-file.ts";
 import { fail } from "./failure.ts";
@@ -17,6 +17,8 @@ export interface NodeHome {
   spec(record: NodeRecord, which: "running" | "wanted"): MachineSpec;
   /** The identity without clock and randomness, which are fresh each time. */
   identity(record: NodeRecord, withToken: boolean): Promise<Omit<NodeIdentity, "unixMillis" | "entropy">>;
+  /** Folders of this computer that it mounts. */
+  hostFolders(): Promise<HostFolder[]>;
   /** The way to registries for its Docker; undefined: it asks them itself. */
   imageProxy(): Promise<ImageProxy> | undefined;
   log(line: string): void;
@@ -27,8 +29,8 @@ const PING_MILLIS = 500;
 /** An agent that still waits after this long did not get the last one. */
 const RESEND_MILLIS = 15_000;
 /** Stages of an agent that has its identity and works on it. */
-/** Stages in which it hears of the image cache: before its first pull, and after its agent was started again. */
-const TELLS_PROXY: ReadonlySet<AgentStage> = new Set(["identity", "registering", "ready"]);
+/** Stages in which it hears of the image cache and of shared folders: before its first Pod, and after its agent was started again. */
+const TELLS_WAYS: ReadonlySet<AgentStage> = new Set(["identity", "registering", "ready"]);
 const BEFORE_IDENTITY: ReadonlySet<AgentStage> = new Set(["booting", "docker", "images", "awaiting-identity"]);
 
 export class ClusterNode {
@@ -227,12 +229,19 @@ export class ClusterNode {
         `${this.name}: agent: ${message.stage}${message.type === "stage" && message.message ? `: ${message.message}` : ""}`,
       );
       this.changed();
-      if (TELLS_PROXY.has(message.stage)) void this.tellImageProxy();
+      if (TELLS_WAYS.has(message.stage)) void this.tellWays();
     }
     if (message.stage === "awaiting-identity") this.identify(!this.record.joined);
   }
 
-  private async tellImageProxy(): Promise<void> {
+  private async tellWays(): Promise<void> {
+    try {
+      // Also shares them again, for a node that ran on while there was no engine.
+      const folders = await this.home.hostFolders();
+      if (folders.length > 0) await this.machine?.send({ type: "host-folders", folders });
+    } catch (error) {
+      this.home.log(`${this.name}: host folders: ${error instanceof Error ? error.message : String(error)}`);
+    }
     try {
       const proxy = await this.home.imageProxy();
       if (proxy) await this.machine?.send({ type: "image-proxy", proxy });

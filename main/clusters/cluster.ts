@@ -5,11 +5,11 @@
 import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
-import type { ClusterState, ClusterSummary } from "../../common/contract/cluster.ts";
+import type { ClusterState, ClusterSummary, HostMount } from "../../common/contract/cluster.ts";
 import type { Failure } from "../../common/contract/failure.ts";
 import type { Node, Service } from "../../common/kube/types.ts";
 import { KUBELET_PORT } from "../../common/node/identity.ts";
-import type { ImageProxy, NodeIdentity } from "../../common/node/identity.ts";
+import type { HostFolder, ImageProxy, NodeIdentity } from "../../common/node/identity.ts";
 import type { MachineDriver, MachineSpec } from "../machines/driver.ts";
 import { createBootstrapToken, deleteBootstrapToken } from "./bootstrap-token.ts";
 import { ClusterNode } from "./cluster-node.ts";
@@ -33,6 +33,8 @@ export interface ClusterEnvironment {
   /** Short folder for sockets. */
   run: string;
   driver: MachineDriver;
+  /** Shares these folders with the cluster's nodes; what each node needs to mount them. */
+  shareFolders(cluster: string, mounts: readonly HostMount[]): Promise<HostFolder[]>;
   /** The image cache that all clusters share, opened when it is first asked for. */
   imageProxy(): Promise<ImageProxy>;
   log(line: string): void;
@@ -75,6 +77,7 @@ export class Cluster {
     this.home = {
       spec: (node, which) => this.spec(node, which),
       identity: (node, withToken) => this.identity(node, withToken),
+      hostFolders: () => environment.shareFolders(record.name, record.plan.mounts),
       imageProxy: () => (this.driver.features().containers ? environment.imageProxy() : undefined),
       log: environment.log,
       changed: environment.changed,
@@ -331,6 +334,7 @@ export class Cluster {
       apiServer: `https://${HOST_ADDRESS}:${this.record.apiServerPort}`,
       caCertificate: api.credentials.ca.toString("utf8"),
       ...(token ? { bootstrapToken: token.token } : {}),
+      hostFolders: await this.environment.shareFolders(this.name, this.record.plan.mounts),
       clusterCIDR: CLUSTER_CIDR,
       serviceCIDR: SERVICE_CIDR,
       clusterDNS: CLUSTER_DNS,

@@ -1,6 +1,9 @@
 /** This computer, measured: memory and disk that are free, and its sleep. */
 import { availableParallelism, freemem } from "node:os";
-import { readFile, statfs } from "node:fs/promises";
+import { readFile, stat, statfs } from "node:fs/promises";
+import * as z from "zod";
+import { HostMount } from "../../common/contract/cluster.ts";
+import type { Finding } from "../../common/contract/cluster.ts";
 
 /** Bytes that programs may still take; Linux counts caches that would be given back. */
 export async function memoryFreeBytes(): Promise<number> {
@@ -14,6 +17,21 @@ export async function memoryFreeBytes(): Promise<number> {
 export async function diskFreeBytes(folder: string): Promise<number> {
   const { bavail, bsize } = await statfs(folder);
   return bavail * bsize;
+}
+
+/** Folders to be shared that cannot be: one finding for each. Of a plan that is wrong elsewhere too. */
+export async function checkMounts(plan: unknown): Promise<Finding[]> {
+  const parsed = z.array(HostMount).safeParse((plan as { mounts?: unknown }).mounts ?? []);
+  if (!parsed.success) return [];
+  const findings: Finding[] = [];
+  for (const { host } of parsed.data) {
+    const problem = await stat(host).then(
+      (found) => (found.isDirectory() ? undefined : "is not a folder"),
+      (error: NodeJS.ErrnoException) => (error.code === "ENOENT" ? "is not there" : error.message),
+    );
+    if (problem) findings.push({ severity: "error", field: "mounts", message: `${host} ${problem}` });
+  }
+  return findings;
 }
 
 export function cpuCount(): number {

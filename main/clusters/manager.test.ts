@@ -22,6 +22,7 @@ it("writes nothing any more once it is closed", async () => {
     times: path.join(folder, "times.json"),
     driver: () => Promise.reject(new Error("no driver here")),
     imageProxy: () => Promise.reject(new Error("no images here")),
+    shareFolders: () => Promise.resolve([]),
     log: (line) => lines.push(line),
   });
   await manager.load();

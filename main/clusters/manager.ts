@@ -5,9 +5,9 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { ClusterPlan } from "../../common/contract/cluster.ts";
-import type { ClusterSummary, Finding, NodeShapeChange } from "../../common/contract/cluster.ts";
+import type { ClusterSummary, Finding, HostMount, NodeShapeChange } from "../../common/contract/cluster.ts";
 import type { Operation } from "../../common/contract/progress.ts";
-import type { ImageProxy } from "../../common/node/identity.ts";
+import type { HostFolder, ImageProxy } from "../../common/node/identity.ts";
 import type { MachineDriver } from "../machines/driver.ts";
 import { Broken } from "./broken.ts";
 import { Cluster } from "./cluster.ts";
@@ -15,7 +15,7 @@ import { FILE_VERSION, readClusterFile } from "./cluster-file.ts";
 import type { ClusterRecord } from "./cluster-file.ts";
 import { pickPort } from "./control-plane-process.ts";
 import { fail, toFailure } from "./failure.ts";
-import { cpuCount, diskFreeBytes, memoryFreeBytes, watchClock } from "./host.ts";
+import { checkMounts, cpuCount, diskFreeBytes, memoryFreeBytes, watchClock } from "./host.ts";
 import {
   createSteps,
   deleteSteps,
@@ -54,6 +54,7 @@ export interface ManagerOptions {
   times: string;
   driver(name: "qemu" | "simulated"): Promise<MachineDriver>;
   imageProxy(): Promise<ImageProxy>;
+  shareFolders(cluster: string, mounts: readonly HostMount[]): Promise<HostFolder[]>;
   log(line: string): void;
 }
 
@@ -125,7 +126,7 @@ export class ClusterManager {
 
   async check(input: unknown): Promise<Finding[]> {
     const driver = (input as { driver?: unknown }).driver === "simulated" ? "simulated" : "qemu";
-    return checkPlan(input, await this.host(driver));
+    return [...checkPlan(input, await this.host(driver)), ...(await checkMounts(input))];
   }
 
   async create(plan: ClusterPlan): Promise<Operation> {
@@ -371,6 +372,7 @@ export class ClusterManager {
       run: this.options.run,
       driver,
       imageProxy: () => this.options.imageProxy(),
+      shareFolders: (name, mounts) => this.options.shareFolders(name, mounts),
       log: this.options.log,
       changed: () => this.topic.changed(),
     });
@@ -449,7 +451,7 @@ export class ClusterManager {
     const findings = checkPlan(plan, { ...host, clusterNames: host.clusterNames.filter((name) => name !== plan.name) });
     for (const finding of findings)
       context.log(`${finding.severity}: ${finding.message}${finding.advice ? ` (${finding.advice})` : ""}`);
-    const failure = failureOf(findings, host);
+    const failure = failureOf([...findings, ...(await checkMounts(plan))], host);
     if (failure) throw failure;
     if (plan.driver === "simulated") return;
     const best =

@@ -226,6 +226,7 @@ function fieldOf(key: PropertyKey | undefined): Finding["field"] {
     "driver",
     "accelerator",
     "simulation",
+    "mounts",
   ];
   return fields.find((field) => field === key) ?? "host";
 }

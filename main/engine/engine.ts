@@ -15,6 +15,7 @@ import type { DriverProbe, MachineDriver } from "../machines/driver.ts";
 import { cpuCount, diskFreeBytes, memoryFreeBytes } from "../clusters/host.ts";
 import { ClusterManager } from "../clusters/manager.ts";
 import { DockerSockets } from "./docker-sockets.ts";
+import { HostFolders } from "./host-folders/host-folders.ts";
 import { NodeImageState } from "./images/node-image.ts";
 import { ImageProxyServer } from "./images/cache/image-proxy.ts";
 import { acquireLock } from "../host/lock.ts";
@@ -41,6 +42,7 @@ export class Engine {
   readonly tunnels: Tunnels;
   readonly imageProxy: ImageProxyServer;
   readonly dockers: DockerSockets;
+  private readonly hostFolders: HostFolders;
   readonly settings: SettingsFile;
   /** Resolves, with whether to stop the clusters, when a client asks the engine to end. */
   readonly stopRequested: Promise<boolean>;
@@ -65,12 +67,14 @@ export class Engine {
     this.settings = new SettingsFile(path.join(paths.home, "settings.json"));
     this.tunnels = new Tunnels(log);
     this.imageProxy = new ImageProxyServer(paths.home, log);
+    this.hostFolders = new HostFolders(paths.home, log);
     this.manager = new ClusterManager({
       clusters: paths.clusters,
       run: paths.run,
       times: path.join(paths.home, "usual-times.json"),
       driver: (name) => this.driver(name),
       imageProxy: () => this.imageProxy.open(),
+      shareFolders: (cluster, mounts) => this.hostFolders.share(cluster, mounts),
       log,
     });
     this.dockers = new DockerSockets(paths.run, log);
@@ -163,6 +167,7 @@ export class Engine {
       ["tunnels", () => this.tunnels.closeAll()],
       ["ways to nodes' Docker", () => this.dockers.closeAll()],
       ["clusters", () => this.manager.close(stopClusters)],
+      ["host folders", () => this.hostFolders.close()],
       ["the image cache", () => this.imageProxy.close()],
       ["the contract", () => this.rpc.close()],
       ["the window's server", () => this.ui.close()],

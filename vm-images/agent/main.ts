@@ -10,6 +10,7 @@ import { runCommand as spawnCommand, sleep } from "./command.ts";
 import { readJson, writeDurably } from "./durable.ts";
 import { describeError, Log } from "./log.ts";
 import { agePseudoRandomness, become, networkCommands, CLUSTER_MTU, setClock } from "./machine/become.ts";
+import { HostFolders } from "./machine/host-folders.ts";
 import { ImageProxyRelay } from "./machine/image-proxy.ts";
 import { loadShippedImages } from "./machine/images.ts";
 import { collectGarbage } from "./machine/memory.ts";
@@ -32,6 +33,9 @@ const IDENTITY_PATIENCE = 15_000;
 /** Sandboxes held ready, where the node's OCI runtime can give containers that join one their own hostname. */
 const POOL_SIZE = existsSync("/usr/lib/drydock/oci-runtime") ? 4 : 0;
 
+/** Milliseconds; a node without its shared folders is better than none. */
+const FOLDERS_PATIENCE = 60_000;
+
 /** Milliseconds by which the node may differ from its host. */
 const CLOCK_TOLERANCE = 500;
 
@@ -40,6 +44,7 @@ const QUIET = 60_000;
 
 const log = new Log();
 const port = new HostPort(AGENT_PORT, log);
+const hostFolders = new HostFolders(spawnCommand, log);
 const imageProxy = new ImageProxyRelay(log);
 const life = new AbortController();
 const runCommand = new Shell().run;
@@ -101,6 +106,9 @@ function onMessage(message: HostMessage): void {
         () => log.info("images", `the image cache is at ${message.proxy.address}`),
         (error: unknown) => log.error("images", "the image cache", error),
       );
+      return;
+    case "host-folders":
+      void hostFolders.mount(message.folders);
       return;
     case "disk-grown":
       void growFileSystem();
@@ -226,8 +234,11 @@ async function main(): Promise<void> {
     failed: (code, message) => port.send({ type: "failure", code, message }),
     signal: life.signal,
   });
+  const foldersThere = hostFolders.mount(received.hostFolders ?? []);
   await agent.join();
   await saved;
+  // A Pod that finds the bare mount point would write where nobody looks.
+  await Promise.race([foldersThere, sleep(FOLDERS_PATIENCE)]);
   await writeFile(JOINED, "");
   await agent.ready();
   enter(

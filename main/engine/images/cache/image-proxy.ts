@@ -16,6 +16,7 @@ import type { ImageProxy } from "../../../../common/node/identity.ts";
 import { writeFileAtomically } from "../../../clusters/cluster-file.ts";
 import { createAuthority, createLeaf, yearSeconds } from "../../../control-plane/pki/keys.ts";
 import type { KeyAndCertificate } from "../../../control-plane/pki/keys.ts";
+import { listenAt } from "../../listen.ts";
 import { RegistryCache } from "./registry-cache.ts";
 import type { CacheUsage } from "./registry-cache.ts";
 import { Registries } from "./registries.ts";
@@ -86,7 +87,7 @@ export class ImageProxyServer {
     await this.cache.prepare();
     const outer = createServer((_request, response) => void response.writeHead(405).end("CONNECT only\n"));
     outer.on("connect", (request, socket: Duplex, head: Buffer) => this.connect(request, socket, head));
-    const port = await listen(outer, state.port);
+    const port = await listenAt(outer, state.port);
     this.outer = outer;
     this.state = { ...state, port };
     // The same port for the next engine, so that nodes which run on find it.
@@ -161,19 +162,4 @@ export class ImageProxyServer {
     const authority: KeyAndCertificate = await createAuthority("drydock image cache");
     return { port: 0, password: randomBytes(24).toString("hex"), ...authority };
   }
-}
-
-/** The wanted port, or any when another program has it. */
-async function listen(server: Server, port: number): Promise<number> {
-  const once = (wanted: number): Promise<number> =>
-    new Promise((resolve, reject) => {
-      server.once("error", reject);
-      server.listen({ host: "127.0.0.1", port: wanted }, () => {
-        server.off("error", reject);
-        const address = server.address();
-        resolve(typeof address === "object" && address ? address.port : wanted);
-      });
-    });
-  if (port === 0) return once(0);
-  return once(port).catch(() => once(0));
 }
