@@ -134,6 +134,17 @@ export const NodeSummary = z.object({
 });
 export type NodeSummary = z.infer<typeof NodeSummary>;
 
+/** What became of trusting a cluster's authority (or of taking that back). */
+export const TrustReport = z.object({
+  /** The authority's certificate, a file. */
+  certificate: z.string(),
+  /** Stores of authorities that were changed. */
+  done: z.array(z.string()),
+  /** Those that were not: why, and the commands that do it. */
+  left: z.array(z.object({ store: z.string(), why: z.string(), commands: z.array(z.string()) })),
+});
+export type TrustReport = z.infer<typeof TrustReport>;
+
 export const ClusterSummary = z.object({
   name: z.string(),
   state: ClusterState,
@@ -144,6 +155,8 @@ export const ClusterSummary = z.object({
   apiServer: z.string().optional(),
   controlPlane: z.enum(["running", "starting", "stopped", "failed"]),
   kubeconfig: z.string(),
+  /** Its authority has been put into stores of this computer. */
+  trusted: z.boolean(),
   nodes: z.array(NodeSummary),
   /** Loopback ports of this computer that lead to node ports. */
   nodePorts: z.array(

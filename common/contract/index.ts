@@ -7,7 +7,7 @@
  */
 import { eventIterator, oc } from "@orpc/contract";
 import * as z from "zod";
-import { ClusterName, ClusterPlan, ClusterSummary, Finding, NodeShapeChange } from "./cluster.ts";
+import { ClusterName, ClusterPlan, ClusterSummary, Finding, NodeShapeChange, TrustReport } from "./cluster.ts";
 import { Failure } from "./failure.ts";
 import { Operation } from "./progress.ts";
 import { Settings, SystemInfo } from "./system.ts";
@@ -42,6 +42,8 @@ export const contract = {
     start: base.input(cluster).output(Operation),
     stop: base.input(cluster).output(Operation),
     delete: base.input(cluster).output(Operation),
+    /** Makes this computer trust the cluster's authority, so that browsers do not warn; or takes that back. */
+    trust: base.input(cluster.extend({ undo: z.boolean().default(false) })).output(TrustReport),
     /** Its path; with `merge` the user's own file (or `file`) after the context was put into it. */
     kubeconfig: base
       .input(cluster.extend({ merge: z.boolean().default(false), file: z.string().optional() }))
@@ -234,6 +236,7 @@ export {
   NodeSummary,
   NodeShapeChange,
   HostMount,
+  TrustReport,
   Finding,
   Driver,
   AcceleratorChoice,

@@ -25,6 +25,7 @@ describe("the command line", () => {
         "node",
         "shell",
         "status",
+        "trust",
         "tunnel",
         "ui",
         "up",

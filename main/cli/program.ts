@@ -119,6 +119,16 @@ function addClusterCommands(root: Command): void {
     .addHelpText("after", example("export KUBECONFIG=$(drydock kubeconfig)", "drydock kubeconfig lab --merge"))
     .action(async (name: string | undefined, options) => (await import("./clusters.ts")).kubeconfig(name, options));
   root
+    .command("trust")
+    .argument("[name]")
+    .description(
+      "make this computer trust the cluster's authority, so that browsers show its Ingresses without a warning",
+    )
+    .option("--undo", "take it back")
+    .addOption(json())
+    .addHelpText("after", example("drydock trust", "drydock trust lab --undo"))
+    .action(async (name: string | undefined, options) => (await import("./trust.ts")).trust(name, options));
+  root
     .command("tunnel")
     .argument("<service>")
     .description("open a port of this computer that leads to a Service, until Ctrl-C")

@@ -31,6 +31,7 @@ export class Broken {
       accelerator: "none",
       controlPlane: "stopped",
       kubeconfig: path.join(this.folder, "kubeconfig"),
+      trusted: false,
       nodes: [],
       nodePorts: [],
       loadBalancers: [],

@@ -25,6 +25,7 @@ const record: ClusterRecord = {
   phase: "running",
   nodes: nodesOf(plan),
   mergedInto: [],
+  trusted: false,
 };
 
 async function codeOfReading(): Promise<string> {

@@ -40,6 +40,8 @@ export const ClusterRecord = z.object({
   nodes: z.array(NodeRecord),
   /** The user's kubeconfigs that its context was put into. */
   mergedInto: z.array(z.string()).default([]),
+  /** Its authority is in stores of this computer, to be taken out with the cluster. */
+  trusted: z.boolean().default(false),
 });
 export type ClusterRecord = z.infer<typeof ClusterRecord>;
 export type NodeRecord = ClusterRecord["nodes"][number];

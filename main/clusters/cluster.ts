@@ -5,7 +5,7 @@
 import { createHash } from "node:crypto";
 import { writeFile } from "node:fs/promises";
 import path from "node:path";
-import type { ClusterState, ClusterSummary, HostMount } from "../../common/contract/cluster.ts";
+import type { ClusterState, ClusterSummary, HostMount, TrustReport } from "../../common/contract/cluster.ts";
 import type { Failure } from "../../common/contract/failure.ts";
 import type { Node, Service } from "../../common/kube/types.ts";
 import { KUBELET_PORT } from "../../common/node/identity.ts";
@@ -14,7 +14,7 @@ import type { MachineDriver, MachineSpec } from "../machines/driver.ts";
 import { createBootstrapToken, deleteBootstrapToken } from "./bootstrap-token.ts";
 import { ClusterNode } from "./cluster-node.ts";
 import type { NodeHome } from "./cluster-node.ts";
-import { writeClusterFile } from "./cluster-file.ts";
+import { writeClusterFile, writeFileAtomically } from "./cluster-file.ts";
 import type { ClusterRecord, NodeRecord } from "./cluster-file.ts";
 import { ControlPlaneProcess } from "./control-plane-process.ts";
 import { Egress } from "./egress.ts";
@@ -25,6 +25,7 @@ import { mergeKubeconfig, writeKubeconfig } from "./kubeconfig.ts";
 import { tellServices } from "./load-balancer-status.ts";
 import { NodePorts } from "./node-ports.ts";
 import { wantedShape } from "./node-shape.ts";
+import { trustAuthority } from "./trust.ts";
 import { follow } from "./watch.ts";
 
 export interface ClusterEnvironment {
@@ -237,6 +238,20 @@ export class Cluster {
     return file;
   }
 
+  /** Puts its authority into this computer's stores, or takes it out. Throws CLUSTER_STOPPED before its first start. */
+  async trust(undo: boolean): Promise<TrustReport> {
+    const { ca } = this.api?.credentials ?? (await readCredentials(this.adminKubeconfig));
+    const file = path.join(this.folder, "ca.crt");
+    const pem = ca.toString("utf8");
+    await writeFileAtomically(file, pem, 0o644);
+    const report = await trustAuthority(this.name, file, pem, undo);
+    // Commands that are left may be run by hand: then there is something to take back, too.
+    this.record.trusted = !undo;
+    await this.save();
+    this.environment.changed();
+    return report;
+  }
+
   async measure(): Promise<void> {
     for (const node of this.nodes) {
       const machine = node.machine;
@@ -292,6 +307,7 @@ export class Cluster {
       ...(serving ? { apiServer: `https://127.0.0.1:${record.apiServerPort}` } : {}),
       controlPlane: this.controlPlane.state(),
       kubeconfig: this.kubeconfig,
+      trusted: record.trusted,
       nodes: this.nodes.map((node) => node.summary()),
       nodePorts: this.nodePorts.list(),
       loadBalancers: this.nodePorts.balancers(),

@@ -264,7 +264,10 @@ export async function runDelete(cluster: Cluster, run: OperationRun): Promise<vo
       cluster.nodes.map((node) => run.step(`${node.name}:delete`, () => destroy(cluster, node))),
     );
     await run.step("control-plane-stop", () => cluster.stopControlPlane());
-    await run.step("files", () => removeFiles(cluster));
+    await run.step("files", async (context) => {
+      if (cluster.record.trusted) await distrust(cluster, context);
+      await removeFiles(cluster);
+    });
   } catch (error) {
     await run.abandon(error);
     throw error;
@@ -409,6 +412,17 @@ export async function destroy(cluster: Cluster, node: ClusterNode): Promise<void
   if (machine) await cluster.driver.stop(machine, { gracePeriodSeconds: 0, force: true });
   node.release();
   await cluster.driver.delete(spec);
+}
+
+/** An authority whose cluster is gone is trusted by nobody any more; what takes root is told. */
+async function distrust(cluster: Cluster, context: StepContext): Promise<void> {
+  try {
+    const { left } = await cluster.trust(true);
+    for (const { store, why, commands } of left)
+      context.log(`${store} still trusts it (${why}): ${commands.join(" && ")}`);
+  } catch (error) {
+    context.log(`its authority may still be trusted: ${error instanceof Error ? error.message : String(error)}`);
+  }
 }
 
 /** Out of the way at once by a rename, so that a half-removed folder is never taken for a cluster. */

@@ -147,6 +147,7 @@ export class ClusterManager {
         phase: "creating",
         nodes: nodesOf(plan),
         mergedInto: [],
+        trusted: false,
       };
       const cluster = this.add(record, driver);
       const run = this.begin("create", cluster, createSteps(membersOf(cluster)), (run) =>

@@ -42,6 +42,7 @@ export function routerOf(engine: Engine): AnyRouter {
       start: clusters.start.handler(({ input }) => manager.start(input.cluster)),
       stop: clusters.stop.handler(({ input }) => manager.stop(input.cluster)),
       delete: clusters.delete.handler(({ input }) => manager.delete(input.cluster)),
+      trust: clusters.trust.handler(({ input }) => manager.get(input.cluster).trust(input.undo)),
       kubeconfig: clusters.kubeconfig.handler(async ({ input }) => {
         const cluster = manager.get(input.cluster);
         const path = input.merge ? await cluster.mergeInto(input.file ?? userKubeconfig()) : cluster.kubeconfig;

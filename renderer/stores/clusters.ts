@@ -80,6 +80,8 @@ export const useClusters = defineStore("clusters", () => {
       begin((client) => client.nodes.remove({ cluster, node, force })),
     setNode: (cluster: string, node: string, change: NodeShapeChange, restart: boolean) =>
       begin((client) => client.nodes.set({ cluster, node, ...change, restart })),
+    pullImage: (cluster: string, image: string, nodes: string[]) =>
+      begin((client) => client.images.pull({ cluster, image, nodes })),
     buildImage: (rebuild: boolean) => begin((client) => client.images.build({ rebuild })),
     cancel: async (id: string) => (await engine.client()).operations.cancel({ id }),
   };

@@ -220,6 +220,23 @@ export function createDouble({ scene, pods = 12, speed = 1 }: DoubleOptions) {
         change(input.cluster, { state: "deleting" });
         return operate("delete", input.cluster, () => remove(input.cluster));
       }),
+      trust: os.clusters.trust.handler(({ input }) => {
+        change(input.cluster, { trusted: !input.undo });
+        const folder = "/usr/local/share/ca-certificates";
+        const certificate = `/home/user/.drydock/clusters/${input.cluster}/ca.crt`;
+        const put = input.undo ? "rm -f" : `install -m 0644 ${certificate}`;
+        return {
+          certificate,
+          done: ["the browser's store /home/user/.pki/nssdb"],
+          left: [
+            {
+              store: "the system",
+              why: "it takes root",
+              commands: [`sudo ${put} ${folder}/drydock-${input.cluster}.crt`, "sudo update-ca-certificates"],
+            },
+          ],
+        };
+      }),
       kubeconfig: os.clusters.kubeconfig.handler(({ input }) => ({
         path: `/home/user/.drydock/clusters/${input.cluster}/kubeconfig`,
         context: `drydock-${input.cluster}`,

@@ -81,6 +81,7 @@ export function clusterNamed(name: string, state: ClusterSummary["state"], input
     ...(up && { apiServer: "https://127.0.0.1:40123" }),
     controlPlane: up ? "running" : state === "stopped" ? "stopped" : "starting",
     kubeconfig: `/home/user/.drydock/clusters/${name}/kubeconfig`,
+    trusted: false,
     nodes,
     nodePorts: up
       ? [{ namespace: "default", service: "hello", nodePort: 30080, hostPort: 30080, protocol: "TCP" }]
