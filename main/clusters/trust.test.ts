@@ -1,7 +1,11 @@
+import { execFile } from "node:child_process";
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { promisify } from "node:util";
 import { describe, expect, it } from "vitest";
+import { createAuthority } from "../control-plane/pki/keys.ts";
 import { browserStores, carryOut, trustSteps } from "./trust.ts";
 import type { TrustFacts } from "./trust.ts";
 
@@ -81,4 +85,22 @@ it("finds the stores that browsers have", async () => {
     ".mozilla/firefox/x.default",
   ]);
   await rm(home, { recursive: true });
+});
+
+const CERTUTIL = "/usr/bin/certutil";
+
+it.skipIf(!existsSync(CERTUTIL))("puts an authority into a real store, and takes it out again", async () => {
+  const folder = await mkdtemp(path.join(tmpdir(), "dd-"));
+  const run = async (...args: string[]): Promise<string> => (await promisify(execFile)(CERTUTIL, args)).stdout;
+  await run("-N", "--empty-password", "-d", `sql:${folder}`);
+  const { certificate } = await createAuthority("kubernetes");
+  const file = path.join(folder, "ca.crt");
+  await writeFile(file, certificate);
+  const facts = { ...debian, systemFolders: [], browsers: [folder] };
+  for (const undo of [false, true]) {
+    const report = await carryOut(trustSteps("lab", { file, sha1: "" }, facts, undo), file);
+    expect(report.left).toEqual([]);
+    expect((await run("-L", "-d", `sql:${folder}`)).includes("Drydock lab")).toBe(!undo);
+  }
+  await rm(folder, { recursive: true });
 });

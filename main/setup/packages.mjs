@@ -46,6 +46,12 @@ export const debianPackages = [
     for: ["test"],
   },
   {
+    name: "libnss3-tools",
+    why: "certutil: a browser's store of authorities, for the test of trusting one",
+    provides: ["/usr/bin/certutil"],
+    for: ["test"],
+  },
+  {
     name: "uidmap",
     why: "lets the node image be built without root",
     provides: ["/usr/bin/newuidmap"],

@@ -91,6 +91,76 @@ describe("while something goes on", () => {
   });
 });
 
+describe("a cluster that changes", () => {
+  it("gets another worker, after the shape was chosen", async () => {
+    const page = await show({ scene: "busy", speed: 12 });
+    await button(page, "Add workers").click();
+    const dialog = page.getByRole("dialog", { name: "Add workers to drydock" });
+    await dialog.getByRole("spinbutton", { name: "Memory MiB" }).fill("2048");
+    await dialog.getByRole("spinbutton", { name: "Memory MiB" }).press("Tab");
+    await dialog.getByText("needs a template of its own").waitFor();
+    await shot(page, "add-workers");
+    await button(page, "Add worker").click();
+    const nodes = page.getByRole("region", { name: "Nodes" });
+    expect(await seen(nodes.getByText("drydock-worker-3"))).toBe(true);
+    expect(await accessibilityProblems(page)).toEqual([]);
+  });
+
+  it("changes a node's machine, tells what waits for the next start, and removes a node after asking", async () => {
+    const page = await show({ scene: "busy", speed: 12 });
+    await page.getByRole("region", { name: "Nodes" }).getByRole("link", { name: "drydock-worker-2" }).click();
+    await page.getByRole("button", { name: "Change its machine" }).click();
+    const dialog = page.getByRole("dialog", { name: "Change drydock-worker-2" });
+    await dialog.getByRole("button", { name: "More: CPUs" }).click();
+    await dialog.getByText("Restart the node now").waitFor();
+    expect(await accessibilityProblems(page)).toEqual([]);
+    await dialog.getByRole("button", { name: "Change", exact: true }).click();
+    await page.getByText("From its next start on: 3 CPUs").waitFor();
+    await shot(page, "node-changed");
+    await page.getByRole("button", { name: "Remove from the cluster" }).click();
+    await page.getByRole("dialog").getByText("as their disruption budgets allow").waitFor();
+    await page.getByRole("button", { name: "Remove node" }).click();
+    const nodes = page.getByRole("region", { name: "Nodes" });
+    await page.getByRole("heading", { name: "drydock", exact: true }).waitFor();
+    await nodes.getByText("drydock-worker-2").waitFor({ state: "detached" });
+    expect(await nodes.getByRole("article").count()).toBe(2);
+  });
+
+  it("pulls an image onto its nodes, and removes unused ones", async () => {
+    const page = await show({ scene: "busy", speed: 12 });
+    await page.getByRole("region", { name: "Nodes" }).getByRole("link", { name: "drydock-worker-1" }).click();
+    await page.getByRole("button", { name: "Remove unused" }).click();
+    await page.getByText("Removed 1 image").waitFor();
+    await page.getByRole("button", { name: "Pull…" }).click();
+    await page.getByLabel("Image", { exact: true }).fill("nginx:1.27");
+    await shot(page, "pull");
+    await page.getByRole("dialog").getByRole("button", { name: "Pull", exact: true }).click();
+    expect(await seen(page.getByText("drydock has the image"))).toBe(true);
+  });
+
+  it("is trusted with one click, and says what is left to do by hand", async () => {
+    const page = await show({ scene: "busy" }, "", { width: 420, scheme: "dark" });
+    await button(page, "Trust its certificates").click();
+    const dialog = page.getByRole("dialog", { name: "One more step" });
+    await dialog.getByText("sudo update-ca-certificates").waitFor();
+    await shot(page, "trust-narrow-dark");
+    expect(await accessibilityProblems(page)).toEqual([]);
+    await page.keyboard.press("Escape");
+    expect(await seen(button(page, "Stop trusting its certificates"))).toBe(true);
+  });
+
+  it("shares a folder of this computer from the start", async () => {
+    const page = await show({ scene: "empty" }, "", { scheme: "dark" });
+    await button(page, "Add a folder").click();
+    await page.getByLabel("Folder 1 of this computer").fill("relative");
+    await page.getByText("must be an absolute path").waitFor();
+    await page.getByLabel("Folder 1 of this computer").fill("/home/me/site");
+    await page.getByText("must be an absolute path").waitFor({ state: "detached" });
+    await shot(page, "mounts-dark");
+    expect(await accessibilityProblems(page)).toEqual([]);
+  });
+});
+
 describe("looking around", () => {
   it("goes anywhere by keys, filters, opens, and comes back", async () => {
     const page = await show({ scene: "busy" });

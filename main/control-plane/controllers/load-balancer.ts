@@ -1,6 +1,7 @@
 /**
  * Gives every LoadBalancer Service its address: the developer's own computer. There the Service's node ports are led to
- * 127.0.0.1, so a browser reaches it as localhost. Services of another load balancer class are left to that.
+ * 127.0.0.1, so a browser reaches it as localhost. Services of another load balancer class are left to that. The engine, which
+ * knows the machines, does without this one and gives each Service an address of its own (main/clusters/load-balancers.ts).
  */
 import type { Service } from "../../../common/kube/types.ts";
 import { commit, equal } from "./kernel/committer.ts";
