@@ -132,6 +132,22 @@ describe("manifests", () => {
     expect((await get("/v2/team/other/manifests/1.0")).status).toBe(400);
   });
 
+  it("are had by tag while the registry is away when Docker had asked for the tag's digest first", async () => {
+    const { port } = front.address() as AddressInfo;
+    const head = (): Promise<Response> =>
+      fetch(`http://127.0.0.1:${port}/v2/team/app/manifests/2.0`, { method: "HEAD" });
+    answer = (request, response) => {
+      response.setHeader("docker-content-digest", digestOf(MANIFEST));
+      registryAnswer(request, response);
+    };
+    expect((await head()).status).toBe(200);
+    await (await get(`/v2/team/app/manifests/${digestOf(MANIFEST)}`)).text();
+    registry.closeAllConnections();
+    await new Promise((resolve) => registry.close(resolve));
+    expect((await head()).headers.get("docker-content-digest")).toBe(digestOf(MANIFEST));
+    expect(await (await get(`/v2/team/app/manifests/${digestOf(MANIFEST)}`)).text()).toBe(MANIFEST);
+  });
+
   it("of another digest than was asked for are refused", async () => {
     expect((await get(`/v2/team/app/manifests/${digestOf("another")}`)).status).toBe(400);
   });

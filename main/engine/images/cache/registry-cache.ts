@@ -197,6 +197,7 @@ export class RegistryCache {
       }
     }
     if (!answer) throw why;
+    if (answer.status === 200 && request.method === "HEAD") await this.note(authority, name, answer);
     if (answer.status !== 200 || request.method === "HEAD") return forward(answer, response);
     const body = await readAll(answer.body, MANIFEST_BYTES);
     const digest = `sha256:${createHash("sha256").update(body).digest("hex")}`;
@@ -212,6 +213,17 @@ export class RegistryCache {
       await (
         await this.blobs.take(kept.digest, Readable.from([body]), body.length)
       ).finished;
+    await this.writeNote(authority, name, kept);
+  }
+
+  /** Docker asks what a tag stands for, then for the manifest by that digest: only so the tag is known. */
+  private async note(authority: string, name: string, { headers }: Answer): Promise<void> {
+    const digest = String(headers["docker-content-digest"] ?? "");
+    if (BlobStore.isDigest(digest))
+      await this.writeNote(authority, name, { digest, contentType: String(headers["content-type"] ?? "") });
+  }
+
+  private async writeNote(authority: string, name: string, kept: Name): Promise<void> {
     const file = this.nameFile(authority, name);
     await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
     await writeFileAtomically(file, JSON.stringify(kept), 0o600);
