@@ -191,6 +191,19 @@ export const contract = {
         }),
       )
       .output(Operation),
+    /** To its registry, from a node that has it. Credentials are used once and not kept. */
+    push: base
+      .input(
+        cluster.extend({
+          image: z
+            .string()
+            .min(1)
+            .refine((image) => !image.includes("@"), "an image is pushed by its tag, not by a digest"),
+          node: z.string().optional(),
+          credentials: z.object({ username: z.string(), password: z.string() }).optional(),
+        }),
+      )
+      .output(Operation),
     /** Builds a Dockerfile of this computer with a node's Docker. `folder` is absolute. */
     buildContainer: base
       .input(

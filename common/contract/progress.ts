@@ -42,6 +42,7 @@ export const Operation = z.object({
     "node-remove",
     "node-set",
     "image-pull",
+    "image-push",
     "image-build",
   ]),
   state: z.enum(["running", "done", "failed", "cancelled"]),

@@ -81,6 +81,16 @@ export function imagePull(image: string, options: { cluster?: string; node: stri
   });
 }
 
+export function imagePush(image: string, options: { cluster?: string; node?: string }): Promise<void> {
+  return withEngine(async (client) => {
+    const cluster = (await clusterNamed(client, options.cluster)).name;
+    const node = options.node === undefined ? undefined : (await nodeNamed(client, options.node, cluster)).node;
+    const credentials = await credentialsFor(image);
+    const wish = { cluster, image, ...(node ? { node } : {}), ...(credentials ? { credentials } : {}) };
+    await followOperation(client, await client.images.push(wish));
+  });
+}
+
 /** What `docker login` left for the image's registry, where it keeps it in its file. */
 async function credentialsFor(image: string): Promise<{ username: string; password: string } | undefined> {
   const folder = process.env["DOCKER_CONFIG"] ?? path.join(homedir(), ".docker");

@@ -261,6 +261,14 @@ function addImageCommands(root: Command): void {
     )
     .action(async (name: string, options) => (await import("./images.ts")).imagePull(name, options));
   image
+    .command("push")
+    .argument("<image>", "e.g. localhost:5000/my-app:1")
+    .description("push an image from a node that has it to its registry")
+    .option("--node <name>", "from this node (default: the first that has it)")
+    .addOption(inCluster())
+    .addHelpText("after", example("drydock image push localhost:5000/my-app:1"))
+    .action(async (name: string, options) => (await import("./images.ts")).imagePush(name, options));
+  image
     .command("prune")
     .argument("[cluster]")
     .description("remove images that no container uses from the nodes")

@@ -192,6 +192,10 @@ export const CATALOGUE = {
     meaning: "The Docker of a node refused something, or could not do it (a pull, a build).",
     advice: "Read what it says; the step's log has the whole story.",
   },
+  CONTAINER_IMAGE_MISSING: {
+    meaning: "No node has the image that is to be pushed.",
+    advice: "`drydock image list` shows what there is; build or pull it first, or name the node that has it.",
+  },
   IMAGE_LOAD_FAILED: {
     meaning: "A node could not load the image archive.",
     advice: "The file must be an archive made by `docker save`.",

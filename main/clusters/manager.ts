@@ -59,7 +59,7 @@ export interface ManagerOptions {
 }
 
 /** What may go on while something else is done with the cluster. */
-const BESIDE_OTHERS: ReadonlySet<Operation["kind"]> = new Set(["image-pull", "image-build"]);
+const BESIDE_OTHERS: ReadonlySet<Operation["kind"]> = new Set(["image-pull", "image-push", "image-build"]);
 const KEPT_OPERATIONS = 50;
 const MEASURE_MILLIS = 10_000;
 

@@ -6,7 +6,8 @@ import { contextName, userKubeconfig } from "../clusters/kubeconfig.ts";
 import type { Engine } from "./engine.ts";
 import { asFailed, typed } from "./failures.ts";
 import { listImages, loadImages } from "./images/on-nodes.ts";
-import { buildImage, pruneImages, pullImage } from "./images/operations.ts";
+import { buildImage, pruneImages } from "./images/operations.ts";
+import { pullImage, pushImage } from "./images/transfer.ts";
 import { nodeLogs } from "./node-logs.ts";
 import { LineQueue } from "../clusters/topic.ts";
 
@@ -108,6 +109,7 @@ export function routerOf(engine: Engine): AnyRouter {
       build: images.build.handler(({ input }) => engine.buildImage(input.rebuild)),
       list: images.list.handler(({ input }) => listImages(manager.get(input.cluster))),
       pull: images.pull.handler(({ input }) => pullImage(manager, manager.get(input.cluster), input)),
+      push: images.push.handler(({ input }) => pushImage(manager, manager.get(input.cluster), input)),
       buildContainer: images.buildContainer.handler(({ input }) =>
         buildImage(manager, manager.get(input.cluster), input),
       ),

@@ -362,6 +362,7 @@ export function createDouble({ scene, pods = 12, speed = 1 }: DoubleOptions) {
       list: os.images.list.handler(() => []),
       load: os.images.load.handler(() => []),
       pull: os.images.pull.handler(({ input }) => operate("image-pull", input.cluster, () => {})),
+      push: os.images.push.handler(({ input }) => operate("image-push", input.cluster, () => {})),
       buildContainer: os.images.buildContainer.handler(({ input }) => operate("image-build", input.cluster, () => {})),
       prune: os.images.prune.handler(() => [{ node: "drydock-worker-1", removed: ["old/app:1"], bytes: 52_428_800 }]),
       cache: os.images.cache.handler(() => CACHE),

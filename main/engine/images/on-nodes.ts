@@ -1,4 +1,4 @@
-/** Container images on a cluster's nodes: which there are, and loading an archive into every node. */
+/** Container images on a cluster's nodes: which there are, loading an archive into every node, and what else is asked of their agents. */
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
 import * as z from "zod";
@@ -12,6 +12,8 @@ const AgentImages = z.array(z.object({ names: z.array(z.string()), bytes: z.numb
 const AgentLoaded = z.object({ loaded: z.array(z.string()) });
 
 const LOAD_MILLIS = 10 * 60_000;
+/** A layer that is unpacked on an emulated machine is silent for long. */
+export const SILENCE_MILLIS = 10 * 60_000;
 
 export interface NodeImage {
   node: string;
@@ -66,4 +68,26 @@ export function runningNodes(cluster: Cluster): ClusterNode[] {
   const nodes = cluster.nodes.filter((node) => node.running());
   if (nodes.length === 0) throw fail("CLUSTER_STOPPED", `no node of ${cluster.name} runs`);
   return nodes;
+}
+
+/** Those that are named, or all that run. Throws KUBELET_UNREACHABLE for one that does not. */
+export function chosen(cluster: Cluster, names: readonly string[]): ClusterNode[] {
+  const running = runningNodes(cluster);
+  if (names.length === 0) return running;
+  return names.map((name) => {
+    const node = cluster.node(name);
+    if (!running.includes(node)) throw fail("KUBELET_UNREACHABLE", `${name} does not run`);
+    return node;
+  });
+}
+
+/** The node's agent looks at its images again: Pods may wait for one. */
+export async function changed(cluster: Cluster, node: ClusterNode): Promise<void> {
+  (await kubeletRequest(cluster.kubelet(node), { method: "POST", path: "/drydock/images/changed" })).resume();
+}
+
+/** A registry on this computer is led to from the node before it is asked. */
+export async function reach(cluster: Cluster, node: ClusterNode, image: string): Promise<void> {
+  const path = `/drydock/images/reach?image=${encodeURIComponent(image)}`;
+  (await kubeletRequest(cluster.kubelet(node), { method: "POST", path })).resume();
 }

@@ -1,14 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { buildQuery, tagged, unusedImages } from "./operations.ts";
-
-it.each([
-  ["nginx", "nginx:latest"],
-  ["nginx:1.27", "nginx:1.27"],
-  ["localhost:5000/app", "localhost:5000/app:latest"],
-  ["ghcr.io/a/b@sha256:00", "ghcr.io/a/b@sha256:00"],
-])("pulls one image, not all of a name: %s", (image, expected) => {
-  expect(tagged(image)).toBe(expected);
-});
+import { buildQuery, unusedImages } from "./operations.ts";
 
 describe("a build", () => {
   it("is asked for with all that was said", () => {

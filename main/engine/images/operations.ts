@@ -1,91 +1,21 @@
-/** Pulling an image onto nodes and building one on a node, as operations; and removing what no container uses. */
+/** Building an image on a node, as an operation; and removing what no container uses. */
 import * as z from "zod";
 import type { Operation } from "../../../common/contract/progress.ts";
 import type { Cluster } from "../../clusters/cluster.ts";
 import type { ClusterNode } from "../../clusters/cluster-node.ts";
 import { fail } from "../../clusters/failure.ts";
-import { kubeletRequest } from "../../clusters/kubelet-api.ts";
 import type { ClusterManager } from "../../clusters/manager.ts";
 import { dockerJSON, dockerRequest, followDocker } from "../../clusters/node-docker.ts";
 import type { DockerProgress } from "../../clusters/node-docker.ts";
 import type { StepContext } from "../../clusters/operation.ts";
 import { archiveOf, basesOf, findContext } from "./build-context.ts";
-import { runningNodes } from "./on-nodes.ts";
-import { PullProgress } from "./pull-progress.ts";
+import { changed, chosen, reach, runningNodes, SILENCE_MILLIS } from "./on-nodes.ts";
 
 const MINUTE = 60_000;
-const PULL_MILLIS = 30 * MINUTE;
 const BUILD_MILLIS = 60 * MINUTE;
 const COPY_MILLIS = 15 * MINUTE;
-/** A layer that is unpacked on an emulated machine is silent for long. */
-const SILENCE_MILLIS = 10 * MINUTE;
 /** Images that came with the node: without a network nobody could bring them back. */
 const SHIPPED = "drydock.local/";
-
-export interface PullOptions {
-  image: string;
-  nodes: string[];
-  credentials?: { username: string; password: string } | undefined;
-}
-
-/** On the named nodes, or on all that run; at once, since the cache brings each layer only once. */
-export function pullImage(manager: ClusterManager, cluster: Cluster, options: PullOptions): Operation {
-  const nodes = chosen(cluster, options.nodes);
-  const { image, credentials } = options;
-  const steps = nodes.map(({ name }) => ({
-    id: `${name}:pull`,
-    kind: "image-pull",
-    title: `Pull ${image} onto ${name}`,
-    group: name,
-    deadlineMillis: PULL_MILLIS,
-  }));
-  const run = manager.operation("image-pull", cluster.name, steps, async (run) => {
-    const results = await Promise.allSettled(
-      nodes.map((node) => run.step(`${node.name}:pull`, (context) => pull(cluster, node, image, credentials, context))),
-    );
-    const failed = results.find((result) => result.status === "rejected");
-    if (failed) throw failed.reason;
-  });
-  return run.snapshot();
-}
-
-async function pull(
-  cluster: Cluster,
-  node: ClusterNode,
-  image: string,
-  credentials: PullOptions["credentials"],
-  context: StepContext,
-): Promise<void> {
-  const target = cluster.kubelet(node);
-  await reach(cluster, node, image);
-  const progress = new PullProgress();
-  const authorization = credentials ? Buffer.from(JSON.stringify(credentials)).toString("base64url") : undefined;
-  await followDocker(
-    target,
-    {
-      method: "POST",
-      path: `/images/create?fromImage=${encodeURIComponent(tagged(image))}`,
-      ...(authorization ? { headers: { "x-registry-auth": authorization } } : {}),
-      signal: context.signal,
-      timeoutMillis: SILENCE_MILLIS,
-    },
-    (line) => {
-      progress.heard(line);
-      if (progress.fraction !== undefined) {
-        context.fraction(progress.fraction);
-        context.detail(progress.text);
-      }
-      if (line.status && !line.progressDetail?.total) context.log(`${line.id ? `${line.id}: ` : ""}${line.status}`);
-    },
-  );
-  await changed(cluster, node);
-}
-
-/** Without a tag Docker's API would pull them all. Pure. */
-export function tagged(image: string): string {
-  const last = image.slice(image.lastIndexOf("/") + 1);
-  return last.includes(":") || last.includes("@") ? image : `${image}:latest`;
-}
 
 export interface BuildOptions {
   folder: string;
@@ -249,25 +179,4 @@ async function pruneNode(cluster: Cluster, node: ClusterNode): Promise<Pruned> {
 /** Pure. */
 export function unusedImages(images: DockerImage[], used: ReadonlySet<string>): DockerImage[] {
   return images.filter(({ Id, RepoTags }) => !used.has(Id) && !(RepoTags ?? []).some((tag) => tag.startsWith(SHIPPED)));
-}
-
-/** Its agent looks at its images again: Pods may wait for one. */
-async function changed(cluster: Cluster, node: ClusterNode): Promise<void> {
-  (await kubeletRequest(cluster.kubelet(node), { method: "POST", path: "/drydock/images/changed" })).resume();
-}
-
-/** A registry on this computer is led to from the node before it is asked. */
-async function reach(cluster: Cluster, node: ClusterNode, image: string): Promise<void> {
-  const path = `/drydock/images/reach?image=${encodeURIComponent(image)}`;
-  (await kubeletRequest(cluster.kubelet(node), { method: "POST", path })).resume();
-}
-
-function chosen(cluster: Cluster, names: string[]): ClusterNode[] {
-  const running = runningNodes(cluster);
-  if (names.length === 0) return running;
-  return names.map((name) => {
-    const node = cluster.node(name);
-    if (!running.includes(node)) throw fail("KUBELET_UNREACHABLE", `${name} does not run`);
-    return node;
-  });
 }

@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
-import { PullProgress } from "./pull-progress.ts";
+import { LayerProgress } from "./layer-progress.ts";
 
 it("grows from what is told of each layer", () => {
-  const progress = new PullProgress();
+  const progress = new LayerProgress();
   expect(progress.fraction).toBeUndefined();
   progress.heard({ status: "Pulling from library/nginx", id: "latest" });
   expect(progress.fraction).toBeUndefined();
@@ -14,5 +14,15 @@ it("grows from what is told of each layer", () => {
   expect(progress.text).toBe("1 of 2 layers, 2.0 MiB");
   progress.heard({ status: "Extracting", id: "a", progressDetail: { current: 1, total: 1 } });
   progress.heard({ status: "Pull complete", id: "a" });
+  expect(progress.fraction).toBe(1);
+});
+
+it("grows from what is told of layers that are pushed", () => {
+  const progress = new LayerProgress();
+  progress.heard({ status: "Preparing", id: "a" });
+  progress.heard({ status: "Layer already exists", id: "b" });
+  progress.heard({ status: "Pushing", id: "a", progressDetail: { current: 1, total: 4 } });
+  expect(progress.fraction).toBeCloseTo(0.625);
+  progress.heard({ status: "Pushed", id: "a" });
   expect(progress.fraction).toBe(1);
 });
