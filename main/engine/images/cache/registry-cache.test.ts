@@ -148,6 +148,12 @@ describe("manifests", () => {
     expect(await (await get(`/v2/team/app/manifests/${digestOf(MANIFEST)}`)).text()).toBe(MANIFEST);
   });
 
+  it("by digest are asked for once", async () => {
+    const one = `/v2/team/app/manifests/${digestOf(MANIFEST)}`;
+    for (let times = 0; times < 2; times++) expect(await (await get(one)).text()).toBe(MANIFEST);
+    expect(asked).toHaveLength(1);
+  });
+
   it("of another digest than was asked for are refused", async () => {
     expect((await get(`/v2/team/app/manifests/${digestOf("another")}`)).status).toBe(400);
   });

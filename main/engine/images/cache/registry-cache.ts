@@ -4,20 +4,18 @@
  * Everything else goes through as it is.
  */
 import { createHash } from "node:crypto";
-import { mkdir, readFile, rm } from "node:fs/promises";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
-import { writeFileAtomically } from "../../../clusters/cluster-file.ts";
 import { BlobStore } from "./blob-store.ts";
 import type { Download } from "./blob-store.ts";
+import { MANIFEST_BYTES, Manifests, sendManifest } from "./manifests.ts";
 import { THIS_COMPUTER, endpointsFor } from "./registries.ts";
 import type { Registries } from "./registries.ts";
 import { Upstream, readAll } from "./upstream.ts";
 import type { Answer, Ask } from "./upstream.ts";
 
-const MANIFEST_BYTES = 8 * 1024 * 1024;
 const DEFAULT_GIB = 20;
 /** Of one connection, not of the message. RFC 9110, section 7.6.1. */
 const HOP_BY_HOP = [
@@ -31,11 +29,6 @@ const HOP_BY_HOP = [
   "upgrade",
 ];
 
-interface Name {
-  digest: string;
-  contentType: string;
-}
-
 export interface CacheUsage {
   bytes: number;
   blobs: number;
@@ -46,10 +39,10 @@ export interface CacheUsage {
 }
 
 export class RegistryCache {
-  private readonly folder: string;
   private readonly registries: Registries;
   private readonly log: (line: string) => void;
   private readonly blobs: BlobStore;
+  private readonly manifests: Manifests;
   private readonly upstream = new Upstream();
   /** The registry's own address as it was reached last: with or without TLS. */
   private readonly spoken = new Map<string, string>();
@@ -59,10 +52,10 @@ export class RegistryCache {
   private misses = 0;
 
   constructor(folder: string, registries: Registries, log: (line: string) => void) {
-    this.folder = folder;
     this.registries = registries;
     this.log = log;
     this.blobs = new BlobStore(path.join(folder, "blobs"), log);
+    this.manifests = new Manifests(path.join(folder, "names"), this.blobs, log);
   }
 
   async prepare(): Promise<void> {
@@ -77,7 +70,7 @@ export class RegistryCache {
 
   /** Answers with the bytes that were freed. */
   async clear(): Promise<number> {
-    await rm(path.join(this.folder, "names"), { recursive: true, force: true });
+    await this.manifests.clear();
     return this.blobs.collect(0);
   }
 
@@ -174,6 +167,9 @@ export class RegistryCache {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<void> {
+    // What a digest names never changes: registries that count what is asked of them are not asked again.
+    const known = BlobStore.isDigest(reference) ? await this.manifests.find(authority, name) : undefined;
+    if (known) return sendManifest(known, request, response);
     let answer: Answer | undefined;
     let why: unknown;
     try {
@@ -183,68 +179,24 @@ export class RegistryCache {
     }
     const silent = !answer || answer.status >= 500 || answer.status === 429;
     if (silent) {
-      const kept = await this.kept(authority, name, reference);
+      const kept = await this.manifests.find(authority, name);
       if (kept) {
         this.log(`${authority} cannot answer for ${name} (${answer?.status ?? String(why)}): taken from the cache`);
         answer?.body.resume();
-        const body = await readAll(kept.stored.open(), MANIFEST_BYTES);
-        response.writeHead(200, {
-          "content-type": kept.contentType,
-          "content-length": body.length,
-          "docker-content-digest": kept.digest,
-        });
-        return void response.end(request.method === "HEAD" ? undefined : body);
+        return sendManifest(kept, request, response);
       }
     }
     if (!answer) throw why;
-    if (answer.status === 200 && request.method === "HEAD") await this.note(authority, name, answer);
+    if (answer.status === 200 && request.method === "HEAD") await this.manifests.note(authority, name, answer.headers);
     if (answer.status !== 200 || request.method === "HEAD") return forward(answer, response);
     const body = await readAll(answer.body, MANIFEST_BYTES);
     const digest = `sha256:${createHash("sha256").update(body).digest("hex")}`;
     if (BlobStore.isDigest(reference) && digest !== reference)
       throw new Error(`the registry sent ${digest} in place of ${reference}`);
-    await this.keep(authority, name, { digest, contentType: String(answer.headers["content-type"] ?? "") }, body);
+    const contentType = String(answer.headers["content-type"] ?? "");
+    await this.manifests.keep(authority, name, { digest, contentType }, body);
     const headers = { ...without(answer.headers), "content-length": String(body.length) };
     response.writeHead(200, headers).end(body);
-  }
-
-  private async keep(authority: string, name: string, kept: Name, body: Buffer): Promise<void> {
-    if (!(await this.blobs.find(kept.digest)))
-      await (
-        await this.blobs.take(kept.digest, Readable.from([body]), body.length)
-      ).finished;
-    await this.writeNote(authority, name, kept);
-  }
-
-  /** Docker asks what a tag stands for, then for the manifest by that digest: only so the tag is known. */
-  private async note(authority: string, name: string, { headers }: Answer): Promise<void> {
-    const digest = String(headers["docker-content-digest"] ?? "");
-    if (BlobStore.isDigest(digest))
-      await this.writeNote(authority, name, { digest, contentType: String(headers["content-type"] ?? "") });
-  }
-
-  private async writeNote(authority: string, name: string, kept: Name): Promise<void> {
-    const file = this.nameFile(authority, name);
-    await mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
-    await writeFileAtomically(file, JSON.stringify(kept), 0o600);
-  }
-
-  private async kept(authority: string, name: string, reference: string) {
-    try {
-      const kept = JSON.parse(await readFile(this.nameFile(authority, name), "utf8")) as Name;
-      const stored = await this.blobs.find(kept.digest);
-      return stored ? { ...kept, stored } : undefined;
-    } catch (error) {
-      // Never seen, or a damaged note: then there is none.
-      if ((error as NodeJS.ErrnoException).code !== "ENOENT")
-        this.log(`the note of ${reference} is not readable: ${String(error)}`);
-      return undefined;
-    }
-  }
-
-  private nameFile(authority: string, name: string): string {
-    const hash = createHash("sha256").update(`${authority}/${name}`).digest("hex");
-    return path.join(this.folder, "names", `${hash}.json`);
   }
 
   private async pass(
