@@ -24,24 +24,31 @@ export interface RunOptions {
   /** Of kubectl, where it is run. Default 1.36. */
   version?: KubectlVersion;
   cwd?: string;
+  /** In a process group of its own, which its deadline ends as a whole. */
+  detached?: boolean;
 }
 
 const READY_MILLIS = 60_000;
 
 /** Runs a program to its end; its deadline is generous and ends it. */
 export function run(command: string, args: readonly string[], options: RunOptions = {}): Promise<Result> {
-  const { input = "", env = {}, millis = 60_000, cwd } = options;
+  const { input = "", env = {}, millis = 60_000, cwd, detached = false } = options;
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       env: { ...process.env, ...env },
       stdio: ["pipe", "pipe", "pipe"],
+      detached,
       ...(cwd === undefined ? {} : { cwd }),
     });
     let stdout = "";
     let stderr = "";
     child.stdout.setEncoding("utf8").on("data", (chunk: string) => (stdout += chunk));
     child.stderr.setEncoding("utf8").on("data", (chunk: string) => (stderr += chunk));
-    const timer = setTimeout(() => child.kill("SIGKILL"), millis);
+    // With all that it has started: what is left would hold its output open.
+    const timer = setTimeout(() => {
+      if (child.pid !== undefined && detached) process.kill(-child.pid, "SIGKILL");
+      else child.kill("SIGKILL");
+    }, millis);
     child.once("error", reject);
     child.once("close", (code) => {
       clearTimeout(timer);

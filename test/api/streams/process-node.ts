@@ -28,6 +28,8 @@ const HOUR = 3600;
 export interface PodOptions {
   containers: Record<string, Omit<ContainerOptions, "name"> & { ports?: { name?: string; containerPort: number }[] }>;
   labels?: Record<string, string>;
+  /** Default "default". */
+  namespace?: string;
 }
 
 interface Parts {
@@ -53,10 +55,10 @@ export class ProcessNode {
   }
 
   /** With a control plane of its own. */
-  static async start(): Promise<ProcessNode> {
+  static async start(...flags: string[]): Promise<ProcessNode> {
     const folder = await mkdtemp(path.join(tmpdir(), "drydock-node-"));
     const socket = path.join(folder, "egress.sock");
-    const server = await TestServer.start(`--kubelet-egress=unix:${socket}`);
+    const server = await TestServer.start(`--kubelet-egress=unix:${socket}`, ...flags);
     const lines: string[] = [];
     const log = new Log((line) => void lines.push(line));
     const runtime = new ProcessRuntime();
@@ -99,7 +101,8 @@ export class ProcessNode {
     const client = await server.client();
     await client.create(
       { group: "", version: "v1", resource: "nodes", name: "" },
-      { apiVersion: "v1", kind: "Node", metadata: { name: NODE } },
+      // Nothing is scheduled here: Pods that run are put here by name.
+      { apiVersion: "v1", kind: "Node", metadata: { name: NODE }, spec: { unschedulable: true } },
     );
     await client.patch(
       { group: "", version: "v1", resource: "nodes", name: NODE, subresource: "status" },
@@ -124,10 +127,10 @@ export class ProcessNode {
     return new ProcessNode({ server, runtime, lines, client, cache, pods, stop });
   }
 
-  /** A Pod of the default namespace that runs here, in the API and at the kubelet. */
-  async pod(name: string, { containers, labels = {} }: PodOptions): Promise<Pod> {
+  /** A Pod that runs here, in the API and at the kubelet. */
+  async pod(name: string, { containers, labels = {}, namespace = "default" }: PodOptions): Promise<Pod> {
     const { client, pods, cache } = this.#parts;
-    const place = { group: "", version: "v1", resource: "pods", namespace: "default" };
+    const place = { group: "", version: "v1", resource: "pods", namespace };
     const names = Object.keys(containers);
     const created = (await client.create(
       { ...place, name: "" },
@@ -173,10 +176,10 @@ export class ProcessNode {
     for (const container of ["POD", ...names]) {
       this.runtime.add({
         ...containers[container],
-        name: { container, pod: name, namespace: "default", uid, attempt: 0 },
+        name: { container, pod: name, namespace, uid, attempt: 0 },
       });
     }
-    pods.set(`default/${name}`, running);
+    pods.set(`${namespace}/${name}`, running);
     await cache.relist();
     return running;
   }
