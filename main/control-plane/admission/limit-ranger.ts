@@ -13,6 +13,8 @@ import type { Reader } from "../resources/reader.ts";
 import { forbid, on } from "./forbid.ts";
 import type { AdmissionPlugin } from "./types.ts";
 
+const ANNOTATION = "kubernetes.io/limit-ranger";
+
 type Amounts = Record<string, string | number>;
 interface LimitItem {
   type: string;
@@ -36,9 +38,14 @@ export function limitRanger(reader: Reader): AdmissionPlugin {
       if (!on(request, "CREATE", "pods") || !request.object) return;
       const items = itemsFor(request.namespace).filter(({ type }) => type === "Container");
       if (items.length === 0) return;
-      for (const container of containersOf((request.object as Pod).spec as PodSpec)) {
-        for (const item of items) fill(container, item);
-      }
+      const spec = (request.object as Pod).spec as PodSpec;
+      const filled = [
+        ...(spec.containers ?? []).flatMap((container) => fill(container, items, "container")),
+        ...(spec.initContainers ?? []).flatMap((container) => fill(container, items, "init container")),
+      ];
+      if (filled.length === 0) return;
+      const { metadata } = request.object;
+      metadata.annotations = { ...metadata.annotations, [ANNOTATION]: `LimitRanger plugin set: ${filled.join("; ")}` };
     },
     validate(request) {
       const { object, namespace } = request;
@@ -55,13 +62,23 @@ export function limitRanger(reader: Reader): AdmissionPlugin {
   };
 }
 
-function fill(container: Container, item: LimitItem): void {
+/** Says in words what it filled in, requests first. */
+function fill(container: Container, items: readonly LimitItem[], what: string): string[] {
   const resources = (container.resources ??= {}) as { limits?: Amounts; requests?: Amounts };
-  const limits = { ...item.default, ...resources.limits };
-  // A limit that the author wrote is also the request, before the namespace's default request is.
-  const requests = { ...item.defaultRequest, ...resources.limits, ...resources.requests };
-  if (Object.keys(limits).length > 0) resources.limits = limits;
-  if (Object.keys(requests).length > 0) resources.requests = requests;
+  const set = { requests: new Set<string>(), limits: new Set<string>() };
+  for (const item of items) {
+    const limits = { ...item.default, ...resources.limits };
+    // A limit that the author wrote is also the request, before the namespace's default request is.
+    const requests = { ...item.defaultRequest, ...resources.limits, ...resources.requests };
+    for (const name of Object.keys(item.default ?? {})) if (!(name in (resources.limits ?? {}))) set.limits.add(name);
+    for (const name of Object.keys(item.defaultRequest ?? {}))
+      if (!(name in { ...resources.limits, ...resources.requests })) set.requests.add(name);
+    if (Object.keys(limits).length > 0) resources.limits = limits;
+    if (Object.keys(requests).length > 0) resources.requests = requests;
+  }
+  return (["requests", "limits"] as const)
+    .filter((part) => set[part].size > 0)
+    .map((part) => `${[...set[part]].toSorted().join(", ")} ${part.slice(0, -1)} for ${what} ${container.name}`);
 }
 
 /** What is out of bounds, in words. Pure. */
@@ -124,7 +141,8 @@ function outOfBounds(item: LimitItem, requests: Amounts, limits: Amounts): strin
     const rule = `minimum ${name} usage per ${item.type} is ${String(least)}`;
     if (!request) problems.push(`${rule}.  No request is specified`);
     else if (compareQuantity(request, bound) < 0) problems.push(`${rule}, but request is ${formatQuantity(request)}`);
-    if (limit && compareQuantity(limit, bound) < 0) problems.push(`${rule}, but limit is ${formatQuantity(limit)}`);
+    else if (limit && compareQuantity(limit, bound) < 0)
+      problems.push(`${rule}, but limit is ${formatQuantity(limit)}`);
   }
   for (const [name, most] of Object.entries(item.max ?? {})) {
     const bound = quantity(most);
@@ -134,7 +152,7 @@ function outOfBounds(item: LimitItem, requests: Amounts, limits: Amounts): strin
     const rule = `maximum ${name} usage per ${item.type} is ${String(most)}`;
     if (!limit) problems.push(`${rule}.  No limit is specified`);
     else if (compareQuantity(limit, bound) > 0) problems.push(`${rule}, but limit is ${formatQuantity(limit)}`);
-    if (request && compareQuantity(request, bound) > 0)
+    else if (request && compareQuantity(request, bound) > 0)
       problems.push(`${rule}, but request is ${formatQuantity(request)}`);
   }
   for (const [name, most] of Object.entries(item.maxLimitRequestRatio ?? {})) {

@@ -51,6 +51,8 @@ export function priority(reader: Reader): AdmissionPlugin {
       spec.preemptionPolicy = policy as NonNullable<PodSpec["preemptionPolicy"]>;
     },
     validate(request) {
+      if (on(request, "DELETE", classes) && Object.hasOwn(systemPriorities, request.name ?? ""))
+        throw forbid(request, "this is a system priority class and cannot be deleted");
       if (!on(request, "CREATE", classes) && !on(request, "UPDATE", classes)) return;
       if (!(request.object as PriorityClass).globalDefault) return;
       const other = globalDefault();

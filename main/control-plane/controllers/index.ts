@@ -37,6 +37,7 @@ import { rootCaController } from "./root-ca.ts";
 import { serviceAccountController } from "./service-account/index.ts";
 import { tokensController } from "./service-account/tokens.ts";
 import { statefulSetController } from "./statefulset/index.ts";
+import { systemNamespacesController } from "./system-namespaces.ts";
 import { volumeProvisioner } from "./volume-provisioner/index.ts";
 
 export type { IssueToken, ResourceInfo } from "./kernel/controller.ts";
@@ -68,6 +69,7 @@ export interface ControllersOptions {
 function definitions(options: ControllersOptions): ControllerDefinition[] {
   return [
     namespaceController,
+    systemNamespacesController,
     serviceAccountController,
     tokensController,
     rootCaController,

@@ -48,7 +48,7 @@ test("a namespace that goes is emptied first, and says what holds it", async () 
     (namespace.status?.conditions ?? []).map(({ type, status, message }) => [type, `${status}: ${message}`]),
   );
   expect(conditions.NamespaceContentRemaining).toBe(
-    "True: Some resources are remaining: secrets has 1 resource instances",
+    "True: Some resources are remaining: secrets. has 1 resource instances",
   );
   expect(conditions.NamespaceFinalizersRemaining).toBe(
     "True: Some content in the namespace has finalizers remaining: example.com/hold in 1 resource instances",

@@ -58,7 +58,8 @@ function ofVersion(crd: CustomResourceDefinition, version: Version, dialler: Dia
     ...(names.categories?.length ? { categories: names.categories } : {}),
     namespaced: scope === "Namespaced",
     hasGeneration: true,
-    strategy: strategyOf(crd, checks, hasStatus, warning),
+    ...(warning === undefined ? {} : { deprecation: warning }),
+    strategy: strategyOf(crd, checks, hasStatus),
     table: tableOf(version.additionalPrinterColumns),
     selectableFields: Object.fromEntries(
       fields.map(({ jsonPath }) => [jsonPath.replace(/^\./, ""), (object) => textAt(object, jsonPath)]),
@@ -143,12 +144,7 @@ const namesOf = ({ metadata }: KubeObject): object => ({
   ...(metadata.generateName === undefined ? {} : { generateName: metadata.generateName }),
 });
 
-function strategyOf(
-  crd: CustomResourceDefinition,
-  checks: Checks,
-  hasStatus: boolean,
-  warning: string | undefined,
-): Strategy {
+function strategyOf(crd: CustomResourceDefinition, checks: Checks, hasStatus: boolean): Strategy {
   return {
     allowUnconditionalUpdate: false,
     prepareForCreate(object) {
@@ -164,7 +160,6 @@ function strategyOf(
     },
     validate: (object) => checks.of(object),
     validateUpdate: (object, old) => checks.of(object, old),
-    warnings: () => (warning === undefined ? [] : [warning]),
   };
 }
 

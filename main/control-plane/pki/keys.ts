@@ -36,7 +36,7 @@ export function pem(label: string, der: ArrayBuffer): string {
 /** The bytes of the first PEM block with this label; throws when there is none. */
 export function fromPem(label: string, text: string): Uint8Array<ArrayBuffer> {
   const match = new RegExp(`-----BEGIN ${label}-----([A-Za-z0-9+/=\\s]+)-----END ${label}-----`).exec(text);
-  if (!match) throw new Error(`no PEM block of type ${label}`);
+  if (!match) throw new Error(`PEM block type must be ${label}`);
   return Uint8Array.from(Buffer.from(match[1] as string, "base64"));
 }
 

@@ -88,5 +88,7 @@ test("signs a node's requests", async () => {
 
 test("what is no request is refused", async () => {
   const { ca } = await ensurePki(folder);
-  await expect(signCertificateRequest(ca, "hello", { usages: [] })).rejects.toThrow("no PEM block");
+  await expect(signCertificateRequest(ca, "hello", { usages: [] })).rejects.toThrow(
+    "PEM block type must be CERTIFICATE REQUEST",
+  );
 });

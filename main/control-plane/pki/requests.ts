@@ -22,7 +22,9 @@ export interface SignOptions {
 }
 
 const parse = (csrPem: string): x509.Pkcs10CertificateRequest =>
-  new x509.Pkcs10CertificateRequest(fromPem("(?:NEW )?CERTIFICATE REQUEST", csrPem));
+  new x509.Pkcs10CertificateRequest(
+    fromPem(/-----BEGIN NEW CERT/.test(csrPem) ? "NEW CERTIFICATE REQUEST" : "CERTIFICATE REQUEST", csrPem),
+  );
 
 /** Throws when the PEM is no certificate request or its signature does not fit its key. */
 export async function readCertificateRequest(csrPem: string): Promise<RequestFacts> {

@@ -198,7 +198,7 @@ describe("may not change", () => {
       of("PersistentVolumeClaim", "spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 2Gi}}}"),
       "spec.resources.requests.storage",
       "1Gi",
-      "spec.resources.requests.storage: Forbidden: field can not be less than previous value",
+      "spec: Forbidden: spec is immutable after creation except resources.requests and volumeAttributesClassName for bound claims",
     ],
     [of("Namespace", "spec: {}"), "metadata.uid", "other", 'metadata.uid: Invalid value: "other": field is immutable'],
     [

@@ -55,7 +55,8 @@ export async function play(server: TestServer, namespace: string, steps: readonl
       const lines = read(said);
       const problem = wrong(lines);
       if (problem === undefined) return;
-      if (Date.now() > deadline) throw new Error(`kubectl ${command}: ${problem}\nseen:\n  ${lines.join("\n  ")}`);
+      if (Date.now() > deadline)
+        throw new Error(`kubectl ${command}: ${problem}\nseen:\n  ${lines.map(cut).join("\n  ")}`);
       await new Promise((resolve) => setTimeout(resolve, wait));
     }
   };
@@ -86,7 +87,8 @@ export async function play(server: TestServer, namespace: string, steps: readonl
       const all = "are" in step;
       const wanted = patterns(all ? step.are : step.have);
       const read = (said: string): string[] => eventsOf(said, fill(step.events));
-      await again("get events -o json", read, (lines) => differ(lines, wanted, { ordered: all, all }));
+      const where = /^(Node|PersistentVolume|Namespace)\//.test(step.events) ? " --namespace=default" : "";
+      await again(`get events -o json${where}`, read, (lines) => differ(lines, wanted, { ordered: all, all }));
     } else if ("remember" in step) {
       let name = "";
       await again(step.from, linesOf, ([line = ""]) => {
@@ -105,6 +107,9 @@ function expectSaid(command: string, said: string, wanted: readonly string[]): v
   const problem = differ(linesOf(said), wanted, { ordered: false, all: false });
   if (problem !== undefined) throw new Error(`kubectl ${command}: ${problem}\nseen:\n${said}`);
 }
+
+const LONGEST_LINE = 400;
+const cut = (line: string): string => (line.length > LONGEST_LINE ? `${line.slice(0, LONGEST_LINE)}…` : line);
 
 const manifest = (objects: object | object[], fill: (said: string) => string): string =>
   fill(JSON.stringify(Array.isArray(objects) ? { apiVersion: "v1", kind: "List", items: objects } : objects));

@@ -28,6 +28,7 @@ const listForms = ["Table", "PartialObjectMetadataList"] as const;
 export async function handleResource(environment: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {
   const { definition, subresource, name } = target;
   const { verb, method } = exchange.info;
+  if (definition.deprecation !== undefined) exchange.warn(definition.deprecation);
   if (definition.computed) return answerComputed(definition.computed, exchange, target);
   if (subresource?.handled || definition.virtual) return handleVirtual(environment, exchange, target);
   const verbs: readonly Verb[] = subresource ? subresource.verbs : definition.verbs;

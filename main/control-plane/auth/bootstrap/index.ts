@@ -56,9 +56,12 @@ function binding(name: string, role: string, subjects: readonly string[], namesp
   };
 }
 
+/** What every cluster has, from its first moment and again when it is deleted. */
+export const systemNamespaces = ["kube-system", "kube-public", "kube-node-lease", "default"] as const;
+
 /** In an order in which they can be created. */
 export function bootstrapObjects(): KubeObject[] {
-  const namespaces = ["kube-system", "kube-public", "kube-node-lease", "default"].map((name) => ({
+  const namespaces = systemNamespaces.map((name) => ({
     apiVersion: "v1",
     kind: "Namespace",
     metadata: { name },

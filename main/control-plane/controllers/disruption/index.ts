@@ -22,6 +22,7 @@ type Scaled = KubeObject & { spec?: { replicas?: number } };
 
 export const disruptionController: ControllerDefinition = {
   name: "disruption-controller",
+  eventSource: "controllermanager",
   concurrency: 2,
   setup({ client, informers, clock, events, resources }, keys) {
     const budgets = follow(informers.for<Budget>(kinds.podDisruptionBudgets), keys);

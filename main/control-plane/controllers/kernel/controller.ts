@@ -64,6 +64,8 @@ export interface Setup {
 export interface ControllerDefinition {
   /** As Kubernetes names it in events: "deployment-controller". */
   name: string;
+  /** Where events name it otherwise. */
+  eventSource?: string;
   /** Keys at work at once. */
   concurrency: number;
   /** Asks for its informers, and adds keys when they tell of something. */
@@ -86,7 +88,7 @@ export function runController(
   ready: Promise<void>,
 ): RunningController {
   const events = new EventRecorder(context.client, {
-    source: { component: definition.name },
+    source: { component: definition.eventSource ?? definition.name },
     clock: context.clock,
     failed: (error) => context.log(`${definition.name}: an event was not written: ${text(error)}`),
   });

@@ -46,7 +46,7 @@ export function decideConditions(before: readonly Condition[], remains: Remains,
           "NamespaceContentRemaining",
           true,
           "SomeResourcesRemain",
-          `Some resources are remaining: ${list(counts, (name, count) => `${name} has ${count} resource instances`)}`,
+          `Some resources are remaining: ${list(counts, (name, count) => `${name.includes(".") ? name : `${name}.`} has ${count} resource instances`)}`,
         ]
       : ["NamespaceContentRemaining", false, "ContentRemoved", "All content successfully removed"],
     finalizers.size > 0

@@ -58,6 +58,7 @@ export const endpoints: ResourceDefinition = define({
   singular: "endpoints",
   listKind: "EndpointsList",
   shortNames: ["ep"],
+  deprecation: "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
   strategy: { validate: validateEndpoints, validateUpdate: validateEndpoints, allowCreateOnUpdate: true },
   table: table<Endpoints>(shows("Endpoints", "The addresses behind the Service", addressesAndPorts), showsAge),
 });

@@ -157,6 +157,12 @@ const quotaNames = new Set([
   ..."services.nodeports,services.loadbalancers".split(","),
 ]);
 
+/** What can only be counted. */
+const countedNames = new Set([
+  ..."pods,services,replicationcontrollers,resourcequotas,secrets,configmaps,persistentvolumeclaims".split(","),
+  ..."services.nodeports,services.loadbalancers".split(","),
+]);
+
 function quotaName(name: string, field: string, problems: Problems): void {
   problems.invalidAll(field, name, labelKeyProblems(name));
   if (name.includes("/") || quotaNames.has(name) || /^(requests\.)?hugepages-/.test(name)) return;
@@ -172,6 +178,8 @@ function validateQuota(object: KubeObject): StatusCause[] {
     if (!isQuantity(value)) problems.invalid(`spec.hard[${name}]`, value, "must be a quantity");
     else if (parseQuantity(value).nano < 0n) {
       problems.invalid(`spec.hard[${name}]`, value, "must be greater than or equal to 0");
+    } else if (countedNames.has(name) && parseQuantity(value).nano % 1_000_000_000n !== 0n) {
+      problems.invalid(`spec.hard[${name}]`, value, "must be an integer");
     }
   }
   if (scopes.some((scope) => !quotaScopes.includes(scope)))

@@ -124,9 +124,10 @@ function validateClaimUpdate(object: KubeObject, old: KubeObject): StatusCause[]
   problems.add(validateClaim(object));
   const spec = claimSpec(object);
   const before = claimSpec(old);
+  const status = (old as Claim).status ?? {};
   const rest = (one: ClaimSpec): unknown => ({
     ...one,
-    resources: { ...one.resources, requests: undefined },
+    resources: status.phase === "Bound" ? { ...one.resources, requests: undefined } : one.resources,
     volumeAttributesClassName: undefined,
     // The binder fills in the volume, the default class comes late.
     volumeName: before.volumeName ? one.volumeName : undefined,
@@ -139,9 +140,11 @@ function validateClaimUpdate(object: KubeObject, old: KubeObject): StatusCause[]
     );
   }
   const [now, then] = [spec.resources?.requests?.["storage"], before.resources?.requests?.["storage"]];
-  if (isQuantity(now) && isQuantity(then) && compareQuantity(parseQuantity(now), parseQuantity(then)) < 0) {
-    problems.forbidden("spec.resources.requests.storage", "field can not be less than previous value");
-  }
+  const shrinks = isQuantity(now) && isQuantity(then) && compareQuantity(parseQuantity(now), parseQuantity(then)) < 0;
+  // Whoever asked for more than there was to have may ask for less again, but not for less than there is.
+  const has = (status.capacity as Record<string, string> | undefined)?.["storage"];
+  if (shrinks && isQuantity(has) && compareQuantity(parseQuantity(now), parseQuantity(has)) <= 0)
+    problems.forbidden("spec.resources.requests.storage", "field can not be less than status.capacity");
   return problems.causes;
 }
 
