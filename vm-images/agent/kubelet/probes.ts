@@ -169,7 +169,9 @@ export class Probes {
       podIP: entry.podIP,
     };
     const outcome = await runHandler(worker.spec, target, (worker.spec.timeoutSeconds ?? 1) * 1000);
-    if (worker.stopped || !this.#alive(worker.containerId)) return;
+    if (worker.stopped) return;
+    // Nobody stops a worker whose container turns out to run on (Docker refused to end it): it asks again.
+    if (!this.#alive(worker.containerId)) return this.#schedule(uid, worker, period);
     const before = worker.state.result;
     worker.state = nextProbeState(worker.state, outcome.success, worker.spec);
     if (!outcome.success) {
