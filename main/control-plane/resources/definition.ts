@@ -170,11 +170,9 @@ export interface ResourceDefinition {
    */
   selectableFields?: Record<string, (object: KubeObject) => string>;
   subresources?: SubresourceDefinition[];
-  /** Told to whoever asks for it: what to use in its place. */
-  deprecation?: string;
   /** Never stored: POST only, answered by a handler of `resources/virtual` (SubjectAccessReview, TokenReview…). */
   virtual?: boolean;
-  /** Told with every answer of a kind that is on its way out. */
+  /** Told with every answer of a kind that is on its way out: what to use in its place. */
   deprecation?: string;
   /** Never stored either: what GET of one and of all answers is made when it is asked for (metrics.k8s.io). */
   computed?: {

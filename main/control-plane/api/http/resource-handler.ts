@@ -197,8 +197,7 @@ async function answerComputed(
   { definition, namespace, name }: Target,
 ): Promise<void> {
   const { verb, query } = exchange.info;
-  const { kind, listKind = `${kind}List`, deprecation } = definition;
-  if (deprecation !== undefined) exchange.warn(deprecation);
+  const { kind, listKind = `${kind}List` } = definition;
   const { accept } = exchange.request.headers;
   const format: Format = definition.table
     ? negotiate(accept, verb === "list" ? listForms : objectForms)
