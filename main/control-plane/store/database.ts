@@ -5,7 +5,7 @@ import type { Row } from "./packing.ts";
 
 const FORMAT = 1;
 
-export type FileErrorCode = "STORE_DAMAGED" | "STORE_NEWER" | "STORE_FULL" | "STORE_IO";
+export type FileErrorCode = "STORE_DAMAGED" | "STORE_NEWER" | "STORE_FULL" | "STORE_IO" | "STORE_IN_USE";
 
 /** The file cannot be used, or not now. It was left as it is. */
 export class FileError extends Error {

@@ -2,6 +2,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { LogFile, fileErrorOf } from "./database.ts";
 import type { FileErrorCode } from "./database.ts";
+import { Ownership } from "./ownership.ts";
 import { pack, unpack } from "./packing.ts";
 import type { Packed } from "./packing.ts";
 
@@ -30,11 +31,13 @@ const CURRENT_BYTES = 512 * 1024;
 const PURGE_STEP = 500;
 
 const { file, mostBytes } = workerData as StoreWorkerData;
+let owner: Ownership | undefined;
 let log: LogFile;
 
 function answer(request: WorkerRequest): unknown {
   switch (request.call) {
     case "open":
+      owner = new Ownership(file);
       log = new LogFile(file, mostBytes);
       return log.revisions;
     case "current":
@@ -52,7 +55,8 @@ function answer(request: WorkerRequest): unknown {
     case "purge":
       return log.purge(PURGE_STEP);
     case "close":
-      return log.close();
+      log.close();
+      return owner?.release();
   }
 }
 
