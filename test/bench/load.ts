@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { Agent, request } from "node:https";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -47,11 +47,26 @@ export function residentMiB(child: ChildProcess): number {
   return Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, "utf8"))?.[1] ?? 0) / 1024;
 }
 
-/** User and system time of a process, in milliseconds. */
-export function cpuMillis(child: ChildProcess): number {
-  const fields = readFileSync(`/proc/${child.pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) * 10;
+/** Its share of memory that it has in common with others (a library, say) counted as a part. */
+export function proportionalMiB(child: ChildProcess): number {
+  return Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${child.pid}/smaps_rollup`, "utf8"))?.[1] ?? 0) / 1024;
 }
+
+/** The time that all threads of a process have had a processor, in milliseconds. */
+export function cpuMillis(child: ChildProcess): number {
+  const tasks = `/proc/${child.pid}/task`;
+  return readdirSync(tasks).reduce((sum, task) => {
+    try {
+      return sum + Number(readFileSync(`${tasks}/${task}/schedstat`, "utf8").split(" ")[0]) / 1e6;
+    } catch {
+      // The thread has ended.
+      return sum;
+    }
+  }, 0);
+}
+
+export const median = (values: readonly number[]): number =>
+  values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] as number;
 
 /** DRYDOCK_BENCH_PROGRAM names another file than the built app's, the sources' for one. */
 export const program = process.env["DRYDOCK_BENCH_PROGRAM"] ?? path.join(root, "out/main/control-plane.js");
@@ -193,7 +208,7 @@ export class Load {
       await call(at);
       times.push(performance.now() - began);
     }
-    return times.toSorted((a, b) => a - b)[Math.floor(count / 2)] as number;
+    return median(times);
   }
 
   close(): void {
