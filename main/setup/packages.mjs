@@ -46,6 +46,12 @@ export const debianPackages = [
     for: ["test"],
   },
   {
+    name: "docker-registry",
+    why: "the registry that tests of pulling and of the image cache ask",
+    provides: ["/usr/bin/docker-registry"],
+    for: ["test"],
+  },
+  {
     name: "libnss3-tools",
     why: "certutil: a browser's store of authorities, for the test of trusting one",
     provides: ["/usr/bin/certutil"],
