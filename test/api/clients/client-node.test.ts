@@ -168,9 +168,6 @@ it("port-forward", async () => {
   const input = new PassThrough();
   const socket = await new PortForward(config).portForward("default", "web", [port], answer.stream, null, input);
   input.write("GET / HTTP/1.1\r\nhost: pod\r\nconnection: close\r\n\r\n");
-  await until(
-    async () => answer.said(),
-    (said) => said.includes("hello from the Pod"),
-  );
+  await expect.poll(answer.said).toContain("hello from the Pod");
   (typeof socket === "function" ? socket() : socket)?.close();
 });
