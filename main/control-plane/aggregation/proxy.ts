@@ -3,22 +3,12 @@ import { request as httpRequest } from "node:http";
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { HOP_BY_HOP } from "../../../common/hop-by-hop.ts";
 import { words } from "../outbound/webhook-client.ts";
 import type { User } from "../resources/definition.ts";
 import { identity } from "./remote.ts";
 import type { Remote } from "./remote.ts";
 
-const HOP_BY_HOP = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-authenticate",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-]);
 /** What the client told us of itself is ours alone: the other server is told by us who asks. */
 const isPrivate = (name: string): boolean =>
   name === "authorization" || name === "host" || name.startsWith("x-remote-") || name.startsWith("impersonate-");

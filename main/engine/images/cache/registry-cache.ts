@@ -8,6 +8,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import path from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import { HOP_BY_HOP } from "../../../../common/hop-by-hop.ts";
 import { BlobStore } from "./blob-store.ts";
 import type { Download } from "./blob-store.ts";
 import { MANIFEST_BYTES, Manifests, sendManifest } from "./manifests.ts";
@@ -17,17 +18,6 @@ import { Upstream, readAll } from "./upstream.ts";
 import type { Answer, Ask } from "./upstream.ts";
 
 const DEFAULT_GIB = 20;
-/** Of one connection, not of the message. RFC 9110, section 7.6.1. */
-const HOP_BY_HOP = [
-  "connection",
-  "keep-alive",
-  "proxy-authorization",
-  "proxy-connection",
-  "te",
-  "trailer",
-  "transfer-encoding",
-  "upgrade",
-];
 
 export interface CacheUsage {
   bytes: number;
@@ -307,7 +297,7 @@ function headersOf(request: IncomingMessage): Record<string, string | string[]> 
 }
 
 function without(headers: Record<string, string | string[]>): Record<string, string | string[]> {
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.includes(name)));
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !HOP_BY_HOP.has(name)));
 }
 
 async function forward(answer: Answer, response: ServerResponse): Promise<void> {
