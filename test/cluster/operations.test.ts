@@ -36,7 +36,7 @@ async function apply(...objects: object[]): Promise<void> {
   if (result.code !== 0) throw new Error(result.stderr);
 }
 const status = (): Promise<ClusterSummary> => dock.json<ClusterSummary>("status", NAME);
-const inside = (script: string): Promise<string> => ok("exec", "desk", "--", "sh", "-c", script);
+const inside = (script: string): Promise<string> => ok("exec", "desk", "-c", "main", "--", "sh", "-c", script);
 const folder = (name: string): string => path.join(dock.home, name);
 
 beforeAll(async () => {
@@ -62,6 +62,12 @@ describe("folders of this computer", () => {
     const mounts = ["--mount", `${folder("site")}:${SITE}`, "--mount", `${folder("work")}:${WORK}:rw`];
     await dock.ok("up", NAME, "--workers", "1", ...mounts);
     kubeconfig = (await dock.ok("kubeconfig", NAME)).trim();
+    const container = (name: string): object => ({
+      name,
+      image: BUSYBOX,
+      command: ["sh", "-c", `trap 'echo ${name} >> ${WORK}/ends; exit 0' TERM; sleep 3600 & wait`],
+      volumeMounts: ["site", "work"].map((mount) => ({ name: mount, mountPath: `/${mount}` })),
+    });
     const volume = (name: string): object => ({ name, hostPath: { path: `/${name}`, type: "Directory" } });
     await apply({
       apiVersion: "v1",
@@ -69,15 +75,9 @@ describe("folders of this computer", () => {
       metadata: { name: "desk" },
       spec: {
         nodeName: `${NAME}-worker-1`,
-        terminationGracePeriodSeconds: 1,
-        containers: [
-          {
-            name: "main",
-            image: BUSYBOX,
-            command: ["sleep", "3600"],
-            volumeMounts: ["site", "work"].map((name) => ({ name, mountPath: `/${name}` })),
-          },
-        ],
+        terminationGracePeriodSeconds: 20,
+        initContainers: [{ ...container("sidecar"), restartPolicy: "Always" }],
+        containers: [container("main")],
         volumes: [volume("site"), volume("work")],
       },
     });
@@ -250,6 +250,8 @@ describe("nodes", () => {
 
   it("that are stopped end their Pods for good, in order, and tell so", async () => {
     await dock.ok("node", "stop", "worker-1", "-c", NAME);
+    // What ended last still had the folder of this computer to say so.
+    expect(await readFile(path.join(folder("work"), "ends"), "utf8")).toBe("main\nsidecar\n");
     expect(JSON.parse(await ok("get", "pod", "desk", "-o", "json"))).toMatchObject({
       status: {
         phase: "Failed",

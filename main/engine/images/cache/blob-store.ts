@@ -94,7 +94,10 @@ export class BlobStore {
   private readonly folder: string;
   private readonly log: (line: string) => void;
   private readonly downloads = new Map<string, Download>();
+  /** Of the downloads that are under way or are to begin, and what becomes of these. */
+  private readonly bodies = new Map<Readable, Promise<unknown>>();
   private collecting: Promise<void> = Promise.resolve();
+  private closed = false;
 
   constructor(folder: string, log: (line: string) => void) {
     this.folder = folder;
@@ -134,8 +137,28 @@ export class BlobStore {
     return this.downloads.get(digest);
   }
 
-  /** Takes the bytes of a blob in; of two at once the second body is not read. */
+  /** Breaks off what is under way. Resolves when nothing is written any more. */
+  async close(): Promise<void> {
+    this.closed = true;
+    const ended = [...this.bodies].map(([body, done]) => {
+      body.destroy(new Error("the cache is closed"));
+      return done;
+    });
+    await Promise.allSettled(ended);
+    await this.collecting;
+  }
+
+  /** Takes the bytes of a blob in; of two at once the second body is not read. Throws when the cache is closed. */
   async take(digest: string, body: Readable, size: number | undefined): Promise<Download> {
+    const begun = this.begin(digest, body, size);
+    const done = begun.then(({ finished }) => finished).finally(() => this.bodies.delete(body));
+    done.catch(() => undefined);
+    this.bodies.set(body, done);
+    return begun;
+  }
+
+  private async begin(digest: string, body: Readable, size: number | undefined): Promise<Download> {
+    if (this.closed) throw new Error("the cache is closed");
     const making = path.join(this.folder, `${digest.slice(7)}.${randomUUID().slice(0, 8)}.making`);
     const handle = await open(making, "wx", 0o600);
     const present = this.downloads.get(digest);

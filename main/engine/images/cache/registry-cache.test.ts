@@ -105,6 +105,15 @@ describe("blobs", () => {
     await expect.poll(() => readdir(path.join(home, "cache", "blobs"))).toEqual([]);
   });
 
+  it("that are under way are broken off when the cache is closed, and leave nothing", async () => {
+    answer = (_request, response) =>
+      void response.writeHead(200, { "content-length": LAYER.length }).write(LAYER.slice(0, 1000));
+    const { body } = await get(BLOB);
+    await cache.close();
+    expect(await readdir(path.join(home, "cache", "blobs"))).toEqual([]);
+    await expect(body?.pipeTo(new WritableStream())).rejects.toThrow(/terminated|closed|failed/);
+  });
+
   it("are told to be missing as the registry tells it", async () => {
     answer = (_request, response) => void response.writeHead(404).end('{"errors":[{"code":"BLOB_UNKNOWN"}]}');
     expect((await get(BLOB)).status).toBe(404);

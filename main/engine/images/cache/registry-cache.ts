@@ -64,8 +64,9 @@ export class RegistryCache {
     return this.blobs.collect(0);
   }
 
-  close(): Promise<void> {
-    return this.upstream.close();
+  async close(): Promise<void> {
+    await this.blobs.close();
+    await this.upstream.close();
   }
 
   /** `authority`: the registry's "host:port" as the node asked for it. Never throws. */
