@@ -41,7 +41,7 @@ import { componentStatuses } from "./resources/core/component-status.ts";
 import { metricsDefinitions } from "./metrics-api/index.ts";
 import type { MetricsApi } from "./metrics-api/index.ts";
 import { UsageSource } from "./metrics-api/source.ts";
-import type { Dial } from "./outbound/services.ts";
+import { podDial } from "./outbound/pods.ts";
 import { ensurePki } from "./pki/index.ts";
 import { startReplica } from "./replica.ts";
 import { groupResource } from "./resources/reader.ts";
@@ -130,7 +130,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   let stopping = false;
   const fed = await feedReader(store, catalog, (error) => failures.push(error.message));
   const auth = await createAuth({ reader: fed.reader, serviceAccountKey: pki.serviceAccountKey });
-  const dial: Dial = (address, port, signal) => kubelets.connect({ address, port }, signal);
+  const dial = podDial(
+    () => fed.reader,
+    () => kubelets,
+    options.kubeletEgress !== undefined,
+  );
   const chain = builtinChain({
     reader: fed.reader,
     rbac: auth.rbac,

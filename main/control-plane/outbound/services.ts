@@ -11,8 +11,13 @@ export interface ServiceReference {
   port?: number;
 }
 
-/** A connection to a Pod's address: directly, or through the node egress. Rejects when there is none in time. */
-export type Dial = (address: string, port: number, signal: AbortSignal) => Promise<Duplex>;
+export interface PodReference {
+  namespace: string;
+  name: string;
+}
+
+/** A connection to an address, which is that of `pod` where one is named. Rejects when there is none in time. */
+export type Dial = (address: string, port: number, signal: AbortSignal, pod?: PodReference) => Promise<Duplex>;
 
 export interface Dialler {
   client(): Client;
@@ -32,8 +37,17 @@ interface Port {
   name?: string;
   port?: number;
 }
+interface Place {
+  address: string;
+  port: number;
+  pod?: PodReference;
+}
 interface Slice extends KubeObject {
-  endpoints?: { addresses?: string[]; conditions?: { ready?: boolean } }[];
+  endpoints?: {
+    addresses?: string[];
+    conditions?: { ready?: boolean };
+    targetRef?: { kind?: string; namespace?: string; name?: string };
+  }[];
   ports?: Port[];
 }
 
@@ -54,11 +68,11 @@ export async function dialService(
   if (!wanted && spec.type !== "ExternalName") {
     throw new Error(`no service port ${port} found for service ${JSON.stringify(name)}`);
   }
-  const place =
+  const place: Place =
     spec.type === "ExternalName"
       ? { address: spec.externalName ?? "", port }
       : await endpointOf(client(), namespace, name, wanted as Port);
-  const socket = await dial(place.address, place.port, signal);
+  const socket = await dial(place.address, place.port, signal, place.pod);
   const host = serviceHost(service);
   return new Promise((resolve, reject) => {
     const secured = tlsConnect({
@@ -78,12 +92,7 @@ export async function dialService(
   });
 }
 
-async function endpointOf(
-  client: Client,
-  namespace: string,
-  name: string,
-  wanted: Port,
-): Promise<{ address: string; port: number }> {
+async function endpointOf(client: Client, namespace: string, name: string, wanted: Port): Promise<Place> {
   const { items } = await client.list<Slice>(
     { group: "discovery.k8s.io", version: "v1", resource: "endpointslices" },
     { namespace, labelSelector: `kubernetes.io/service-name=${name}` },
@@ -91,8 +100,11 @@ async function endpointOf(
   for (const { endpoints = [], ports = [] } of items) {
     const port = ports.find((one) => (one.name ?? "") === (wanted.name ?? ""))?.port;
     const ready = endpoints.filter(({ conditions }) => conditions?.ready !== false);
-    const address = ready[Math.floor(Math.random() * ready.length)]?.addresses?.[0];
-    if (port !== undefined && address !== undefined) return { address, port };
+    const endpoint = ready[Math.floor(Math.random() * ready.length)];
+    const address = endpoint?.addresses?.[0];
+    if (port === undefined || address === undefined) continue;
+    const { kind, namespace: of = namespace, name: pod } = endpoint?.targetRef ?? {};
+    return { address, port, ...(kind === "Pod" && pod ? { pod: { namespace: of, name: pod } } : {}) };
   }
   throw new Error(`no endpoints available for service ${JSON.stringify(name)}`);
 }
