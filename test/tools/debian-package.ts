@@ -1,5 +1,5 @@
 /**
- * A Debian package for tests, unpacked into .cache: fetched once through an apt root of our own (the system's stays as it
+ * Debian packages for tests, unpacked into .cache: fetched once through an apt root of our own (the system's stays as it
  * is) and checked by apt. Nothing of it is installed.
  */
 import { execFile } from "node:child_process";
@@ -16,24 +16,31 @@ const FETCH_MILLIS = 300_000;
 
 export type Release = "sid" | "trixie" | "bookworm";
 
-/** The folder that holds the package's files as they would lie on "/". Throws when it can neither be found nor fetched. */
-export async function debianPackage(name: string, release: Release): Promise<string> {
+/**
+ * The folder that holds the package's files as they would lie on "/", and those of others beside them. Throws when it can
+ * neither be found nor fetched.
+ */
+export async function debianPackage(name: string, release: Release, others: readonly string[] = []): Promise<string> {
   const folder = path.join(CACHE, `${name}-${release}`);
-  if (!existsSync(folder)) await fetchPackage(name, release, folder);
+  if (!existsSync(folder)) await fetchPackages([name, ...others], release, folder);
   return folder;
 }
 
-/** The same; undefined where the package cannot be had, which is told: those who need it are to be skipped by name. */
-export async function debianPackageIfAny(name: string, release: Release): Promise<string | undefined> {
+/** The same; undefined where it cannot be had, which is told: those who need it are to be skipped by name. */
+export async function debianPackageIfAny(
+  name: string,
+  release: Release,
+  others: readonly string[] = [],
+): Promise<string | undefined> {
   try {
-    return await debianPackage(name, release);
+    return await debianPackage(name, release, others);
   } catch (error) {
     process.stderr.write(`skipped: ${(error as Error).message}\n`);
     return undefined;
   }
 }
 
-async function fetchPackage(name: string, release: Release, folder: string): Promise<void> {
+async function fetchPackages(names: readonly string[], release: Release, folder: string): Promise<void> {
   await mkdir(CACHE, { recursive: true });
   const work = await mkdtemp(path.join(CACHE, "apt-"));
   try {
@@ -60,17 +67,18 @@ async function fetchPackage(name: string, release: Release, folder: string): Pro
     const apt = (args: string[]): Promise<unknown> =>
       run("apt-get", [...options, "-q", ...args], { cwd: archives, timeout: FETCH_MILLIS });
     await apt(["update"]);
-    await apt(["download", name]);
-    const archive = (await readdir(archives)).find((file) => file.endsWith(".deb"));
-    if (!archive) throw new Error("apt found none");
-    await run("dpkg", ["-x", path.join(archives, archive), unpacked], { timeout: FETCH_MILLIS });
+    await apt(["download", ...names]);
+    const fetched = (await readdir(archives)).filter((file) => file.endsWith(".deb"));
+    if (fetched.length < names.length) throw new Error(`apt found ${fetched.length} of ${names.length}`);
+    for (const archive of fetched)
+      await run("dpkg", ["-x", path.join(archives, archive), unpacked], { timeout: FETCH_MILLIS });
     await rm(path.join(unpacked, "partial"), { recursive: true });
     await rename(unpacked, folder).catch((error: NodeJS.ErrnoException) => {
       // Another test was faster: its copy is as good.
       if (error.code !== "ENOTEMPTY" && error.code !== "EEXIST") throw error;
     });
   } catch (error) {
-    throw new Error(`${name} of Debian ${release} cannot be fetched: ${String(error)}`, { cause: error });
+    throw new Error(`${names[0]} of Debian ${release} cannot be fetched: ${String(error)}`, { cause: error });
   } finally {
     await rm(work, { recursive: true, force: true });
   }
