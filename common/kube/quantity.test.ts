@@ -32,6 +32,8 @@ test.each([
   ["5.", "5"],
   ["0.0000000001", "1n"],
   ["9007199254740993", "9007199254740993"],
+  ["8Ei", "9223372036854775807"],
+  ["10E", "10E"],
   [3, "3"],
 ])("%s is written %s", (input, expected) => {
   expect(canonicalQuantity(input)).toBe(expected);

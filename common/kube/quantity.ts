@@ -13,6 +13,8 @@ const BINARY: Record<string, bigint> = {
   Ei: 1n << 60n,
 };
 const NANO = 1_000_000_000n;
+/** What is more with a binary suffix counts as this; with a decimal one there is no end. */
+const MOST_BINARY = (2n ** 63n - 1n) * NANO;
 
 export type QuantityFormat = "DecimalSI" | "BinarySI" | "DecimalExponent";
 
@@ -46,6 +48,7 @@ export function parseQuantity(input: string | number | bigint): Quantity {
   if (binary !== undefined) {
     format = "BinarySI";
     nano = divideUp(digits * binary * NANO, 10n ** BigInt(fraction.length));
+    if (nano > MOST_BINARY) nano = MOST_BINARY;
   } else {
     if (exponent !== undefined) format = "DecimalExponent";
     const power = 9 + (exponent === undefined ? (DECIMAL[suffix] as number) : Number(exponent)) - fraction.length;
