@@ -169,10 +169,11 @@ function childOf(set: FieldSet, element: string): FieldSet {
 /** Both together; neither is changed. */
 export function union(a: FieldSet, b: FieldSet): FieldSet {
   const result: FieldSet = { member: a.member || b.member, children: new Map() };
-  for (const element of new Set([...a.children.keys(), ...b.children.keys()])) {
-    const [left, right] = [a.children.get(element), b.children.get(element)];
-    result.children.set(element, left && right ? union(left, right) : ((left ?? right) as FieldSet));
+  for (const [element, left] of a.children) {
+    const right = b.children.get(element);
+    result.children.set(element, right ? union(left, right) : left);
   }
+  for (const [element, right] of b.children) if (!a.children.has(element)) result.children.set(element, right);
   return result;
 }
 

@@ -19,6 +19,11 @@ function next(): void {
   if (waiting.length > 0) setImmediate(next);
 }
 
+const LARGE_BYTES = 64 * 1024;
+
+/** Whether each step of work on an object of so many bytes (to patch, compare, track, encode it) deserves a turn. */
+export const isLarge = (bytes: number): boolean => bytes > LARGE_BYTES;
+
 let turnBegan: number | undefined;
 
 /**

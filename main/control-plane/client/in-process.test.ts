@@ -199,3 +199,22 @@ describe("watching", () => {
     await expect(watching()).rejects.toSatisfy((error) => isStatus(error, "Expired"));
   });
 });
+
+it("lets others in between the steps of work on a large object", async () => {
+  /** Turns of the event loop that a change takes. */
+  const turnsOf = async (name: string, keys: number): Promise<number> => {
+    const data = Object.fromEntries(Array.from({ length: keys }, (_, at) => [`key-${at}`, "value"]));
+    await client.create({ ...configMaps, name }, map(name, data));
+    let turns = 0;
+    let over = false;
+    const count = (): void => {
+      turns += 1;
+      if (!over) setImmediate(count);
+    };
+    setImmediate(count);
+    await client.patch({ ...configMaps, name }, "application/merge-patch+json", { data: { "key-0": "other" } });
+    over = true;
+    return turns;
+  };
+  expect(await turnsOf("large", 10_000)).toBeGreaterThanOrEqual((await turnsOf("small", 1)) + 4);
+});

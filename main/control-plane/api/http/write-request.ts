@@ -11,6 +11,7 @@ import { reportFields } from "../registry/context.ts";
 import type { Target, WriteRequest } from "../registry/context.ts";
 import { readYaml } from "../yaml/reading.ts";
 import type { Exchange } from "./exchange.ts";
+import { isLarge, turn } from "../slices.ts";
 
 const JSON_TYPES = new Set(["application/json", "", "text/plain"]);
 const LONGEST_MANAGER = 128;
@@ -84,6 +85,7 @@ export async function readObject(
         `${gvk.kind} in version "${gvk.version}" cannot be handled as a ${gvk.kind}: ${words}`,
       ),
   );
+  if (isLarge(bytes.length)) await turn();
   return object;
 }
 

@@ -5,6 +5,7 @@ import { applyJsonPatch, applyMergePatch } from "../../../../common/kube/patch/m
 import { applyStrategicMergePatch } from "../../../../common/kube/patch/strategic.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
 import { invalidError } from "../../resources/invalid.ts";
+import { isLarge, turn } from "../slices.ts";
 import { reportFields } from "./context.ts";
 import type { Answer, RegistryContext, WriteRequest } from "./context.ts";
 import { readYaml } from "../yaml/reading.ts";
@@ -27,10 +28,15 @@ export async function patchObject(
   body: Uint8Array | string,
   force: boolean,
 ): Promise<Answer> {
-  if (type === "application/apply-patch+yaml")
-    return applyObject(context, request, await readYaml(toBytes(body)), force);
+  const large = isLarge(body.length);
+  if (type === "application/apply-patch+yaml") {
+    const input = await readYaml(toBytes(body));
+    if (large) await turn();
+    return applyObject(context, request, input, force);
+  }
   const { definition, subresource } = request;
   const { value: patch, duplicates } = parsePatch(body);
+  if (large) await turn();
   const gvk = subresource?.kind ?? definition;
   return updateObject(context, request, (old) => {
     const target = subresource?.kind ? (subresource.read?.(old) ?? old) : old;

@@ -8,6 +8,7 @@ import { validateMetadataUpdate } from "../../resources/validation/metadata.ts";
 import { same } from "../../resources/validation/problems.ts";
 import type { KeyValue } from "../../store/store.ts";
 import { keyOf } from "../catalog.ts";
+import { isLarge, turn } from "../slices.ts";
 import { encodeStored } from "../stored.ts";
 import {
   STALE,
@@ -58,7 +59,10 @@ export async function updateObject(
     }
     await prepareViews(definition, [item]);
     const old = viewOf(definition, item);
+    const { length } = item.value;
+    if (isLarge(length)) await turn();
     const body = await change(old);
+    if (isLarge(length)) await turn();
     const written = await attemptUpdate(context, request, item, old, body);
     if (written) return written;
     // A body that names the version it was read at is refused by the next round's check.
@@ -105,9 +109,13 @@ async function attemptUpdate(
   if (causes.length > 0) throw invalidError(definition, request.name ?? "", causes);
   if (!subresource) for (const warning of strategy.warnings?.(object) ?? []) request.warn(warning);
   await context.admission.validate(admissionRequest(request, "UPDATE", { object: ownBody ? body : object, old }));
+  const large = isLarge(item.value.length);
+  if (large) await turn();
   trackWrite(old, object, request, context.now());
+  if (large) await turn();
   if (unchanged(object, old)) return { item, object: old, created: false };
   if (isLastFinalizerGone(definition, object)) return removeInstead(context, request, item, object);
+  if (large) await turn();
   return write(context, request, item, object, old);
 }
 
