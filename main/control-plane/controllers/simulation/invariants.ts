@@ -20,6 +20,7 @@ const SETTLE_MILLIS = 60_000;
 const DISTURBED_MILLIS = 15_000;
 
 const ordinalOf = (pod: Pod): number => Number(pod.metadata.name?.split("-")[1]);
+const isWell = (pod: Pod): boolean => isReady(pod) && pod.metadata.deletionTimestamp === undefined;
 const imageOf = (pod: Pod): string | undefined => pod.spec?.containers[0]?.image;
 
 export class Invariants {
@@ -32,6 +33,8 @@ export class Invariants {
   #treatedAt = 0;
   /** When somebody else than the controllers last changed how many there are, or took some away. */
   readonly #disturbedAt = new Map<string, number>();
+  /** When a user last asked for another number of them. */
+  readonly #scaledAt = new Map<string, number>();
   /** As many of web as must be there have been there since. */
   #webReached = false;
   #mostWanted = 0;
@@ -53,6 +56,11 @@ export class Invariants {
 
   stop(): Promise<void> {
     return this.#pods.stop();
+  }
+
+  /** A user wants another number of these. */
+  scaled(name: string): void {
+    this.#scaledAt.set(name, this.#world.clock.monotonic());
   }
 
   /** A user did something: what was so may have to become so again. `disturbed`: Pods of this workload come or go by it. */
@@ -142,16 +150,27 @@ export class Invariants {
     }
   }
 
-  /** Of those that are too many the last goes first. */
+  /** Of those that are too many the last goes first; of those that are replaced only so many are missing at once. */
   #going(pod: Pod): void {
     if (pod.metadata.labels?.["app"] !== "db" || !this.#isOrdered() || !this.#undisturbed("db")) return;
     const own = ordinalOf(pod);
-    if (own < this.#replicas("db")) return;
+    const lately = this.#world.clock.monotonic() - (this.#scaledAt.get("db") ?? 0) <= DISTURBED_MILLIS;
+    if (own < this.#replicas("db")) {
+      const others = this.#world.pods("db").filter((other) => ordinalOf(other) !== own && isWell(other));
+      const missing = this.#replicas("db") - 1 - others.length;
+      if (!lately && missing >= this.#mostMissing())
+        this.#broken.push(`${pod.metadata.name} was taken for its image while ${missing} others were missing at once`);
+      return;
+    }
     // Just before somebody wanted fewer it may have been taken for its image, which asks for no such order.
-    const lately = this.#world.clock.monotonic() - this.#treatedAt <= DISTURBED_MILLIS;
     if (lately && imageOf(pod) !== this.#wanted("db")) return;
     const after = this.#world.pods("db").filter((other) => ordinalOf(other) > own);
     if (after.length > 0) this.#broken.push(`${pod.metadata.name} was given up before ${after[0]?.metadata.name}`);
+  }
+
+  #mostMissing(): number {
+    const strategy = this.#world.spec("db")?.["updateStrategy"] as { rollingUpdate: { maxUnavailable?: number } };
+    return Math.max(1, resolve(strategy.rollingUpdate.maxUnavailable ?? 1, this.#replicas("db"), "up"));
   }
 
   #statefulSet(): void {
@@ -162,9 +181,7 @@ export class Invariants {
     check(new Set(ordinals).size === ordinals.length, `two Pods of one ordinal: ${ordinals.join(", ")}`);
     // Only one at a time is on its way: not ready yet, or going.
     const moving = pods.filter((pod) => !isReady(pod) || pod.metadata.deletionTimestamp !== undefined);
-    const { maxUnavailable = 1 } = (spec["updateStrategy"] as { rollingUpdate: { maxUnavailable?: number } })
-      .rollingUpdate;
-    const most = Math.max(1, resolve(maxUnavailable, this.#replicas("db"), "up"));
+    const most = this.#mostMissing();
     // A drain may take more.
     if (this.#settled()) check(moving.length <= most, `${moving.length} Pods of db are on their way at once`);
   }

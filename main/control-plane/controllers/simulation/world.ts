@@ -200,6 +200,7 @@ export class World {
     if (dice < 0.65) {
       const workload = oneOf(random, this.workloads);
       const change = workload.treat(random);
+      if (change["replicas"] !== undefined) this.invariants.scaled(workload.name);
       this.invariants.treated(workload.name === "web" && change["replicas"] !== undefined ? "web" : undefined);
       await this.#user(() => this.#patch(workload, change));
     } else if (dice < 0.72) {
