@@ -1,6 +1,10 @@
-/** The cluster that the node tests share: one that is there already (DRYDOCK_TEST_KUBECONFIG, for trying), or a small one of their own. */
+/**
+ * The cluster that the node tests share: one that is there already (for trying: DRYDOCK_TEST_CLUSTER names it, DRYDOCK_HOME its data
+ * folder), or a small one of their own.
+ */
+import { entry } from "../../../main/host/paths.ts";
 import { kubectlPath } from "../../tools/kubectl.ts";
-import { Dock } from "../support.ts";
+import { Dock, run } from "../support.ts";
 import type { Result } from "../support.ts";
 import { kubectlFor } from "./run-case.ts";
 import type { Kubectl } from "./run-case.ts";
@@ -11,13 +15,22 @@ export interface NodeCluster {
   /** The same, which must go well; answers with standard output. */
   ok(args: string[], input?: string): Promise<string>;
   worker: string;
+  master: string;
+  /** Loads an archive of `docker save` into every node. */
+  load(archive: string): Promise<void>;
   dispose(): Promise<void>;
 }
 
 export async function nodeCluster(name: string): Promise<NodeCluster> {
   const file = await kubectlPath();
-  const there = process.env["DRYDOCK_TEST_KUBECONFIG"];
-  const dock = there ? undefined : await Dock.make();
+  const there = process.env["DRYDOCK_TEST_CLUSTER"];
+  const dock = there === undefined ? await Dock.make() : undefined;
+  const drydock = async (...args: string[]): Promise<string> => {
+    if (dock) return dock.ok(...args);
+    const { code, stdout, stderr } = await run(process.execPath, [entry("cli"), ...args]);
+    if (code !== 0) throw new Error(`drydock ${args.join(" ")} ended with ${code}: ${stderr}`);
+    return stdout;
+  };
   if (dock) {
     const up = await dock.drydock(["up", name, "--workers", "1"], { millis: 900_000 });
     if (up.code !== 0) {
@@ -25,14 +38,26 @@ export async function nodeCluster(name: string): Promise<NodeCluster> {
       throw new Error(`the cluster did not come up: ${up.stderr}`);
     }
   }
-  const kubeconfig = there ?? (await (dock as Dock).ok("kubeconfig", name)).trim();
+  const cluster = there ?? name;
+  const kubeconfig = (await drydock("kubeconfig", cluster)).trim();
   const kubectl = kubectlFor(file, kubeconfig);
   const ok = async (args: string[], input?: string): Promise<string> => {
     const result: Result = await kubectl(args, input);
     if (result.code !== 0) throw new Error(`kubectl ${args.join(" ")} ended with ${result.code}: ${result.stderr}`);
     return result.stdout;
   };
-  const workers = await ok(["get", "nodes", "-l", "!node-role.kubernetes.io/control-plane", "-o", "name"]);
-  const worker = (workers.split("\n")[0] ?? "").replace("node/", "");
-  return { kubeconfig, kubectl, ok, worker, dispose: async () => dock?.dispose() };
+  const role = "node-role.kubernetes.io/control-plane";
+  const first = async (selector: string): Promise<string> => {
+    const nodes = await ok(["get", "nodes", "-l", selector, "-o", "name"]);
+    return (nodes.split("\n")[0] ?? "").replace("node/", "");
+  };
+  return {
+    kubeconfig,
+    kubectl,
+    ok,
+    worker: await first(`!${role}`),
+    master: await first(role),
+    load: async (archive) => void (await drydock("image", "load", cluster, archive)),
+    dispose: async () => dock?.dispose(),
+  };
 }

@@ -1,0 +1,263 @@
+/**
+ * What Pods may expect of the network and of their streams, on real nodes: a table of questions asked from inside, and output that
+ * must arrive whole, whoever reads it how slowly. DRYDOCK_RUNS=all asks for hundreds of streams at once, and for more bytes.
+ */
+import { createHash } from "node:crypto";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { connect } from "node:net";
+import { spawn } from "node:child_process";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { kubectlPath } from "../tools/kubectl.ts";
+import type { NodeCluster } from "./node/cluster.ts";
+import { nodeCluster } from "./node/cluster.ts";
+import { byHand, harbour, NAMESPACE, QUESTIONS, udp } from "./node/network.ts";
+import type { Addresses } from "./node/network.ts";
+import { POLICIES } from "./node/policies.ts";
+import type { Visit } from "./node/policies.ts";
+import { javascript, nodeVolumes } from "./node/programs.ts";
+import { apiOf } from "./node/streams.ts";
+import type { Api } from "./node/streams.ts";
+import { eventually } from "./support.ts";
+
+const EVERYTHING = process.env["DRYDOCK_RUNS"] === "all";
+const BYTES = EVERYTHING ? 64 << 20 : 8 << 20;
+/** A command is a process that Docker begins, most of a second of an emulated processor; who follows a log costs a handshake. */
+const COMMANDS = EVERYTHING ? 200 : 20;
+const FOLLOWERS = EVERYTHING ? 200 : 40;
+
+let cluster: NodeCluster;
+let at: Addresses;
+let api: Api;
+let folder: string;
+const kubectl = (...args: string[]): Promise<string> => cluster.ok(["-n", NAMESPACE, ...args]);
+const inside = async (pod: string, script: string): Promise<string> =>
+  (await cluster.kubectl(["-n", NAMESPACE, "exec", pod, "--", "sh", "-c", script])).stdout;
+const sha = (bytes: Buffer): string => createHash("sha1").update(bytes).digest("hex");
+
+beforeAll(async () => {
+  cluster = await nodeCluster("streams");
+  folder = await mkdtemp(path.join(tmpdir(), "drydock-test-"));
+  const objects = harbour(cluster.worker, cluster.master);
+  await cluster.ok(["create", "namespace", NAMESPACE]);
+  await eventually(
+    "the namespace has its ServiceAccount",
+    () => cluster.kubectl(["-n", NAMESPACE, "get", "serviceaccount", "default"]),
+    ({ code }) => code === 0,
+  );
+  await cluster.ok(["apply", "-f", "-"], objects.map((object) => JSON.stringify(object)).join("\n---\n"));
+  await kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=240s");
+  const address = (pod: string, field = "podIP"): Promise<string> =>
+    kubectl("get", "pod", pod, "-o", `jsonpath={.status.${field}}`);
+  at = {
+    near: await address("near"),
+    far: await address("far"),
+    sailor: await address("sailor"),
+    nearNode: await address("near", "hostIP"),
+    farNode: await address("far", "hostIP"),
+  };
+  await cluster.ok(["apply", "-f", "-"], JSON.stringify(byHand(at.far)));
+  api = await apiOf(cluster.kubeconfig, NAMESPACE);
+}, 900_000);
+afterAll(async () => {
+  await cluster?.ok(["delete", "namespace", NAMESPACE]).catch(() => undefined);
+  await cluster?.dispose();
+  if (folder) await rm(folder, { recursive: true, force: true });
+});
+
+describe("the network", () => {
+  it.each(QUESTIONS)("$name", { timeout: 120_000 }, async ({ script, answer, never, from = "sailor" }) => {
+    const text = await eventually(
+      "the answer",
+      () => inside(from, script(at)),
+      (said) => answer(at).test(said),
+      60_000,
+    );
+    expect(text).toMatch(answer(at));
+    if (never) expect(text).not.toMatch(never(at));
+  });
+
+  it("sends a UDP client that goes on talking to a Pod that is there", { timeout: 240_000 }, async () => {
+    const lasting = `
+      const socket = require("node:dgram").createSocket("udp4");
+      socket.on("message", (answer) => process.stdout.write(String(answer)));
+      setInterval(() => socket.send("x", 53, "both.harbour.svc.cluster.local"), 200);`;
+    const pod = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "talker", namespace: NAMESPACE },
+      spec: {
+        terminationGracePeriodSeconds: 1,
+        nodeName: cluster.worker,
+        volumes: nodeVolumes,
+        containers: [javascript(lasting)],
+      },
+    };
+    await cluster.ok(["create", "-f", "-"], JSON.stringify(pod));
+    await kubectl("wait", "--for=condition=Ready", "pod/talker", "--timeout=120s");
+    const said = async (): Promise<string> => {
+      const log = await kubectl("logs", "talker", "--tail=1");
+      return log.split(" ")[0] ?? "";
+    };
+    const first = await eventually("it has an answer", said, (name) => name !== "", 60_000);
+    await kubectl("label", "pod", first, "app=gone", "--overwrite");
+    const second = await eventually("the other answers", said, (name) => name !== "" && name !== first, 60_000);
+    expect(second).toBe(first === "near" ? "far" : "near");
+    await kubectl("label", "pod", first, "app=who", "--overwrite");
+    await kubectl("delete", "pod", "talker", "--wait=false");
+  });
+});
+
+describe("network policies", () => {
+  /** Whether somebody answers: one of the servers, and says its name. */
+  const reaches = async ({ from, to, udp: withUdp }: Visit): Promise<boolean> => {
+    const [host = "", port = ""] = to(at).split(" ");
+    const ask = withUdp ? udp(host, Number(port), 1) : `nc -w 3 ${host} ${port}`;
+    return /^(near|far) /.test(await inside(from, ask));
+  };
+
+  it.each(POLICIES)("$name", { timeout: 240_000 }, async ({ specs, visits }) => {
+    const policies = specs(at).map((spec, index) => ({
+      apiVersion: "networking.k8s.io/v1",
+      kind: "NetworkPolicy",
+      metadata: { name: `policy-${index}`, namespace: NAMESPACE },
+      spec,
+    }));
+    await cluster.ok(["create", "-f", "-"], policies.map((one) => JSON.stringify(one)).join("\n---\n"));
+    try {
+      for (const visit of visits) {
+        const what = `${visit.from} ${visit.reaches ? "reaches" : "does not reach"} ${visit.to(at)}`;
+        const right = (did: boolean): boolean => did === visit.reaches;
+        expect(await eventually(what, () => reaches(visit), right, 60_000)).toBe(visit.reaches);
+      }
+    } finally {
+      await kubectl("delete", "networkpolicy", "--all");
+    }
+    for (const visit of visits.filter((one) => !one.reaches))
+      await eventually(`${visit.from} reaches ${visit.to(at)} again`, () => reaches(visit), Boolean, 60_000);
+  });
+});
+
+describe("streams", () => {
+  it("bring all of a command's output, also to a slow reader, and its exit code", { timeout: 300_000 }, async () => {
+    const script = `head -c ${BYTES} /dev/zero | tr '\\0' x; head -c 100000 /dev/zero | tr '\\0' e >&2; exit 7`;
+    const { stdout, stderr, code } = await api.exec("sailor", ["sh", "-c", script], undefined, { slowly: true });
+    expect([stdout.length, stderr.length, code]).toEqual([BYTES, 100_000, 7]);
+    expect(stdout.every((byte) => byte === 120)).toBe(true);
+  });
+
+  it("take all of a command's input, also when it is slow to read it", { timeout: 300_000 }, async () => {
+    const input = Buffer.alloc(BYTES / 4, "some bytes that are not all the same ");
+    const { stdout } = await api.exec("sailor", ["sh", "-c", "sleep 3; sha1sum"], input);
+    expect(stdout.toString()).toBe(`${sha(input)}  -\n`);
+  });
+
+  it("have a terminal of the size that is asked for", { timeout: 120_000 }, async () => {
+    const script =
+      "i=0; while [ $(stty size | cut -d' ' -f2) != 123 ] && [ $i -lt 60 ]; do i=$((i+1)); sleep 0.5; done; stty size";
+    expect(await api.terminal("sailor", ["sh", "-c", script], { Width: 123, Height: 45 })).toBe("45 123\r\n");
+  });
+
+  it(`run ${COMMANDS} commands at once, each with its own end`, { timeout: 600_000 }, async () => {
+    const ends = await Promise.all(
+      Array.from({ length: COMMANDS }, (_, index) =>
+        api.exec("sailor", ["sh", "-c", `echo out ${index}; echo err ${index} >&2; exit ${index % 5}`]),
+      ),
+    );
+    expect(ends.map(({ stdout, stderr, code }) => `${stdout}${stderr}${code}`)).toEqual(
+      ends.map((_, index) => `out ${index}\nerr ${index}\n${index % 5}`),
+    );
+  });
+
+  it(`bring a log to ${FOLLOWERS} who follow it, to its last line`, { timeout: 300_000 }, async () => {
+    const pod = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "teller", namespace: NAMESPACE },
+      spec: {
+        nodeName: cluster.worker,
+        restartPolicy: "Never",
+        containers: [
+          {
+            name: "main",
+            image: "drydock.local/busybox:1",
+            command: [
+              "sh",
+              "-c",
+              "echo begin; until [ -e /tmp/go ]; do sleep 0.5; done; seq 1 500; printf 'no end of line'",
+            ],
+          },
+        ],
+      },
+    };
+    await cluster.ok(["create", "-f", "-"], JSON.stringify(pod));
+    await kubectl("wait", "--for=condition=Ready", "pod/teller", "--timeout=120s");
+    const followers = Array.from({ length: FOLLOWERS }, () => api.follow("teller"));
+    await inside("teller", "sleep 10; touch /tmp/go");
+    const whole = `begin\n${Array.from({ length: 500 }, (_, index) => `${index + 1}\n`).join("")}no end of line`;
+    const wrong = (await Promise.all(followers)).filter((text) => text !== whole);
+    expect(wrong.map((text) => `${text.length} of ${whole.length}, ending ${JSON.stringify(text.slice(-20))}`)).toEqual(
+      [],
+    );
+    expect(await kubectl("logs", "teller")).toBe(whole);
+  });
+
+  it("copy files both ways", { timeout: 300_000 }, async () => {
+    const [from, to] = [path.join(folder, "from"), path.join(folder, "to")];
+    const bytes = Buffer.alloc(3 << 20, "ballast of many kinds, ");
+    await writeFile(from, bytes);
+    await kubectl("cp", from, "sailor:/tmp/cargo");
+    expect(await inside("sailor", "sha1sum < /tmp/cargo")).toBe(`${sha(bytes)}  -\n`);
+    await kubectl("cp", "sailor:/tmp/cargo", to);
+    expect(sha(await readFile(to))).toBe(sha(bytes));
+  });
+
+  it("forward a port: all bytes both ways, at the pace of who reads", { timeout: 300_000 }, async () => {
+    const script = `
+      const { createHash } = require("node:crypto");
+      require("node:net").createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+        const hash = createHash("sha1");
+        socket.on("data", (part) => hash.update(part));
+        socket.on("end", () => socket.end(hash.digest("hex") + "\\n" + "y".repeat(3000000)));
+        socket.on("error", () => undefined);
+        setTimeout(() => socket.resume(), 5000);
+      }).listen(8000);`;
+    const pod = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "lock", namespace: NAMESPACE },
+      spec: {
+        nodeName: cluster.worker,
+        terminationGracePeriodSeconds: 1,
+        volumes: nodeVolumes,
+        containers: [javascript(script, { readinessProbe: { tcpSocket: { port: 8000 }, periodSeconds: 1 } })],
+      },
+    };
+    await cluster.ok(["create", "-f", "-"], JSON.stringify(pod));
+    await kubectl("wait", "--for=condition=Ready", "pod/lock", "--timeout=120s");
+    const args = ["--kubeconfig", cluster.kubeconfig, "-n", NAMESPACE, "port-forward", "pod/lock", ":8000"];
+    const forward = spawn(await kubectlPath(), args, { stdio: ["ignore", "pipe", "inherit"] });
+    try {
+      const port = await new Promise<number>((resolve) =>
+        forward.stdout.setEncoding("utf8").on("data", (text: string) => {
+          const found = /127\.0\.0\.1:(\d+)/.exec(text)?.[1];
+          if (found) resolve(Number(found));
+        }),
+      );
+      const bytes = Buffer.alloc(BYTES / 2, "through the lock ");
+      const text = await new Promise<string>((resolve, reject) => {
+        const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+        let received = "";
+        socket.setEncoding("latin1").on("data", (part: string) => (received += part));
+        socket.once("end", () => resolve(received));
+        socket.once("error", reject);
+        socket.end(bytes);
+      });
+      expect(text.slice(0, 41)).toBe(`${sha(bytes)}\n`);
+      expect(text.length).toBe(41 + 3_000_000);
+    } finally {
+      forward.kill();
+    }
+  });
+});
