@@ -1,5 +1,6 @@
 /** Pods and what must become of them: order, restarts, probes, hooks, endings. */
 import assert from "node:assert/strict";
+import type { Pod } from "../../../common/kube/types.ts";
 import { condition, IMAGE, isReady, once, sh, status, waitingFor } from "./case.ts";
 import type { PodCase } from "./case.ts";
 
@@ -131,6 +132,51 @@ export const LIFECYCLE: PodCase[] = [
       assert.equal(status(pod).restartCount, 0);
       assert.equal(condition(pod, "Ready")?.reason, undefined);
       assert.equal(condition(pod, "Ready")?.message, undefined);
+    },
+  },
+  {
+    name: "ready-and-not",
+    spec: {
+      terminationGracePeriodSeconds: 1,
+      containers: [
+        sh("sleep 600", {
+          readinessProbe: {
+            exec: { command: ["test", "!", "-e", "/tmp/busy"] },
+            periodSeconds: 1,
+            failureThreshold: 2,
+          },
+        }),
+        {
+          name: "web",
+          image: "drydock.local/nginx:1",
+          readinessProbe: { httpGet: { port: 80, path: "/index.html" }, periodSeconds: 1, timeoutSeconds: 5 },
+        },
+      ],
+    },
+    settled: isReady,
+    async check({ kubectl }) {
+      const page = "/usr/share/nginx/html/index.html";
+      // What makes a container not ready, and ready again.
+      for (const [container, away, back] of [
+        ["main", "touch /tmp/busy", "rm /tmp/busy"],
+        ["web", `mv ${page} /tmp/page`, `mv /tmp/page ${page}`],
+        ["main", "touch /tmp/busy", "rm /tmp/busy"],
+      ] as const) {
+        for (const [script, ready] of [
+          [away, "false"],
+          [back, "true"],
+        ] as const) {
+          const did = await kubectl("exec", "ready-and-not", "-c", container, "--", "sh", "-c", script);
+          assert.equal(did.code, 0, did.stderr);
+          const condition = ["wait", `--for=condition=Ready=${ready}`, "pod/ready-and-not", "--timeout=40s"];
+          const { code, stderr } = await kubectl(...condition);
+          const { stdout } = await kubectl("describe", "pod", "ready-and-not");
+          assert.equal(code, 0, `after ${script} in ${container}: ${stderr}${stdout}`);
+        }
+      }
+      const after = JSON.parse((await kubectl("get", "pod", "ready-and-not", "-o", "json")).stdout) as Pod;
+      assert.equal(status(after).restartCount + status(after, "web").restartCount, 0);
+      assert.equal(condition(after, "ContainersReady")?.status, "True");
     },
   },
   {
