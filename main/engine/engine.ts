@@ -169,6 +169,7 @@ export class Engine {
       ["clusters", () => this.manager.close(stopClusters)],
       ["host folders", () => this.hostFolders.close()],
       ["the image cache", () => this.imageProxy.close()],
+      ["machine drivers", () => Promise.all([...this.drivers.values()].map(async (driver) => (await driver).close()))],
       ["the contract", () => this.rpc.close()],
       ["the window's server", () => this.ui.close()],
       ["connections", () => this.server.closeAllConnections()],

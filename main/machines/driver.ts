@@ -121,6 +121,8 @@ export interface MachineDriver {
   delete(spec: MachineSpec): Promise<void>;
   /** Follows the console log from its last `lines` lines. */
   console(spec: MachineSpec, options: { lines: number; follow: boolean; signal?: AbortSignal }): AsyncIterable<string>;
+  /** Ends what it does on its own account (a probe), and resolves when that has ended. Machines run on. */
+  close(): Promise<void>;
 }
 
 /** One layer-2 network per cluster. */

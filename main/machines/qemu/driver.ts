@@ -51,6 +51,7 @@ export class QemuDriver implements MachineDriver {
   private prepared: NodeImage | undefined;
   private probing: Promise<DriverProbe> | undefined;
   private readonly cleaned: Promise<void>;
+  private readonly life = new AbortController();
 
   constructor(options: DriverOptions) {
     this.options = options;
@@ -75,7 +76,13 @@ export class QemuDriver implements MachineDriver {
       cache: path.join(imagesFolder(this.options.home), "accelerators.json"),
       work: this.options.runFolder,
       kernel: image?.kernel,
+      signal: this.life.signal,
     });
+  }
+
+  async close(): Promise<void> {
+    this.life.abort(new Error("the driver is closed"));
+    await Promise.allSettled([this.probing, this.cleaned]);
   }
 
   async prepare(shape: Shape, progress: Progress, signal?: AbortSignal): Promise<void> {

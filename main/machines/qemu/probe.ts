@@ -31,6 +31,8 @@ export interface ProbeOptions {
   work: string;
   /** The node kernel, where there is one. */
   kernel: string | undefined;
+  /** Gives up: nothing is kept, and its reason is thrown. */
+  signal?: AbortSignal;
 }
 
 export async function probeQemu(options: ProbeOptions): Promise<DriverProbe> {
@@ -58,6 +60,7 @@ async function remembered(name: Accelerator, version: string, options: ProbeOpti
     return { name: kept.name, works: kept.works, reason: kept.reason };
   }
   const tried = await tryToBoot(name, options);
+  options.signal?.throwIfAborted();
   await mkdir(path.dirname(options.cache), { recursive: true, mode: 0o700 });
   await writeFile(options.cache, `${JSON.stringify({ ...known, [key]: { ...tried, triedAt: Date.now() } })}\n`, {
     mode: 0o600,
@@ -76,7 +79,7 @@ async function kvmMissing(): Promise<string | undefined> {
   }
 }
 
-async function tryToBoot(name: Accelerator, { work, kernel }: ProbeOptions): Promise<Tried> {
+async function tryToBoot(name: Accelerator, { work, kernel, signal }: ProbeOptions): Promise<Tried> {
   await mkdir(work, { recursive: true, mode: 0o700 });
   // What a killed engine was just trying.
   for (const entry of await readdir(work)) {
@@ -121,7 +124,7 @@ async function tryToBoot(name: Accelerator, { work, kernel }: ProbeOptions): Pro
       while (Date.now() < until && (await isAlive(running))) {
         if ((await readIfThere(serial))?.includes(expected))
           return { name, works: true, reason: kernel ? "the node kernel boots" : "a guest runs" };
-        await sleep(50);
+        await sleep(50, undefined, signal ? { signal } : {});
       }
       if (await isAlive(running))
         return { name, works: false, reason: `a guest never says a word (tried for ${BOOT_MILLIS / 1000} s)` };

@@ -148,4 +148,8 @@ export class SimulatedDriver implements MachineDriver {
   async *console(): AsyncGenerator<string, void, void> {
     yield "a simulated machine has no console";
   }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
 }
