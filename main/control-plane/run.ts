@@ -6,6 +6,7 @@ import type { Level } from "./api/log.ts";
 import { readPolicy } from "./audit/policy.ts";
 import { startControlPlane } from "./control-plane.ts";
 import type { ControlPlane, ControlPlaneOptions } from "./control-plane.ts";
+import { collectOnceSettled } from "./memory.ts";
 import { runSnapshot } from "./snapshot-command.ts";
 
 const USAGE = `Usage: drydock control-plane --data DIR [options]
@@ -162,6 +163,7 @@ export async function runControlPlane(argv: readonly string[]): Promise<number> 
     return 1;
   }
   process.stdout.write("ready\n");
+  collectOnceSettled();
   await ended;
   const cut = setTimeout(() => process.exit(1), STOP_MILLIS);
   await running.stop();

@@ -75,7 +75,8 @@ for (let run = 0; run < 3; run += 1) {
 report("ready, new cluster (median of 3)", median(ready), "ms", "target 1000");
 
 async function idle(quiet: ChildProcess): Promise<void> {
-  await sleep(15_000);
+  // What the start left behind is collected and given back by then.
+  await sleep(30_000);
   report(
     "idle memory (resident)",
     residentMiB(quiet),
