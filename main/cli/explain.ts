@@ -71,7 +71,8 @@ const MOST_NODES = 20;
 
 export function schedulingText({ metadata, status }: PodScheduling): string[] {
   const lines = [`Pod ${metadata.namespace}/${metadata.name}: ${status.state}`, `  ${status.summary}`];
-  if (status.queue) lines.push(`  in the queue: ${status.queue}, after ${status.attempts ?? 0} attempts`);
+  const { queue, attempts = 0 } = status;
+  if (queue) lines.push(`  in the queue: ${queue}, after ${attempts} ${attempts === 1 ? "attempt" : "attempts"}`);
   if (status.nominatedNode) lines.push(`  room is being made on ${status.nominatedNode}`);
   if (status.remedies.length > 0) {
     lines.push("", "What would help (each was tried):");

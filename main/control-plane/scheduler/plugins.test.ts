@@ -147,6 +147,36 @@ test("a claim that waits is told the node, and the Pod is bound once the claim i
   expect(nodeOf("a")).toBe("w1");
 });
 
+test("a driver that keeps account of its room is asked where there is enough", async () => {
+  const storage = { group: "storage.k8s.io", version: "v1" };
+  const room = (node: string, capacity: string): KubeObject =>
+    client.put<KubeObject>({ ...storage, resource: "csistoragecapacities" }, {
+      apiVersion: "storage.k8s.io/v1",
+      kind: "CSIStorageCapacity",
+      metadata: { name: node, namespace: "default" },
+      storageClassName: "disk",
+      nodeTopology: { matchLabels: { "kubernetes.io/hostname": node } },
+      capacity,
+    } as KubeObject);
+  start();
+  addNode("w1");
+  addNode("w2");
+  addClass("disk", "example.com/disk");
+  client.put<KubeObject>({ ...storage, resource: "csidrivers" }, {
+    apiVersion: "storage.k8s.io/v1",
+    kind: "CSIDriver",
+    metadata: { name: "example.com/disk" },
+    spec: { storageCapacity: true },
+  } as KubeObject);
+  room("w1", "500Mi");
+  addClaim("data", { storageClassName: "disk" });
+  await addPod("a", claims("data"));
+  expect(message("a")).toContain("2 node(s) did not have enough free storage");
+  room("w2", "1Gi");
+  await clock.advance(15_000);
+  expect(claim("data").metadata.annotations).toMatchObject({ "volume.kubernetes.io/selected-node": "w2" });
+});
+
 test("a volume that lies ready is promised to one claim only", async () => {
   start();
   addNode("w1");

@@ -4,9 +4,9 @@ import { objectKey } from "../../../common/kube/object.ts";
 import type { GroupVersionResource, KubeObject } from "../../../common/kube/object.ts";
 import type { PersistentVolume, PersistentVolumeClaim, StorageClass } from "../../../common/kube/types.ts";
 import { kinds } from "../controllers/kernel/kinds.ts";
-import type { CSINode, Volumes } from "./volumes.ts";
+import type { CSIDriver, CSINode, CSIStorageCapacity, Volumes } from "./volumes.ts";
 
-const CSI_NODES: GroupVersionResource = { group: "storage.k8s.io", version: "v1", resource: "csinodes" };
+const storage = (resource: string): GroupVersionResource => ({ group: "storage.k8s.io", version: "v1", resource });
 
 export interface StorageFeed {
   synced: Promise<void>;
@@ -47,7 +47,9 @@ export function feedStorage({ informers, volumes, served, changed }: StorageFeed
     volumes.volumes as Map<string, PersistentVolume & KubeObject>,
   );
   into<StorageClass & KubeObject>(kinds.storageClasses, volumes.classes as Map<string, StorageClass & KubeObject>);
-  into<CSINode>(CSI_NODES, volumes.csiNodes);
+  into<CSINode>(storage("csinodes"), volumes.csiNodes);
+  into<CSIDriver>(storage("csidrivers"), volumes.csiDrivers);
+  into<CSIStorageCapacity>(storage("csistoragecapacities"), volumes.capacities);
   return {
     synced: Promise.all(all.map((informer) => informer.synced)).then(() => undefined),
     stop: () => {

@@ -12,6 +12,17 @@ export type CSINode = KubeObject & {
   spec?: { drivers?: { name: string; allocatable?: { count?: number } }[] };
 };
 
+export type CSIDriver = KubeObject & { spec?: { storageCapacity?: boolean } };
+
+/** How much a driver can still make for the nodes of one part of the topology (a producer says so). */
+export type CSIStorageCapacity = KubeObject & {
+  storageClassName: string;
+  nodeTopology?: LabelSelectorObject;
+  capacity?: string | number;
+  /** The largest single volume, where that is less. */
+  maximumVolumeSize?: string | number;
+};
+
 interface Labelled {
   name: string;
   labels: Record<string, string>;
@@ -29,6 +40,8 @@ export class Volumes {
   readonly volumes = new Map<string, PersistentVolume>();
   readonly classes = new Map<string, StorageClass>();
   readonly csiNodes = new Map<string, CSINode>();
+  readonly csiDrivers = new Map<string, CSIDriver>();
+  readonly capacities = new Map<string, CSIStorageCapacity>();
   /** Volumes that were promised to a claim a moment ago: volume name → "namespace/name" of the claim. */
   readonly promised = new Map<string, string>();
 
@@ -80,7 +93,25 @@ export class Volumes {
       )
     );
   }
+
+  /** Whether the driver has room for the claim near the node; drivers that keep no account are believed. */
+  hasRoom(claim: PersistentVolumeClaim, { labels }: Labelled): boolean {
+    const storageClass = this.classOf(claim);
+    if (this.csiDrivers.get(storageClass?.provisioner ?? "")?.spec?.storageCapacity !== true) return true;
+    const asked = requestOf(claim);
+    for (const { storageClassName, nodeTopology, capacity, maximumVolumeSize } of this.capacities.values()) {
+      if (storageClassName !== storageClass?.metadata.name || !nodeTopology) continue;
+      const most = maximumVolumeSize ?? capacity;
+      if (most === undefined || parseQuantity(most).nano < asked) continue;
+      if (selectorFromObject(nodeTopology).matches(labels)) return true;
+    }
+    return false;
+  }
 }
+
+/** What a claim asks for, in nano units. */
+const requestOf = (claim: PersistentVolumeClaim): bigint =>
+  parseQuantity((claim.spec?.resources?.requests?.["storage"] as string | number | undefined) ?? 0).nano;
 
 export function classNameOf(claim: PersistentVolumeClaim): string {
   return claim.metadata.annotations?.[BETA_CLASS] ?? claim.spec?.storageClassName ?? "";
@@ -106,7 +137,6 @@ function sizeOf(volume: PersistentVolume): bigint {
 /** Class, mode, access, labels and size; not where it is. */
 function suits(volume: PersistentVolume, claim: PersistentVolumeClaim): boolean {
   const asked = claim.spec;
-  const size = parseQuantity((asked?.resources?.requests?.["storage"] as string | number | undefined) ?? 0).nano;
   return (
     volume.metadata.deletionTimestamp === undefined &&
     (volume.spec?.storageClassName ?? "") === classNameOf(claim) &&
@@ -114,6 +144,6 @@ function suits(volume: PersistentVolume, claim: PersistentVolumeClaim): boolean 
     (asked?.accessModes ?? []).every((mode) => volume.spec?.accessModes?.includes(mode)) &&
     (!asked?.selector ||
       selectorFromObject(asked.selector as LabelSelectorObject).matches(volume.metadata.labels ?? {})) &&
-    sizeOf(volume) >= size
+    sizeOf(volume) >= requestOf(claim)
   );
 }

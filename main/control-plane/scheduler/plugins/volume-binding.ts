@@ -67,11 +67,17 @@ function plan(waiting: readonly PersistentVolumeClaim[], node: NodeInfo, volumes
     if (volume) {
       taken.add(volume.metadata.name ?? "");
       result.matched.push({ claim, volume });
-    } else if (volumes.canProvision(claim, node)) result.provisioned.push(claim);
-    else return refuseForGood("node(s) didn't find available persistent volumes to bind");
+    } else if (!volumes.canProvision(claim, node))
+      return refuseForGood("node(s) didn't find available persistent volumes to bind");
+    else if (!selected && !volumes.hasRoom(claim, node))
+      return refuseForGood("node(s) did not have enough free storage");
+    else result.provisioned.push(claim);
   }
   return result;
 }
+
+/** Changes of these may help whoever waits for storage. */
+const STORAGE = new Set(["persistentvolumes", "storageclasses", "csinodes", "csidrivers", "csistoragecapacities"]);
 
 const isRefusal = (value: object): value is Refusal => "reasons" in value;
 
@@ -109,7 +115,7 @@ export const volumeBinding: Plugin = {
   },
   mayHelp: (event, pod) =>
     labelsAfter(event) !== undefined ||
-    (event.type === "other" && ["persistentvolumes", "storageclasses", "csinodes"].includes(event.resource)) ||
+    (event.type === "other" && STORAGE.has(event.resource)) ||
     concernsClaims(event, pod),
 };
 
