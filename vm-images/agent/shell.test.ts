@@ -29,4 +29,11 @@ describe("Shell", () => {
     await expect(shell.run("sleep", ["30"], { deadline: 100 })).rejects.toThrow("no end within 100 ms");
     expect(await shell.run("echo", ["again"])).toBe("again\n");
   });
+
+  it("runs what was asked for meanwhile when it has given one up", async () => {
+    const hung = shell.run("sleep", ["30"], { deadline: 100 });
+    const waiting = ["one", "two"].map((word) => shell.run("echo", [word], { deadline: 5000 }));
+    await expect(hung).rejects.toThrow("no end within 100 ms");
+    expect(await Promise.all(waiting)).toEqual(["one\n", "two\n"]);
+  });
 });

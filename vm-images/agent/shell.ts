@@ -66,8 +66,9 @@ export class Shell {
     this.#stdout = "";
     this.#stderr = "";
     this.#timer = setTimeout(() => {
-      this.#finish(new CommandError(task.line, null, `no end within ${task.deadline} ms`));
+      // First the shell, then the task: the next one must find a shell that lives.
       this.#kill();
+      this.#finish(new CommandError(task.line, null, `no end within ${task.deadline} ms`));
     }, task.deadline);
     this.#open().stdin.write(task.script);
   }
