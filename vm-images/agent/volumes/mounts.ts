@@ -4,6 +4,7 @@ import type { RunCommand } from "../command.ts";
 import { VolumeError } from "./payload.ts";
 
 const MOUNT_DEADLINE = 25_000;
+const MODULE_DEADLINE = 120_000;
 
 /** Mount points at `folder` or below, the innermost first. */
 export async function mountsBelow(folder: string): Promise<string[]> {
@@ -65,7 +66,8 @@ export async function mountNfs(
   // Without the server's own locking daemon version 4 still works; a server that does not answer must not hold the Pod for ever.
   const all = ["retry=0", ...(source.readOnly ? ["ro"] : []), ...options];
   try {
-    await run("modprobe", ["nfsv4"]);
+    // The first time a large module is loaded from the disk: nothing else must wait for it.
+    await run("modprobe", ["nfsv4"], { deadline: MODULE_DEADLINE, apart: true });
     await run("mount", ["-t", "nfs", "-o", all.join(","), `${source.server}:${source.path}`, path], {
       deadline: MOUNT_DEADLINE,
       apart: true,
