@@ -3,23 +3,32 @@ import { manifests, names } from "./every-kind.ts";
 
 const each = (words: string): string => names.map((name) => `${name} ${words}`).join("\n");
 
+const deprecated = "Warning: v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
+
 export const everyKind: Section = {
   title: "Every kind",
   files: { "every-kind.yaml": manifests },
   steps: [
-    { run: "kubectl create -f every-kind.yaml", prints: each("created") },
-    { run: "kubectl get -f every-kind.yaml -o name", prints: names.join("\n") },
-    { run: "kubectl diff -f every-kind.yaml" },
-    { run: "kubectl apply --server-side --force-conflicts -f every-kind.yaml", prints: each("serverside-applied") },
+    { run: "kubectl create -f every-kind.yaml", prints: `${each("created")}\n${deprecated}` },
+    { run: "kubectl get -f every-kind.yaml -o name", prints: `${names.join("\n")}\n${deprecated}` },
+    { run: "kubectl diff -f every-kind.yaml", prints: deprecated },
+    {
+      run: "kubectl apply --server-side --force-conflicts -f every-kind.yaml",
+      prints: `${each("serverside-applied")}\n${deprecated}`,
+    },
     {
       run: "kubectl apply --server-side --force-conflicts --dry-run=server -f every-kind.yaml",
-      prints: each("serverside-applied (server dry run)"),
+      prints: `${each("serverside-applied (server dry run)")}\n${deprecated}`,
     },
-    { run: "kubectl label -f every-kind.yaml seen=yes | grep -c labeled", prints: String(names.length) },
-    { run: "kubectl describe -f every-kind.yaml | grep -c '^Name: '", prints: String(names.length), only: "1.36" },
+    { run: "kubectl label -f every-kind.yaml seen=yes | grep -c labeled", prints: `${names.length}\n${deprecated}` },
+    {
+      run: "kubectl describe -f every-kind.yaml 2> /dev/null | grep -c '^Name: '",
+      prints: String(names.length),
+      only: "1.36",
+    },
     {
       run: "kubectl delete -f every-kind.yaml --wait=false | grep -c deleted",
-      prints: String(names.length),
+      prints: `${names.length}\n${deprecated}`,
     },
   ],
 };
