@@ -95,3 +95,25 @@ it.each([
   const [, answer] = (await once(webSocket, "unexpected-response")) as [unknown, { statusCode: number }];
   expect(answer.statusCode).toBe(status);
 });
+
+it("takes a token as a subprotocol, where a browser can say one", async () => {
+  await server.ok("create serviceaccount dashboard");
+  await server.ok("create clusterrolebinding dashboard --clusterrole=view --serviceaccount=default:dashboard");
+  const token = (await server.ok("create token dashboard")).trim();
+  const { server: url, ca } = readKubeconfig(await readFile(server.kubeconfig, "utf8"));
+  const opened = async (path: string, given: string): Promise<string> => {
+    const bearer = `base64url.bearer.authorization.k8s.io.${Buffer.from(given).toString("base64url")}`;
+    const webSocket = new WebSocket(`${url.replace("https", "wss")}${path}?watch=true`, [bearer, SUBPROTOCOL], { ca });
+    const outcome = await Promise.race([
+      once(webSocket, "open").then(() => webSocket.protocol),
+      once(webSocket, "unexpected-response").then(([, answer]) =>
+        String((answer as { statusCode: number }).statusCode),
+      ),
+    ]);
+    webSocket.terminate();
+    return outcome;
+  };
+  expect(await opened(MAPS, token)).toBe(SUBPROTOCOL);
+  expect(await opened("/api/v1/namespaces/default/secrets", token)).toBe("403");
+  expect(await opened(MAPS, "nonsense")).toBe("401");
+});

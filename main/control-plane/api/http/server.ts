@@ -26,6 +26,7 @@ import { handlePlain } from "./plain-paths.ts";
 import { readRequest } from "./request-info.ts";
 import type { RequestInfo, ResourcePath } from "./request-info.ts";
 import { handleResource } from "./resource-handler.ts";
+import { takeSocketToken } from "./socket-token.ts";
 import { socketOutput } from "./watch-output.ts";
 import { watchInto } from "./watch-stream.ts";
 
@@ -291,6 +292,7 @@ export class ApiServer {
     let record: AuditRecord | undefined;
     try {
       const info = readUrl(request);
+      takeSocketToken(request.headers);
       const user = await this.#authenticate(request, info);
       record = this.#environment.audit && (await this.#record(request, info, user));
       if (!user) throw new StatusError("Unauthorized", "Unauthorized");
