@@ -173,6 +173,8 @@ export class NodeInfo {
   node: Node;
   labels: Record<string, string> = {};
   taints: readonly Taint[] = [];
+  /** Cordoned. Here, because every Pod asks every node: the object itself lies far away in memory. */
+  unschedulable = false;
   allocatable: Amounts = {};
   allowedPods = 0;
   imageSizes = new Map<string, number>();
@@ -190,6 +192,7 @@ export class NodeInfo {
     this.node = node;
     this.labels = node.metadata.labels ?? {};
     this.taints = (node.spec?.taints ?? []) as Taint[];
+    this.unschedulable = node.spec?.unschedulable ?? false;
     const { pods = 0, ...rest } = amounts(
       (node.status?.allocatable ?? node.status?.capacity) as Record<string, string> | undefined,
     );

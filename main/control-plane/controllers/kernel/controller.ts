@@ -90,10 +90,17 @@ export function runController(
   const events = new EventRecorder(context.client, {
     source: { component: definition.eventSource ?? definition.name },
     clock: context.clock,
-    failed: (error) => context.log(`${definition.name}: an event was not written: ${text(error)}`),
+    failed: (error) => {
+      // Whoever stops, or leads no longer, may leave thousands of them: one line says it.
+      if (stopped && told) return;
+      told = stopped;
+      const others = stopped ? " while it stopped, nor were others" : "";
+      context.log(`${definition.name}: an event was not written${others}: ${text(error)}`);
+    },
   });
-  let setup: Setup | undefined;
   let stopped = false;
+  let told = false;
+  let setup: Setup | undefined;
   /** What first made each waiting key known since it was last worked on. */
   const causes = new Map<string, Cause>();
   const queue = new WorkQueue({

@@ -69,20 +69,29 @@ export function interPodAffinityWith(args: InterPodAffinityArgs): Plugin {
       // The first of a group that wants to be together: nobody is there yet, and it matches its own terms.
       const first =
         near.length > 0 && near.every(({ term, domains }) => domains.size === 0 && matchesTerm(term, pod, labelsOf));
+      const keys = [...new Set([...far, ...kept].map(({ term }) => term.topologyKey))];
+      // Asked of every node: one look into one set for each topology key, however many terms there are.
+      const closed = keys.map((key) => {
+        const of = (terms: readonly { term: AffinityTerm; domains: ReadonlyMap<string, number> }[]) =>
+          terms.filter(({ term }) => term.topologyKey === key).map(({ domains }) => domains);
+        return { key, domains: union([...of(far), ...of(kept)]) };
+      });
+      const isIn = (terms: readonly { term: AffinityTerm; domains: ReadonlyMap<string, number> }[], node: NodeInfo) =>
+        terms.some(({ term, domains }) => domains.has(node.labels[term.topologyKey] ?? NOWHERE));
       const filter = (node: NodeInfo) => {
-        for (const { term, domains } of near) {
-          const value = node.labels[term.topologyKey];
+        const { labels } = node;
+        for (let at = 0; at < near.length; at += 1) {
+          const { term, domains } = near[at] as (typeof near)[number];
+          const value = labels[term.topologyKey];
           if (value === undefined || (!first && !domains.has(value)))
             return refuseForGood("node(s) didn't match pod affinity rules");
         }
-        for (const { term, domains } of far) {
-          const value = node.labels[term.topologyKey];
-          if (value !== undefined && domains.has(value)) return refuse("node(s) didn't match pod anti-affinity rules");
-        }
-        for (const { term, domains } of kept) {
-          const value = node.labels[term.topologyKey];
-          if (value !== undefined && domains.has(value))
-            return refuse("node(s) didn't satisfy existing pods anti-affinity rules");
+        for (let at = 0; at < closed.length; at += 1) {
+          const { key, domains } = closed[at] as (typeof closed)[number];
+          const value = labels[key];
+          if (value === undefined || !domains.has(value)) continue;
+          if (isIn(far, node)) return refuse("node(s) didn't match pod anti-affinity rules");
+          return refuse("node(s) didn't satisfy existing pods anti-affinity rules");
         }
         return undefined;
       };
@@ -112,6 +121,14 @@ export function interPodAffinityWith(args: InterPodAffinityArgs): Plugin {
       return touches(pod.antiAffinity, event.pod) || touches(new PodInfo(event.pod).antiAffinity, pod.pod);
     },
   };
+}
+
+/** No label's value. */
+const NOWHERE = "\0";
+
+/** All keys of these; a single one as it is. */
+function union(all: readonly ReadonlyMap<string, number>[]): { has(key: string): boolean } {
+  return all.length === 1 ? (all[0] as ReadonlyMap<string, number>) : new Set(all.flatMap((one) => [...one.keys()]));
 }
 
 function normalize(scores: number[]): void {

@@ -3,7 +3,6 @@ import { HIGHEST_SCORE } from "../framework.ts";
 import type { Plugin, Refusal } from "../framework.ts";
 import type { NodeInfo, PodInfo } from "../model.ts";
 import { amounts } from "../resources.ts";
-import type { Amounts } from "../resources.ts";
 
 export interface ResourceWeight {
   name: string;
@@ -24,15 +23,15 @@ export interface NodeResourcesFitArgs {
 
 /** What is missing on the node, in Kubernetes' words; `unresolvable` when even the empty node is too small. */
 export function missing(
-  requests: Amounts,
+  requests: readonly (readonly [name: string, wanted: number])[],
   node: NodeInfo,
   ignored: (name: string) => boolean = () => false,
 ): Refusal | undefined {
   let reasons: string[] | undefined;
   let unresolvable = false;
   if (node.pods.size + 1 > node.allowedPods) (reasons ??= []).push("Too many pods");
-  for (const name in requests) {
-    const wanted = requests[name] as number;
+  for (let at = 0; at < requests.length; at += 1) {
+    const [name, wanted] = requests[at] as (typeof requests)[number];
     const offered = node.allocatable[name] ?? 0;
     if (wanted === 0 || wanted <= offered - (node.requested[name] ?? 0) || ignored(name)) continue;
     (reasons ??= []).push(`Insufficient ${name}`);
@@ -104,10 +103,13 @@ export function nodeResourcesFitWith(args: NodeResourcesFitArgs): Plugin {
   return {
     name: "NodeResourcesFit",
     weight: 1,
-    prepare: (pod) => ({
-      filter: (node) => missing(pod.requests, node, ignored),
-      score: (node) => score(pod, node, resources, strategy),
-    }),
+    prepare: (pod) => {
+      const requests = Object.entries(pod.requests);
+      return {
+        filter: (node) => missing(requests, node, ignored),
+        score: (node) => score(pod, node, resources, strategy),
+      };
+    },
     mayHelp: (event, pod) => {
       if (event.type === "pod gone") return true;
       if (event.type !== "node added" && event.type !== "node updated") return false;

@@ -10,7 +10,7 @@ export const nodeUnschedulable: Plugin = {
   prepare({ pod }) {
     if (tolerates(pod.spec?.tolerations, TAINT)) return undefined;
     return {
-      filter: ({ node }) => (node.spec?.unschedulable ? refuseForGood("node(s) were unschedulable") : undefined),
+      filter: ({ unschedulable }) => (unschedulable ? refuseForGood("node(s) were unschedulable") : undefined),
     };
   },
   mayHelp: (event) =>
