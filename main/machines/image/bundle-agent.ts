@@ -32,10 +32,17 @@ const build = await rolldown({
   ],
 });
 try {
-  const bundle = await build.generate({ format: "cjs", minify: false, codeSplitting: false, sourcemap: false });
+  // V8 keeps the text as long as the agent lives. Whitespace and comments go; names stay, for the traces in logs.
+  const minify = { compress: false, mangle: false, codegen: { removeWhitespace: true } } as const;
+  const bundle = await build.generate({ format: "cjs", minify, codeSplitting: false, sourcemap: false });
   const making = `${output}.${process.pid}`;
-  await writeFile(making, bundle.output[0].code);
+  await writeFile(making, ascii(bundle.output[0].code));
   await rename(making, output);
 } finally {
   await build.close();
+}
+
+/** One character above U+00FF makes V8 keep the whole text with two bytes a character. They stand in strings and patterns only. */
+function ascii(code: string): string {
+  return code.replaceAll(/[^\0-\x7f]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
