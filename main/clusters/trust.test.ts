@@ -13,6 +13,7 @@ const authority = { file: "/home/me/.drydock/clusters/lab/ca.crt", sha1: "AB12" 
 const debian: TrustFacts = {
   platform: "linux",
   systemFolders: ["/usr/local/share/ca-certificates"],
+  hooks: [],
   asRoot: undefined,
   certutil: true,
   browsers: ["/home/me/.pki/nssdb"],
@@ -37,6 +38,14 @@ describe("the steps to trust an authority", () => {
       "update-ca-certificates --fresh",
       "certutil -d sql:/home/me/.pki/nssdb -D -n Drydock lab",
     ]);
+  });
+
+  it("tell Debian's hooks, of which Java's store is one, that it is gone", () => {
+    const hooks = ["/etc/ca-certificates/update.d/jks-keystore"];
+    expect(told({ hooks, asRoot: ["sudo", "-n"], browsers: [] }, true).at(-1)).toBe(
+      'sudo -n sh -c echo "-$1" | "$2" sh /etc/ssl/certs/drydock-lab.pem /etc/ca-certificates/update.d/jks-keystore',
+    );
+    expect(told({ hooks, asRoot: [], browsers: [] })).toHaveLength(2);
   });
 
   it.each([

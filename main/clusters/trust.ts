@@ -19,6 +19,8 @@ export interface TrustFacts {
   platform: NodeJS.Platform;
   /** Of these folders of authorities the system has. */
   systemFolders: string[];
+  /** Debian's programs that hear which authorities come and go (Java's own store has one). */
+  hooks: string[];
   /** Becomes root without being asked for a password: "" as root itself, else the words before a command. */
   asRoot: string[] | undefined;
   /** certutil, which changes browsers' own stores. */
@@ -41,6 +43,10 @@ const SYSTEM: { folder: string; update: string[] }[] = [
   { folder: "/etc/pki/ca-trust/source/anchors", update: ["update-ca-trust"] },
   { folder: "/etc/ca-certificates/trust-source/anchors", update: ["trust", "extract-compat"] },
 ];
+
+const HOOKS = "/etc/ca-certificates/update.d";
+/** Names that run-parts takes. */
+const HOOK_NAME = /^[\w-]+$/;
 
 /** Each store of authorities with the commands that put this one in, or take it out (`undo`). Pure. */
 export function trustSteps(
@@ -71,13 +77,13 @@ function systemSteps(cluster: string, file: string, facts: TrustFacts, undo: boo
   const put = undo ? ["rm", "-f", place] : ["install", "-m", "0644", file, place];
   // Debian's forgets one that is gone only when told to look afresh.
   const update = undo && known.update[0] === "update-ca-certificates" ? [...known.update, "--fresh"] : known.update;
+  // Debian tells its hooks what has come, but not what an administrator took away: Java would trust it for ever.
+  const pem = `/etc/ssl/certs/${path.basename(place, ".crt")}.pem`;
+  const goodbyes = undo ? facts.hooks.map((hook) => ["sh", "-c", 'echo "-$1" | "$2"', "sh", pem, hook]) : [];
   return [
     {
       store: "the system",
-      commands: [
-        [...words, ...put],
-        [...words, ...update],
-      ],
+      commands: [put, update, ...goodbyes].map((command) => [...words, ...command]),
       ...(facts.asRoot ? {} : { manual: "it takes root" }),
     },
   ];
@@ -132,10 +138,16 @@ async function factsOfHost(home: string = homedir()): Promise<TrustFacts> {
   return {
     platform: process.platform,
     systemFolders: SYSTEM.map(({ folder }) => folder).filter((folder) => existsSync(folder)),
+    hooks: linux ? await debianHooks() : [],
     asRoot: root ? [] : linux && (await there("sudo", ["-n", "true"])) ? ["sudo", "-n"] : undefined,
     certutil: linux && (await there("certutil", ["-H"])),
     browsers: linux ? await browserStores(home) : [],
   };
+}
+
+async function debianHooks(): Promise<string[]> {
+  const names = await readdir(HOOKS).catch(() => []);
+  return names.filter((name) => HOOK_NAME.test(name)).map((name) => path.join(HOOKS, name));
 }
 
 /** Chromium's store of the user, and each Firefox profile's, packaged or not. */
