@@ -74,7 +74,7 @@ it("goes on where another watch ended, and ends when its time is over", async ()
   expect(code).toBe(1000);
 });
 
-it("says that a revision is gone as an ordinary watch does", async () => {
+it("refuses a revision that is not there yet as an ordinary watch does", async () => {
   const plain = await server.raw("GET", `${MAPS}?watch=true&resourceVersion=99999999&timeoutSeconds=2`);
   const webSocket = await connect(`${MAPS}?watch=true&resourceVersion=99999999&timeoutSeconds=2`);
   const [, answer] = (await once(webSocket, "unexpected-response")) as [unknown, { statusCode: number }];
