@@ -2,10 +2,6 @@
  * What Pods may expect of a node, in real machines: tables of Pods with what must become of each, then storage, network policy,
  * ingress and metrics as a user meets them. DRYDOCK_RUNS=all adds the cases that only take longer.
  */
-import type { IncomingMessage } from "node:http";
-import { request as httpRequest } from "node:http";
-import { request as httpsRequest } from "node:https";
-import { text as readText } from "node:stream/consumers";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { NodeCluster } from "./node/cluster.ts";
 import { nodeCluster } from "./node/cluster.ts";
@@ -14,25 +10,11 @@ import { LIFECYCLE } from "./node/lifecycle.ts";
 import { Cases } from "./node/run-case.ts";
 import { SECURITY } from "./node/security.ts";
 import { TOWN } from "./node/town.ts";
+import { describeMarket } from "./node/market.ts";
+import { describeRemoteStorage } from "./node/remote.ts";
+import { visit } from "./node/visit.ts";
 import { VOLUMES } from "./node/volumes.ts";
 import { eventually } from "./support.ts";
-
-/** A page by its host's name, which need not be known to this computer's resolver; by TLS where an authority is given. */
-function visit(host: string, port: number, authority?: string): Promise<{ status: number; text: string }> {
-  const options = { host: "127.0.0.1", port, path: "/", headers: { host }, timeout: 5000, agent: false as const };
-  return new Promise((resolve, reject) => {
-    const answer = (response: IncomingMessage): void => {
-      response.once("error", reject);
-      readText(response).then((text) => resolve({ status: response.statusCode ?? 0, text }), reject);
-    };
-    const request = authority
-      ? httpsRequest({ ...options, ca: authority, servername: host }, answer)
-      : httpRequest(options, answer);
-    request.once("timeout", () => request.destroy(new Error("no answer")));
-    request.once("error", reject);
-    request.end();
-  });
-}
 
 const EVERYTHING = process.env["DRYDOCK_RUNS"] === "all";
 /** Names of the only cases to run, for whoever works on one. */
@@ -138,7 +120,7 @@ describe("a small town", () => {
     expect(page.status).toBe(200);
     expect((await visit("nobody.localhost", port("http"))).status).toBe(404);
     const authority = await cluster.ok(["get", "configmap", "kube-root-ca.crt", "-o", "jsonpath={.data.ca\\.crt}"]);
-    expect((await visit("hall.localhost", port("https"), authority)).text).toContain("nginx in a Drydock cluster");
+    expect((await visit("hall.localhost", port("https"), { authority })).text).toContain("nginx in a Drydock cluster");
     expect(await kubectl("get", "ingress", "hall", "-o", "jsonpath={.status.loadBalancer.ingress[0].hostname}")).toBe(
       "localhost",
     );
@@ -161,3 +143,6 @@ describe("a small town", () => {
     expect(pods).toMatch(/citizen\s+main\s+\d+m\s+\d+Mi/);
   }, 180_000);
 });
+
+describeMarket(() => cluster);
+describeRemoteStorage(() => cluster);
