@@ -82,12 +82,13 @@ it("follows a Pod back to what a user did", async () => {
 });
 
 it("follows the successor of a Pod that a taint drove away back to the taint", async () => {
+  const names = async (): Promise<string[]> => (await server.ok("get pods -l app=web -o name")).trim().split("\n");
+  // One that is about to go anyway has no successor.
+  const before = await until(names, ({ length }) => length === 2);
   const place = await until(
     () => server.ok("get pods -l app=web --field-selector=status.phase=Running -o jsonpath={.items[0].spec.nodeName}"),
     (node) => node !== "",
   );
-  const names = async (): Promise<string[]> => (await server.ok("get pods -l app=web -o name")).trim().split("\n");
-  const before = await names();
   await server.ok(`taint node ${place} fire=yes:NoExecute`);
   const successor = await until(names, (now) => now.some((name) => !before.includes(name))).then(
     (now) => now.find((name) => !before.includes(name))?.replace("pod/", "") as string,

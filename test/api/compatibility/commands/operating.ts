@@ -201,11 +201,11 @@ export const streams: Section = {
     { run: "kubectl logs -l app=web --prefix --tail=1", prints: "[pod/web/main] two" },
     { run: "kubectl logs web -c none", prints: "error: container none is not valid for pod web…", code: 1 },
     {
-      run: "kubectl proxy --port=0 > proxied & until grep -q Starting proxied; do sleep 0.1; done; curl -s http://$(grep -o '127.0.0.1:[0-9]*' proxied)/version | grep -o '\"minor\": *\"36\"'; kill $!",
+      run: "kubectl proxy --port=0 > proxied & until grep -qs Starting proxied; do sleep 0.1; done; curl -s http://$(grep -o '127.0.0.1:[0-9]*' proxied)/version | grep -o '\"minor\": *\"36\"'; kill $!",
       prints: '"minor":"36"',
     },
     {
-      run: "kubectl port-forward pod/web :http > forwarded & until grep -q Forwarding forwarded; do sleep 0.1; done; curl -s http://$(grep -o '127.0.0.1:[0-9]*' forwarded | head -n1)/; kill $!",
+      run: "kubectl port-forward pod/web :http > forwarded & until grep -qs Forwarding forwarded; do sleep 0.1; done; curl -s http://$(grep -o '127.0.0.1:[0-9]*' forwarded | head -n1)/; kill $!",
       prints: "hello from the Pod",
     },
     {

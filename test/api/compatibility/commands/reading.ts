@@ -61,11 +61,11 @@ export const get: Section = {
       prints: "NAMESPACE NAME DATA AGE\nget a 1 …s",
     },
     {
-      run: "kubectl get configmaps a -w --output-watch-events > seen & until grep -q ADDED seen; do sleep 0.1; done; kubectl delete configmap a > /dev/null; until grep -q DELETED seen; do sleep 0.1; done; kill $!; cat seen",
+      run: "kubectl get configmaps a -w --output-watch-events > seen & until grep -qs ADDED seen; do sleep 0.1; done; kubectl delete configmap a > /dev/null; until grep -qs DELETED seen; do sleep 0.1; done; kill $!; cat seen",
       prints: "EVENT NAME DATA AGE\nADDED a 1 …s\nDELETED a 1 …s",
     },
     {
-      run: "kubectl get configmaps --watch-only -o name > told & until grep -q . told; do kubectl label --overwrite configmap b at=$(date +%N) > /dev/null; done; kill $!; head -n1 told",
+      run: "kubectl get configmaps --watch-only -o name > told & until grep -qs . told; do kubectl label --overwrite configmap b at=$(date +%N) > /dev/null; done; kill $!; head -n1 told",
       prints: "configmap/b",
     },
     { run: "kubectl get nonsense", prints: 'error: the server doesn\'t have a resource type "nonsense"', code: 1 },
