@@ -2,7 +2,7 @@
 import type { Failure } from "../../common/contract/failure.ts";
 import { Failure as FailureSchema } from "../../common/contract/failure.ts";
 
-export const Exit = { ok: 0, failed: 1, usage: 2, notFound: 3, busy: 4, cancelled: 130 } as const;
+export const Exit = { ok: 0, failed: 1, usage: 2, notFound: 3, busy: 4, cancelled: 130, readerGone: 141 } as const;
 
 export const EXIT_HELP = `
 Exit codes:
@@ -11,7 +11,8 @@ Exit codes:
   2    wrong usage
   3    no such cluster, node, Service or operation
   4    the cluster is busy with something else
-  130  cancelled`;
+  130  cancelled
+  141  whoever read the output stopped reading`;
 
 const CODES: Record<string, number> = {
   CLUSTER_UNKNOWN: Exit.notFound,
