@@ -60,10 +60,22 @@ export class ImageProxyRelay {
     this.#proxy = proxy;
   }
 
-  /** Docker asks a registry at "localhost:PORT" by itself: while the port is free on the node it leads to the developer's computer. */
+  /**
+   * Docker asks a registry at "localhost:PORT" by itself: while the port is free on the node it leads to the developer's
+   * computer. Where nothing listens there it leads nowhere, so that Docker says by itself that it was refused.
+   */
   async reach(image: string): Promise<void> {
     const port = Number(/^(?:localhost|127\.0\.0\.1):(\d+)\//.exec(image)?.[1] ?? 0);
-    if (port < 1 || port > 65_535 || this.#registries.has(port)) return;
+    if (port < 1 || port > 65_535) return;
+    try {
+      (await dial({ host: this.#host, port })).destroy();
+    } catch (error) {
+      this.#log.info("images", `port ${port} of this computer: ${describeError(error)}`);
+      this.#registries.get(port)?.close();
+      this.#registries.delete(port);
+      return;
+    }
+    if (this.#registries.has(port)) return;
     const server = createServer({ allowHalfOpen: true }, (socket) => void this.#lead(socket, port));
     try {
       await new Promise<void>((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
