@@ -12,7 +12,8 @@ import type { Duplex } from "node:stream";
 import type { ImageProxy } from "../../../common/node/identity.ts";
 import type { Log } from "../log.ts";
 import { describeError } from "../log.ts";
-import { dial, join } from "../server/connect.ts";
+import { join } from "../../../common/join.ts";
+import { dial } from "../server/connect.ts";
 
 const AUTHORITY = "/etc/ssl/certs/drydock-image-cache.pem";
 /** How the developer's computer is seen from a node. */

@@ -51,26 +51,3 @@ export async function dialPod(podIP: string, sandboxPid: number, port: number): 
   stream.once("close", () => void child.kill());
   return stream;
 }
-
-/** How long a side may take to close once the other is gone and all was written to it. */
-const LINGER = 30_000;
-
-/** Both ways, each until its own end; when one side is gone the other is closed after it was sent the rest. */
-export function join(a: Duplex, b: Duplex): void {
-  const letGo = (side: Duplex): void => {
-    if (side.destroyed) return;
-    // What still comes in is dropped: a socket closed with something unread resets, and loses what was sent last.
-    side.end();
-    side.resume();
-    const timer = setTimeout(() => side.destroy(), LINGER);
-    side.once("close", () => clearTimeout(timer));
-  };
-  for (const [from, to] of [
-    [a, b],
-    [b, a],
-  ] as const) {
-    from.pipe(to);
-    from.on("error", () => from.destroy());
-    from.once("close", () => letGo(to));
-  }
-}

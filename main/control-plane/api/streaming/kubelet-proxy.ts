@@ -14,7 +14,7 @@ import { StatusError } from "../../../../common/kube/status.ts";
 import type { StatusReason } from "../../../../common/kube/status.ts";
 import { WebSocket } from "ws";
 import { departure, onDeparture } from "./departure.ts";
-import { join } from "./join.ts";
+import { join } from "../../../../common/join.ts";
 
 export interface KubeletProxyOptions {
   /** Path of the egress proxy's Unix socket; without it nodes are dialled directly. */

@@ -8,7 +8,7 @@ import { finished } from "node:stream/promises";
 import { createWebSocketStream } from "ws";
 import type { WebSocket } from "ws";
 import { Channels } from "./channels.ts";
-import { linger } from "./join.ts";
+import { linger } from "../../../../common/join.ts";
 import type { ChannelProtocol } from "./protocols.ts";
 import { SpdySession } from "./spdy/session.ts";
 import type { SpdyStream } from "./spdy/session.ts";

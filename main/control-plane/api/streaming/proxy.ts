@@ -12,7 +12,7 @@ import { viewOf } from "../registry/context.ts";
 import type { Target } from "../registry/context.ts";
 import { getObject, listObjects } from "../registry/read.ts";
 import { departure, onDeparture } from "./departure.ts";
-import { join } from "./join.ts";
+import { join } from "../../../../common/join.ts";
 import { nodeKubelet, podKubelet } from "./places.ts";
 import { isProxyable, podPort, proxiedPath, readProxyName, rewriteLocation, serviceEndpoints } from "./proxy-target.ts";
 import type { Endpoint, ProxyName } from "./proxy-target.ts";
