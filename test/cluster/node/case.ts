@@ -1,4 +1,6 @@
 /** A case of the node's tables: objects to apply, when the Pod has come to rest, and what must then be true of it. */
+import assert from "node:assert/strict";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Pod } from "../../../common/kube/types.ts";
 
 export interface Facts {
@@ -26,6 +28,9 @@ export interface PodCase {
 export const IMAGE = "drydock.local/busybox:1";
 
 type Fields = Record<string, unknown>;
+
+/** For a probe: one second, the default, is little for an emulated machine. */
+export const PATIENT = { timeoutSeconds: 20 };
 
 /** A busybox container that runs a script. */
 export function sh(script: string, more: Fields = {}): Fields {
@@ -69,4 +74,18 @@ export function waitingFor(reason: string, container = "main"): (pod: Pod) => bo
       (each) => each.name === container && each.state?.waiting?.reason === reason,
     );
   };
+}
+
+/** Asks again until the answer fits. */
+export async function until(
+  what: string,
+  ask: () => Promise<string>,
+  fits: (text: string) => boolean,
+): Promise<string> {
+  for (let attempt = 0; ; attempt++) {
+    const text = await ask();
+    if (fits(text)) return text;
+    assert.ok(attempt < 90, `${what}: never; last: ${text}`);
+    await sleep(700);
+  }
 }

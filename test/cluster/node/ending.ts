@@ -1,7 +1,6 @@
 /** Pods that probes, hooks, limits and the node itself hold to something: when they are ready, and how they end. */
 import assert from "node:assert/strict";
-import { setTimeout as sleep } from "node:timers/promises";
-import { condition, isReady, once, sh, status } from "./case.ts";
+import { condition, isReady, once, PATIENT, sh, status, until } from "./case.ts";
 import type { Facts, PodCase } from "./case.ts";
 import { GRPC_HEALTH, javascript, nodeVolumes } from "./programs.ts";
 
@@ -9,19 +8,6 @@ const shared = { volumes: [{ name: "shared", emptyDir: {} }] };
 const mount = { volumeMounts: [{ name: "shared", mountPath: "/shared" }] };
 const TERM = "while :; do sleep 1; done";
 
-/** Asks again until the answer fits. */
-export async function until(
-  what: string,
-  ask: () => Promise<string>,
-  fits: (text: string) => boolean,
-): Promise<string> {
-  for (let attempt = 0; ; attempt++) {
-    const text = await ask();
-    if (fits(text)) return text;
-    assert.ok(attempt < 90, `${what}: never; last: ${text}`);
-    await sleep(700);
-  }
-}
 export const field = async (kubectl: Facts["kubectl"], pod: string, path: string): Promise<string> =>
   (await kubectl("get", "pod", pod, "-o", `jsonpath=${path}`)).stdout;
 
@@ -33,7 +19,7 @@ export const ENDING: PodCase[] = [
       {},
       {
         ...shared,
-        terminationGracePeriodSeconds: 20,
+        terminationGracePeriodSeconds: 60,
         initContainers: [
           sh(`trap '[ -e /shared/second ] && echo after the second; exit 0' TERM; ${TERM}`, {
             name: "first",
@@ -61,11 +47,15 @@ export const ENDING: PodCase[] = [
       volumes: nodeVolumes,
       containers: [
         javascript(GRPC_HEALTH, {
-          startupProbe: { grpc: { port: 50051, service: "slow" }, periodSeconds: 1, failureThreshold: 90 },
-          readinessProbe: { grpc: { port: 50051 }, periodSeconds: 1, timeoutSeconds: 5 },
-          livenessProbe: { grpc: { port: 50051, service: "live" }, periodSeconds: 1, timeoutSeconds: 5 },
+          // In time: an answer that nobody waited for is an answer too, and the third is the good one.
+          startupProbe: { grpc: { port: 50051, service: "slow" }, periodSeconds: 1, failureThreshold: 90, ...PATIENT },
+          readinessProbe: { grpc: { port: 50051 }, periodSeconds: 1, ...PATIENT },
+          livenessProbe: { grpc: { port: 50051, service: "live" }, periodSeconds: 1, ...PATIENT },
         }),
-        sh("sleep 600", { name: "down", readinessProbe: { grpc: { port: 50051, service: "down" }, periodSeconds: 1 } }),
+        sh("sleep 600", {
+          name: "down",
+          readinessProbe: { grpc: { port: 50051, service: "down" }, periodSeconds: 1, ...PATIENT },
+        }),
       ],
     },
     settled: (pod) => status(pod).ready,
@@ -90,6 +80,7 @@ export const ENDING: PodCase[] = [
             periodSeconds: 1,
             successThreshold: 3,
             failureThreshold: 2,
+            ...PATIENT,
           },
         }),
       ],
@@ -99,7 +90,8 @@ export const ENDING: PodCase[] = [
       const started = Date.parse(status(pod).state?.running?.startedAt as string);
       const ready = Date.parse(condition(pod, "Ready")?.lastTransitionTime as string);
       assert.ok(ready - started >= 3000, `ready ${ready - started} ms after its start: two questions, a second apart`);
-      await kubectl("exec", "probe-thresholds", "--", "rm", "/tmp/ok");
+      const removed = await kubectl("exec", "probe-thresholds", "--", "rm", "/tmp/ok");
+      assert.equal(removed.code, 0, removed.stderr);
       const path = "{.status.conditions[?(@.type=='Ready')].status}";
       await until(
         "not ready",
@@ -126,6 +118,7 @@ export const ENDING: PodCase[] = [
             exec: { command: ["false"] },
             periodSeconds: 1,
             failureThreshold: 1,
+            ...PATIENT,
             terminationGracePeriodSeconds: 1,
           },
         }),
@@ -147,7 +140,7 @@ export const ENDING: PodCase[] = [
           name: "web",
           image: "drydock.local/nginx:1",
           restartPolicy: "Always",
-          startupProbe: { tcpSocket: { port: 80 }, periodSeconds: 1, failureThreshold: 90 },
+          startupProbe: { tcpSocket: { port: 80 }, periodSeconds: 1, failureThreshold: 90, ...PATIENT },
           lifecycle: { preStop: { sleep: { seconds: 8 } } },
         },
       ],

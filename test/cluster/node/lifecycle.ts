@@ -1,7 +1,7 @@
 /** Pods and what must become of them: order, restarts, probes, hooks, endings. */
 import assert from "node:assert/strict";
 import type { Pod } from "../../../common/kube/types.ts";
-import { condition, IMAGE, isReady, once, sh, status, waitingFor } from "./case.ts";
+import { condition, IMAGE, isReady, once, PATIENT, sh, status, until, waitingFor } from "./case.ts";
 import type { PodCase } from "./case.ts";
 
 const shared = { volumes: [{ name: "shared", emptyDir: {} }] };
@@ -20,7 +20,12 @@ export const LIFECYCLE: PodCase[] = [
           sh("echo sidecar >> /shared/log; trap 'exit 0' TERM; while :; do sleep 1; done", {
             name: "side",
             restartPolicy: "Always",
-            startupProbe: { exec: { command: ["test", "-s", "/shared/log"] }, periodSeconds: 1 },
+            startupProbe: {
+              exec: { command: ["test", "-s", "/shared/log"] },
+              periodSeconds: 1,
+              failureThreshold: 90,
+              ...PATIENT,
+            },
             ...mount,
           }),
           sh("echo two >> /shared/log", { name: "second", ...mount }),
@@ -100,7 +105,7 @@ export const LIFECYCLE: PodCase[] = [
       terminationGracePeriodSeconds: 1,
       containers: [
         sh("sleep 600", {
-          livenessProbe: { exec: { command: ["false"] }, periodSeconds: 1, failureThreshold: 2 },
+          livenessProbe: { exec: { command: ["false"] }, periodSeconds: 1, failureThreshold: 2, ...PATIENT },
         }),
       ],
     },
@@ -120,9 +125,9 @@ export const LIFECYCLE: PodCase[] = [
           name: "main",
           image: "drydock.local/nginx:1",
           ports: [{ name: "web", containerPort: 80 }],
-          startupProbe: { tcpSocket: { port: "web" }, periodSeconds: 1, failureThreshold: 60 },
-          readinessProbe: { httpGet: { port: "web", path: "/" }, periodSeconds: 1, successThreshold: 2 },
-          livenessProbe: { httpGet: { port: 80 }, periodSeconds: 2 },
+          startupProbe: { tcpSocket: { port: "web" }, periodSeconds: 1, failureThreshold: 90, ...PATIENT },
+          readinessProbe: { httpGet: { port: "web", path: "/" }, periodSeconds: 1, successThreshold: 2, ...PATIENT },
+          livenessProbe: { httpGet: { port: 80 }, periodSeconds: 2, ...PATIENT },
         },
       ],
     },
@@ -144,12 +149,13 @@ export const LIFECYCLE: PodCase[] = [
             exec: { command: ["test", "!", "-e", "/tmp/busy"] },
             periodSeconds: 1,
             failureThreshold: 2,
+            ...PATIENT,
           },
         }),
         {
           name: "web",
           image: "drydock.local/nginx:1",
-          readinessProbe: { httpGet: { port: 80, path: "/index.html" }, periodSeconds: 1, timeoutSeconds: 5 },
+          readinessProbe: { httpGet: { port: 80, path: "/index.html" }, periodSeconds: 1, ...PATIENT },
         },
       ],
     },
@@ -168,7 +174,7 @@ export const LIFECYCLE: PodCase[] = [
         ] as const) {
           const did = await kubectl("exec", "ready-and-not", "-c", container, "--", "sh", "-c", script);
           assert.equal(did.code, 0, did.stderr);
-          const condition = ["wait", `--for=condition=Ready=${ready}`, "pod/ready-and-not", "--timeout=40s"];
+          const condition = ["wait", `--for=condition=Ready=${ready}`, "pod/ready-and-not", "--timeout=60s"];
           const { code, stderr } = await kubectl(...condition);
           const { stdout } = await kubectl("describe", "pod", "ready-and-not");
           assert.equal(code, 0, `after ${script} in ${container}: ${stderr}${stdout}`);
@@ -210,6 +216,7 @@ export const LIFECYCLE: PodCase[] = [
           exec: { command: ["sh", "-c", "echo not yet; exit 1"] },
           periodSeconds: 1,
           failureThreshold: 2,
+          ...PATIENT,
         },
         livenessProbe: { exec: { command: ["true"] } },
       }),
@@ -279,7 +286,7 @@ export const LIFECYCLE: PodCase[] = [
       );
       const patch = { status: { conditions: [{ type: "example.com/open", status: "True" }] } };
       await kubectl("patch", "pod", "gates", "--subresource=status", "-p", JSON.stringify(patch));
-      const waited = await kubectl("wait", "--for=condition=Ready", "pod/gates", "--timeout=20s");
+      const waited = await kubectl("wait", "--for=condition=Ready", "pod/gates", "--timeout=60s");
       assert.equal(waited.code, 0, waited.stderr);
     },
   },
@@ -310,12 +317,11 @@ export const LIFECYCLE: PodCase[] = [
         "ps; hostname",
       );
       assert.equal(debug.code, 0, debug.stderr);
-      for (let attempt = 0; attempt < 30; attempt++) {
-        const log = await kubectl("logs", "debugged", "-c", "probe");
-        if (log.stdout.includes("debugged") && log.stdout.includes("sleep 600")) return;
-        await new Promise((resolve) => setTimeout(resolve, 700));
-      }
-      assert.fail("the ephemeral container said nothing of its target");
+      await until(
+        "the ephemeral container's words of its target",
+        async () => (await kubectl("logs", "debugged", "-c", "probe")).stdout,
+        (text) => text.includes("debugged") && text.includes("sleep 600"),
+      );
     },
   },
   {
@@ -343,7 +349,7 @@ export const LIFECYCLE: PodCase[] = [
     spec: { terminationGracePeriodSeconds: 2, containers: [sh("trap '' TERM; while :; do sleep 1; done")] },
     settled: isReady,
     async check({ kubectl }) {
-      const deleted = await kubectl("delete", "pod", "ignores-term", "--timeout=40s");
+      const deleted = await kubectl("delete", "pod", "ignores-term", "--timeout=60s");
       assert.equal(deleted.code, 0, deleted.stderr);
     },
   },

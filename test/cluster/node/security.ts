@@ -1,6 +1,6 @@
 /** Pods and what their containers may and see: users, capabilities, namespaces, limits, environment, names. */
 import assert from "node:assert/strict";
-import { isReady, once, sh, status } from "./case.ts";
+import { isReady, once, sh, status, until } from "./case.ts";
 import type { PodCase } from "./case.ts";
 
 const SHOW_CAPABILITIES = "grep -E '^(CapEff|Seccomp|NoNewPrivs):' /proc/self/status";
@@ -159,12 +159,11 @@ export const SECURITY: PodCase[] = [
       };
       const resized = await kubectl("patch", "pod", "limits", "--subresource=resize", "-p", JSON.stringify(resize));
       assert.equal(resized.code, 0, resized.stderr);
-      for (let attempt = 0; ; attempt++) {
-        const now = (await read()).stdout;
-        if (now === "100663296\n50000 100000\n4\n") break;
-        assert.ok(attempt < 15, `never resized: ${now}`);
-        await new Promise((resolve) => setTimeout(resolve, 500));
-      }
+      await until(
+        "resized",
+        async () => (await read()).stdout,
+        (text) => text === "100663296\n50000 100000\n4\n",
+      );
       const shown = JSON.parse((await kubectl("get", "pod", "limits", "-o", "json")).stdout) as typeof pod;
       assert.equal(status(shown).restartCount, 0);
     },

@@ -1,6 +1,6 @@
 /** Pods and their volumes: what is in them, who may read it, and what becomes of it. */
 import assert from "node:assert/strict";
-import { isReady, once, sh, status } from "./case.ts";
+import { isReady, once, sh, status, until } from "./case.ts";
 import type { PodCase } from "./case.ts";
 
 export const VOLUMES: PodCase[] = [
@@ -69,10 +69,11 @@ export const VOLUMES: PodCase[] = [
       const before = await read("readlink /all/..data");
       await kubectl("patch", "configmap", "files", "-p", JSON.stringify({ data: { "b.txt": "changed" } }));
       await kubectl("annotate", "--overwrite", "pod", "made-of-files", "note=as it is");
-      for (let attempt = 0; (await read("cat /all/b.txt /all/note")) !== "changedas it is"; attempt++) {
-        assert.ok(attempt < 30, "the files never changed");
-        await new Promise((resolve) => setTimeout(resolve, 500));
-      }
+      await until(
+        "the changed files",
+        () => read("cat /all/b.txt /all/note"),
+        (text) => text === "changedas it is",
+      );
       assert.notEqual(await read("readlink /all/..data"), before);
       assert.equal(await read("cat /one/a.txt"), "first");
     },
