@@ -5,6 +5,9 @@ import { XdrReader, XdrWriter } from "./xdr.ts";
 export const NFS_PROGRAM = 100_003;
 export const MOUNT_PROGRAM = 100_005;
 export const VERSION = 3;
+/** Of one read or write. */
+export const MOST_BYTES = 1024 * 1024;
+export const NAME_BYTES = 255;
 
 export const Status = {
   ok: 0,
@@ -60,6 +63,9 @@ export class NfsError extends Error {
     this.status = status;
   }
 }
+
+/** The beginning of an answer of a call that went well. */
+export const ok = (): XdrWriter => new XdrWriter().uint(Status.ok);
 
 export function statusOf(error: unknown): number {
   if (error instanceof NfsError) return error.status;
