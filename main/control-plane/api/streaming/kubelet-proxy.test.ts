@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer as createHttpServer } from "node:http";
@@ -8,6 +9,7 @@ import { connect } from "node:net";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import type { TLSSocket } from "node:tls";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { ensurePki } from "../../pki/index.ts";
@@ -33,6 +35,11 @@ beforeAll(async () => {
     },
     (request, response) => {
       if (request.url === "/silent") return;
+      if (request.url === "/session") {
+        const socket = request.socket as TLSSocket;
+        response.end(`${socket.isSessionReused()} ${socket.getPeerCertificate().subject.CN}`);
+        return;
+      }
       response
         .writeHead(request.url === "/missing" ? 404 : 200, { "content-type": "text/plain" })
         .end(`you asked ${request.url}`);
@@ -106,6 +113,14 @@ describe("KubeletProxy", () => {
   it("brings the kubelet's answer, whatever its status", async () => {
     expect(await body("/containerLogs/a/b/c?follow=true")).toBe("200 you asked /containerLogs/a/b/c?follow=true");
     expect(await body("/missing")).toBe("404 you asked /missing");
+  });
+
+  it("resumes the TLS session of a kubelet that it knows, still as itself, and begins anew where that is refused", async () => {
+    await body("/session");
+    expect(await body("/session")).toBe("200 true kube-apiserver-kubelet-client");
+    kubelet.setTicketKeys(randomBytes(48));
+    expect(await body("/session")).toBe("200 false kube-apiserver-kubelet-client");
+    expect(await body("/session")).toBe("200 true kube-apiserver-kubelet-client");
   });
 
   it("passes an upgrade on, with its subprotocol and without the client's credentials", async () => {

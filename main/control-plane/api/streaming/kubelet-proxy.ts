@@ -33,6 +33,8 @@ export interface KubeletAddress {
 }
 
 const TIMEOUT_MILLIS = 30_000;
+/** Of so many kubelets the last TLS session is kept. */
+const SESSIONS = 10_000;
 /** Of one hop; not for the next. What identifies the client is not the kubelet's to see. */
 const KEPT_HEADERS = [
   "upgrade",
@@ -46,6 +48,11 @@ const KEPT_HEADERS = [
 
 export class KubeletProxy {
   private readonly options: KubeletProxyOptions;
+  /**
+   * The last TLS session with each kubelet, to be resumed (RFC 8446, 2.2): neither side then signs or checks certificates, which
+   * is most of what a stream costs an emulated node. A kubelet that was started anew does not know it and shakes hands in full.
+   */
+  private readonly sessions = new Map<string, Buffer>();
 
   constructor(options: KubeletProxyOptions) {
     this.options = options;
@@ -230,6 +237,7 @@ export class KubeletProxy {
   private async dial(target: KubeletAddress, signal?: AbortSignal): Promise<TLSSocket> {
     const { ca, certificate, key, egress, timeoutMillis = TIMEOUT_MILLIS } = this.options;
     const through = egress === undefined ? undefined : await viaEgress(egress, target, timeoutMillis, signal);
+    const session = this.sessions.get(hostOf(target));
     return new Promise((resolve, reject) => {
       const options: ConnectionOptions & { allowHalfOpen: boolean } = {
         ...(through ? { socket: through } : { host: target.address, port: target.port }),
@@ -240,8 +248,10 @@ export class KubeletProxy {
         // Each side of a stream ends for itself.
         allowHalfOpen: true,
         checkServerIdentity: (_name, peer) => checkServerIdentity(target.address, peer),
+        ...(session ? { session } : {}),
       };
       const socket = tlsConnect(options);
+      socket.on("session", (latest: Buffer) => this.remember(target, latest));
       const fail = (error: Error): void => {
         socket.destroy();
         reject(unreachable(target, error));
@@ -258,6 +268,12 @@ export class KubeletProxy {
       });
       socket.once("close", () => clearTimeout(timer));
     });
+  }
+
+  private remember(target: KubeletAddress, session: Buffer): void {
+    this.sessions.set(hostOf(target), session);
+    const [first] = this.sessions.keys();
+    if (this.sessions.size > SESSIONS && first !== undefined) this.sessions.delete(first);
   }
 }
 
