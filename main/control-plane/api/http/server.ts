@@ -3,13 +3,10 @@ import { createServer } from "node:https";
 import type { Server } from "node:https";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import type { TLSSocket } from "node:tls";
 import type { Series } from "../../../../common/kube/metrics.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
 import { forward, forwardUpgrade } from "../../aggregation/proxy.ts";
 import type { AuditRecord } from "../../audit/index.ts";
-import { forbiddenError } from "../../auth/forbidden.ts";
-import type { Attributes, AuthenticationInput } from "../../auth/types.ts";
 import { listWidth } from "../../fairness/index.ts";
 import type { Ticket } from "../../fairness/index.ts";
 import type { Seat } from "../../fairness/level.ts";
@@ -18,15 +15,16 @@ import type { KeyAndCertificate } from "../../pki/index.ts";
 import type { User } from "../../resources/definition.ts";
 import type { ApiEnvironment } from "../environment.ts";
 import type { Target } from "../registry/context.ts";
-import { handleStreaming, isCommand, isStreaming, upgradeStreaming } from "../streaming/routes.ts";
+import { handleStreaming, isStreaming, upgradeStreaming } from "../streaming/routes.ts";
 import { upgradeOf } from "../streaming/protocols.ts";
-import { connectRequest } from "./connect.ts";
 import { Exchange, sendStatus } from "./exchange.ts";
+import { Gate, attributesOf } from "./gate.ts";
 import { handlePlain } from "./plain-paths.ts";
 import { readRequest } from "./request-info.ts";
-import type { RequestInfo, ResourcePath } from "./request-info.ts";
+import type { RequestInfo } from "./request-info.ts";
 import { handleResource } from "./resource-handler.ts";
 import { takeSocketToken } from "./socket-token.ts";
+import { isServed, targetOf } from "./target.ts";
 import { socketOutput } from "./watch-output.ts";
 import { watchInto } from "./watch-stream.ts";
 
@@ -47,12 +45,14 @@ export interface ApiServerOptions {
 
 export class ApiServer {
   readonly #environment: ApiEnvironment;
+  readonly #gate: Gate;
   readonly #server: Server;
   readonly #pending = new Map<ServerResponse, number>();
   readonly #sweep: NodeJS.Timeout;
 
   constructor({ environment, certificate, clientAuthority }: ApiServerOptions) {
     this.#environment = environment;
+    this.#gate = new Gate(environment);
     this.#server = createServer(
       {
         key: certificate.key,
@@ -131,11 +131,11 @@ export class ApiServer {
         counted = metrics.inFlight[READ_ONLY.has(request.method ?? "") ? "readOnly" : "mutating"];
         counted.add(1);
       }
-      const user = await this.#authenticate(request, info);
-      record = this.#environment.audit && (await this.#record(request, info, user));
+      const user = await this.#gate.authenticate(request, info);
+      record = this.#environment.audit && (await this.#gate.record(request, info, user));
       if (record) followResponse(record, response, info.verb === "watch" || isStreaming(info));
       if (!user) throw new StatusError("Unauthorized", "Unauthorized");
-      await this.#authorize(user, info, record);
+      await this.#gate.authorize(user, info, record);
       const exchange = new Exchange(request, response, info, user, record);
       const asked = this.#environment.fairness && !isStreaming(info) ? this.#seat(user, info, response) : undefined;
       seat = asked instanceof Promise ? await asked : asked;
@@ -155,7 +155,7 @@ export class ApiServer {
       const seconds = (performance.now() - began) / 1000;
       const place = info?.resource;
       // Of names that mean nothing no figures are kept: anybody can make up as many as they like.
-      if (info && place && this.#isServed(place)) {
+      if (info && place && isServed(this.#environment.catalog, place)) {
         const dryRun = info.query.has("dryRun");
         metrics.observe({ ...place, verb: shownVerb(info, request), dryRun, code: response.statusCode }, seconds);
       }
@@ -166,12 +166,6 @@ export class ApiServer {
         );
       }
     }
-  }
-
-  #isServed({ group, version, resource, subresource }: ResourcePath): boolean {
-    const definition = this.#environment.catalog.find(group, version, resource);
-    if (!definition) return false;
-    return subresource === undefined || definition.subresources?.some(({ name }) => name === subresource) === true;
   }
 
   /** Priority and fairness: at once while there are seats. Throws TooManyRequests. */
@@ -207,82 +201,13 @@ export class ApiServer {
   }
 
   async #resource(exchange: Exchange, info: RequestInfo): Promise<void> {
-    const target = this.#target(info);
+    const target = targetOf(this.#environment.catalog, info);
     if (isStreaming(info)) {
       const { user, audit } = exchange;
-      await this.#admitConnect(info, target, user, (message) => exchange.warn(message), audit);
+      await this.#gate.admitConnect(info, target, user, (message) => exchange.warn(message), audit);
       return handleStreaming(this.#environment, exchange, target);
     }
     return handleResource(this.#environment, exchange, target);
-  }
-
-  /** What the path means. Throws NotFound. */
-  #target(info: RequestInfo): Target {
-    const place = info.resource;
-    const definition = place && this.#environment.catalog.find(place.group, place.version, place.resource);
-    if (!place || !definition) throw unknownPath();
-    const subresource =
-      place.subresource === undefined
-        ? undefined
-        : definition.subresources?.find(({ name }) => name === place.subresource);
-    if (place.subresource !== undefined && !subresource) throw unknownPath();
-    if (place.namespace !== undefined && !definition.namespaced) throw unknownPath();
-    return {
-      definition,
-      ...(place.namespace === undefined ? {} : { namespace: place.namespace }),
-      ...(place.name === undefined ? {} : { name: place.name }),
-      ...(subresource ? { subresource } : {}),
-    };
-  }
-
-  /** undefined where the credentials are no good. Throws Forbidden to who may not act as another. */
-  #authenticate(request: IncomingMessage, info: RequestInfo): Promise<User | undefined> {
-    return this.#environment.authenticator.authenticate(credentialsOf(request, info.path));
-  }
-
-  /** Throws Forbidden. */
-  async #authorize(user: User, info: RequestInfo, record?: AuditRecord): Promise<void> {
-    const attributes = attributesOf(info);
-    const { allowed, reason } = await this.#environment.authorizer.authorize(user, attributes);
-    record?.annotate("authorization.k8s.io/decision", allowed ? "allow" : "forbid");
-    record?.annotate("authorization.k8s.io/reason", reason);
-    if (!allowed) throw forbiddenError(user, attributes, reason);
-  }
-
-  /** Whoever runs something in a Pod creates it, also by WebSocket, which can only ask with GET. Throws Forbidden. */
-  async #authorizeStream(user: User, info: RequestInfo, record?: AuditRecord): Promise<void> {
-    const { resource: place, method } = info;
-    if (method !== "GET" || place?.resource !== "pods" || !isCommand(place.subresource)) return;
-    await this.#authorize(user, { ...info, verb: "create" }, record);
-  }
-
-  /** Webhooks and policies about CONNECT. Throws StatusError. */
-  async #admitConnect(
-    info: RequestInfo,
-    target: Target,
-    user: User,
-    warn: (message: string) => void,
-    record: AuditRecord | undefined,
-  ): Promise<void> {
-    const annotate = record && ((key: string, value: string): void => record.annotate(key, value));
-    const request = connectRequest(info, target, { user, warn, ...(annotate ? { annotate } : {}) });
-    if (request) await this.#environment.registry.admission.intercept?.(request);
-  }
-
-  /** What the audit log is to know of a request: who it came from, and as whom. */
-  async #record(request: IncomingMessage, info: RequestInfo, user: User | undefined): Promise<AuditRecord | undefined> {
-    const { impersonation, ...own } = credentialsOf(request, info.path);
-    const auditId = request.headers["audit-id"];
-    const original = impersonation && user ? await this.#environment.authenticator.authenticate(own) : user;
-    return this.#environment.audit?.begin({
-      auditId: typeof auditId === "string" ? auditId : undefined,
-      requestURI: request.url ?? "/",
-      user: original,
-      impersonated: impersonation && user,
-      sourceIPs: [request.socket.remoteAddress ?? ""],
-      userAgent: request.headers["user-agent"],
-      attributes: attributesOf(info),
-    });
   }
 
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
@@ -293,11 +218,11 @@ export class ApiServer {
     try {
       const info = readUrl(request);
       takeSocketToken(request.headers);
-      const user = await this.#authenticate(request, info);
-      record = this.#environment.audit && (await this.#record(request, info, user));
+      const user = await this.#gate.authenticate(request, info);
+      record = this.#environment.audit && (await this.#gate.record(request, info, user));
       if (!user) throw new StatusError("Unauthorized", "Unauthorized");
-      await this.#authorize(user, info, record);
-      await this.#authorizeStream(user, info, record);
+      await this.#gate.authorize(user, info, record);
+      await this.#gate.authorizeStream(user, info, record);
       socket.once("close", () => record?.end(SWITCHED));
       record?.stage("ResponseStarted", SWITCHED);
       const remote = this.#environment.aggregator?.ofPath(info.path);
@@ -307,13 +232,13 @@ export class ApiServer {
         });
         return;
       }
-      const target = this.#target(info);
+      const target = targetOf(this.#environment.catalog, info);
       if (isWatched(info, target) && upgradeOf(request.headers) === "websocket") {
         await watchInto(this.#environment, info, target, request.headers.accept, socketOutput(request, socket, head));
         return;
       }
       // The head of an upgrade has no room for warnings.
-      await this.#admitConnect(info, target, user, () => undefined, record);
+      await this.#gate.admitConnect(info, target, user, () => undefined, record);
       await upgradeStreaming(this.#environment, info, target, request, socket, head);
     } catch (error) {
       const { status, code } = asStatus(error);
@@ -363,10 +288,6 @@ function shownVerb(info: RequestInfo, { headers }: IncomingMessage): string {
   return SHOWN[info.verb] ?? info.verb.toUpperCase();
 }
 
-function unknownPath(): StatusError {
-  return new StatusError("NotFound", "the server could not find the requested resource");
-}
-
 function readUrl(request: IncomingMessage): RequestInfo {
   try {
     return readRequest(request.method ?? "GET", request.url ?? "/");
@@ -382,85 +303,4 @@ function asStatus(error: unknown): StatusError {
     "InternalError",
     `Internal error occurred: ${error instanceof Error ? error.message : String(error)}`,
   );
-}
-
-const certificates = new WeakMap<object, AuthenticationInput["clientCertificate"]>();
-
-/** The subject of the verified client certificate; read once a connection. */
-function certificateOf(socket: TLSSocket): AuthenticationInput["clientCertificate"] {
-  if (certificates.has(socket)) return certificates.get(socket);
-  let found: AuthenticationInput["clientCertificate"];
-  if (socket.authorized) {
-    const { subject } = socket.getPeerCertificate();
-    const organizations: string | string[] | undefined = subject?.O;
-    if (subject?.CN) {
-      found = {
-        commonName: Array.isArray(subject.CN) ? (subject.CN[0] as string) : subject.CN,
-        organizations:
-          organizations === undefined ? [] : Array.isArray(organizations) ? organizations : [organizations],
-      };
-    }
-  }
-  certificates.set(socket, found);
-  return found;
-}
-
-function credentialsOf(request: IncomingMessage, path: string): AuthenticationInput {
-  const { headers } = request;
-  const clientCertificate = certificateOf(request.socket as TLSSocket);
-  const impersonated = headers["impersonate-user"];
-  const list = (value: string | string[] | undefined): string[] =>
-    value === undefined ? [] : Array.isArray(value) ? value : value.split(",").map((part) => part.trim());
-  // Who asks to be in a group and forgets as whom must not be taken for himself.
-  if (impersonated === undefined) {
-    const part = Object.keys(headers).find((name) => name.startsWith("impersonate-"));
-    if (part) throw new StatusError("BadRequest", `requested ${part} without impersonating a user`);
-  }
-  return {
-    path,
-    ...(clientCertificate ? { clientCertificate } : {}),
-    ...(headers.authorization ? { authorization: headers.authorization } : {}),
-    ...(typeof impersonated === "string"
-      ? {
-          impersonation: {
-            user: impersonated,
-            groups: list(headers["impersonate-group"]),
-            ...(typeof headers["impersonate-uid"] === "string" ? { uid: headers["impersonate-uid"] } : {}),
-            extra: Object.fromEntries(
-              Object.entries(headers)
-                .filter(([name]) => name.startsWith("impersonate-extra-"))
-                .map(([name, value]) => [unescaped(name.slice("impersonate-extra-".length)), list(value)]),
-            ),
-          },
-        }
-      : {}),
-  };
-}
-
-/** A key that is no good as an escape stands for itself. */
-function unescaped(key: string): string {
-  try {
-    return decodeURIComponent(key);
-  } catch {
-    return key;
-  }
-}
-
-function attributesOf(info: RequestInfo): Attributes {
-  const { resource: place, query } = info;
-  if (!place) return { verb: info.method.toLowerCase(), nonResourcePath: info.path };
-  const { group, version, resource, subresource } = place;
-  // A namespace is a member of itself: whoever administers it may read it.
-  const namespace = place.namespace ?? (group === "" && resource === "namespaces" ? place.name : undefined);
-  const selected = /^metadata\.name=([^,!=]+)$/.exec(query.get("fieldSelector") ?? "")?.[1];
-  const name = place.name ?? (["list", "watch", "deletecollection"].includes(info.verb) ? selected : undefined);
-  return {
-    verb: info.verb,
-    group,
-    version,
-    resource,
-    ...(subresource ? { subresource } : {}),
-    ...(namespace ? { namespace } : {}),
-    ...(name ? { name } : {}),
-  };
 }
