@@ -6,6 +6,8 @@ import {
   compareQuantity,
   formatQuantity,
   isQuantity,
+  keptAmount,
+  keptQuantity,
   milliValue,
   parseQuantity,
   wholeValue,
@@ -38,6 +40,49 @@ test.each([
 ])("%s is written %s", (input, expected) => {
   expect(canonicalQuantity(input)).toBe(expected);
   expect(canonicalQuantity(canonicalQuantity(input))).toBe(expected);
+});
+
+// What resource.ParseQuantity of apimachinery 0.36 gives back: its own text where it takes it for canonical already.
+test.each([
+  ["1.0", "1"],
+  ["1000m", "1"],
+  ["0.1Gi", "107374182400m"],
+  ["0.1", "100m"],
+  ["1.5", "1500m"],
+  ["1.500", "1.500"],
+  ["0.100", "100m"],
+  ["+1", "+1"],
+  ["01", "01"],
+  ["1.", "1."],
+  ["0", "0"],
+  ["00", "0"],
+  ["1E3", "1E3"],
+  ["12e4", "120e3"],
+  ["100Mi", "100Mi"],
+  ["+100Mi", "+100Mi"],
+  ["1024Mi", "1Gi"],
+  ["+8Mi", "8Mi"],
+  ["5000k", "5M"],
+  ["500m", "500m"],
+  ["100u", "100u"],
+  ["0.0000000001", "1n"],
+  ["9223372036854775807", "9223372036854775807"],
+])("%s is kept as %s", (input, expected) => {
+  expect(keptQuantity(input)).toBe(expected);
+  expect(keptQuantity(expected)).toBe(expected);
+});
+
+test("amounts of resources are kept to the thousandth, rounded up", () => {
+  expect(["100u", "1500u", "1n", "-1u", "0.1", "2", "1e-6", "100Mi"].map(keptAmount)).toEqual([
+    "1m",
+    "2m",
+    "1m",
+    "-1m",
+    "100m",
+    "2",
+    "1e-3",
+    "100Mi",
+  ]);
 });
 
 test.each(["", " 1", "1 ", "1ki", "1KB", "one", "1.2.3", "--1", "1e", "0x10", "1Gib"])("%j is none", (input) => {

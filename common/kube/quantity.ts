@@ -12,7 +12,11 @@ const BINARY: Record<string, bigint> = {
   Pi: 1n << 50n,
   Ei: 1n << 60n,
 };
+const BINARY_SUFFIXES = Object.keys(BINARY);
 const NANO = 1_000_000_000n;
+const MILLI = 1_000_000n;
+/** What may be finer than a thousandth. */
+const FINER = /[nu]$|\.\d*$|[eE]-/;
 /** What is more with a binary suffix counts as this; with a decimal one there is no end. */
 const MOST_BINARY = (2n ** 63n - 1n) * NANO;
 
@@ -131,4 +135,39 @@ export function formatQuantity(quantity: Quantity): string {
 /** A quantity in its canonical text. */
 export function canonicalQuantity(input: string | number | bigint): string {
   return formatQuantity(parseQuantity(input));
+}
+
+/** Short enough that Kubernetes counts it in 64 bits: sign and leading zeros, whole digits, fraction, suffix. */
+const PLAIN = /^[+-]?0*(\d*)(?:\.(\d*))?(?:([numkMGTPE]?)|([KMGTPE]i)|[eE]([+-]?\d{1,3}))$/;
+const MOST_DIGITS = 18;
+
+/**
+ * A quantity as Kubernetes keeps it: canonical ("1.0" as "1", "1000m" as "1"), but where the number needs no other
+ * suffix, as it was written ("+1", "01" and "1.500" stay).
+ */
+export function keptQuantity(input: string | number | bigint): string {
+  const text = String(input);
+  const [found, whole = "", fraction = "", decimal, binary, exponent] = PLAIN.exec(text) ?? [];
+  if (found === undefined) return canonicalQuantity(input);
+  if (binary !== undefined) {
+    // A multiple of 8 may be one of 1024.
+    const power = 10 * (1 + BINARY_SUFFIXES.indexOf(binary));
+    const short = whole.length <= MOST_DIGITS - 4 - Math.floor((power * 3) / 10);
+    return short && fraction === "" && !text.includes(".") && Number(whole) % 8 !== 0 ? text : canonicalQuantity(input);
+  }
+  const scale = (exponent === undefined ? (DECIMAL[decimal ?? ""] as number) : Number(exponent)) - fraction.length;
+  const digits = whole + fraction;
+  const same =
+    whole !== "" && scale % 3 === 0 && scale >= -9 && digits.length <= MOST_DIGITS && !digits.endsWith("000");
+  return same ? text : canonicalQuantity(input);
+}
+
+/** The same of an amount of a resource, of which nothing finer than a thousandth is kept: "100u" is "1m". */
+export function keptAmount(input: string | number | bigint): string {
+  const kept = keptQuantity(input);
+  if (!FINER.test(kept)) return kept;
+  const { nano, format } = parseQuantity(kept);
+  const rest = nano % MILLI;
+  if (rest === 0n) return kept;
+  return formatQuantity({ nano: nano - rest + (nano < 0n ? -MILLI : MILLI), format });
 }

@@ -199,6 +199,12 @@ export class TestServer {
     return { status, headers, text: Buffer.concat(chunks).toString() };
   }
 
+  /** What a client needs that brings a token in place of the administrator's certificate. */
+  async bearer(account = "default"): Promise<{ url: string; ca: string; token: string }> {
+    const { server: url, ca = "" } = readKubeconfig(await readFile(this.kubeconfig, "utf8"));
+    return { url, ca, token: (await this.ok(`create token ${account}`)).trim() };
+  }
+
   async client(): Promise<HttpClient> {
     return new HttpClient(await this.transport());
   }

@@ -36,9 +36,14 @@ export function decodeProtobuf(bytes: Uint8Array): KubeObject {
   return object as KubeObject;
 }
 
-/** Encodes an object of a built-in kind with its envelope. Throws WireError where there are no facts. */
-export function encodeProtobuf(object: KubeObject): Uint8Array {
-  const fact = factsFor({ ...parseApiVersion(object.apiVersion), kind: object.kind });
+/**
+ * Encodes an object of a built-in kind with its envelope. `fact`: what it is, where its apiVersion and kind do not say
+ * (a Status is of every version). Throws WireError where there are no facts.
+ */
+export function encodeProtobuf(
+  object: { apiVersion: string; kind: string; [field: string]: unknown },
+  fact: TypeFact | undefined = factsFor({ ...parseApiVersion(object.apiVersion), kind: object.kind }),
+): Uint8Array {
   if (!fact) throw new WireError(`no kind "${object.kind}" is registered for version "${object.apiVersion}"`);
   const typeMeta = new WireWriter();
   typeMeta.string(1, object.apiVersion);

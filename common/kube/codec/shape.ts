@@ -4,7 +4,7 @@
  */
 import { typeFact } from "../facts/index.ts";
 import type { FieldFact, TypeFact } from "../facts/index.ts";
-import { canonicalQuantity, isQuantity } from "../quantity.ts";
+import { isQuantity, keptAmount, keptQuantity } from "../quantity.ts";
 
 export interface FieldProblem {
   kind: "unknown" | "duplicate";
@@ -149,14 +149,17 @@ function checkValue(value: unknown, field: FieldFact, problems: FieldProblem[], 
       }
       return time;
     }
-    case "Quantity":
-      if (!isQuantity(value))
+    case "Quantity": {
+      const quantity = typeof value === "string" ? value.trim() : value;
+      if (!isQuantity(quantity))
         throw new ShapeError(
           path,
           value,
           "resource.Quantity: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
         );
-      return canonicalQuantity(value);
+      // Amounts of resources are lists of them by name.
+      return field.map ? keptAmount(quantity) : keptQuantity(quantity);
+    }
     case "IntOrString":
       if (typeof value !== "string" && !Number.isInteger(value)) wrong();
       return value;

@@ -6,7 +6,7 @@ import { offeredWebSocket } from "../streaming/protocols.ts";
 import { acceptWebSocket } from "../streaming/web-socket.ts";
 import { turn } from "../slices.ts";
 import type { Exchange } from "./exchange.ts";
-import { CONTENT_TYPES } from "./negotiate.ts";
+import { WATCH_CONTENT_TYPES, withoutLength } from "./watch-encoding.ts";
 
 /** A reader that leaves more than this unread is cut off; it will list and watch again. */
 const MOST_UNREAD_BYTES = 16 * 1024 * 1024;
@@ -15,8 +15,8 @@ export interface WatchOutput {
   /** Each event is a message of its own. */
   readonly oneByOne: boolean;
   /** The head, or the handshake; before it nothing is written. */
-  open(): void;
-  write(line: Buffer): void;
+  open(contentType: string): void;
+  write(message: Buffer): void;
   /** When what was written has been taken, or nobody is there any more. */
   drained(): Promise<void>;
   end(): void;
@@ -41,16 +41,16 @@ export function answerOutput(exchange: Exchange): WatchOutput {
   const { response } = exchange;
   return {
     oneByOne: false,
-    open() {
+    open(contentType) {
       response.writeHead(200, {
-        "content-type": CONTENT_TYPES.json,
+        "content-type": contentType,
         "cache-control": "no-cache, private",
         ...exchange.warningHeader(),
       });
       response.flushHeaders();
     },
-    write(line) {
-      response.write(line);
+    write(message) {
+      response.write(message);
       if (response.writableLength > MOST_UNREAD_BYTES) response.destroy();
     },
     drained: () => (response.writableNeedDrain ? drainedOrClosed(response) : turn()),
@@ -61,22 +61,24 @@ export function answerOutput(exchange: Exchange): WatchOutput {
 }
 
 /**
- * Text messages of a WebSocket that is still to be accepted. The first subprotocol that the client offers is agreed to,
+ * Messages of a WebSocket that is still to be accepted. The first subprotocol that the client offers is agreed to,
  * whatever it is: it says nothing about the messages. What the client sends is ignored.
  */
 export function socketOutput(request: IncomingMessage, socket: Duplex, head: Buffer): WatchOutput {
   let webSocket: WebSocket | undefined;
+  let binary = false;
   return {
     oneByOne: true,
-    open() {
+    open(contentType) {
+      binary = contentType === WATCH_CONTENT_TYPES.protobuf;
       acceptWebSocket(request, socket, head, offeredWebSocket(request.headers)[0] ?? "", (accepted) => {
         webSocket = accepted;
         // A message that is malformed or too large ends the connection, which is all that there is to do about it.
         accepted.on("error", () => accepted.terminate());
       });
     },
-    write(line) {
-      webSocket?.send(line, { binary: false });
+    write(message) {
+      webSocket?.send(binary ? withoutLength(message) : message, { binary });
       if ((webSocket?.bufferedAmount ?? 0) > MOST_UNREAD_BYTES) webSocket?.terminate();
     },
     drained: () => (socket.writableNeedDrain ? drainedOrClosed(socket) : turn()),
