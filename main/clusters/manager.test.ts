@@ -26,7 +26,7 @@ it("writes nothing any more once it is closed", async () => {
     log: (line) => lines.push(line),
   });
   await manager.load();
-  manager.operation("delete", "a", [plan], (run) => run.step("one", () => Promise.resolve()));
+  manager.operations.begin("delete", "a", [plan], (run) => run.step("one", () => Promise.resolve()));
   await manager.close(false);
   await rm(folder, { recursive: true });
   // A write that had come after would have found no folder, and said so.

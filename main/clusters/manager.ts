@@ -15,7 +15,8 @@ import { FILE_VERSION, readClusterFile } from "./cluster-file.ts";
 import type { ClusterRecord } from "./cluster-file.ts";
 import { pickPort } from "./control-plane-process.ts";
 import { fail, toFailure } from "./failure.ts";
-import { checkMounts, cpuCount, diskFreeBytes, memoryFreeBytes, watchClock } from "./host.ts";
+import { watchClock } from "./host.ts";
+import { HostCheck } from "./host-check.ts";
 import {
   createSteps,
   deleteSteps,
@@ -38,13 +39,11 @@ import {
   runNodeRemove,
   runNodeSet,
 } from "./node-operations.ts";
-import { changedShape, nextWorkers, wantedShape } from "./node-shape.ts";
-import { OperationRun } from "./operation.ts";
-import type { StepContext, StepPlan } from "./operation.ts";
-import { checkNodes, checkPlan, failureOf, nodesOf } from "./plan.ts";
-import type { Host } from "./plan.ts";
+import { changedShape, nextWorkers } from "./node-shape.ts";
+import type { OperationRun, StepPlan } from "./operation.ts";
+import { Operations } from "./operations.ts";
+import { nodesOf } from "./plan.ts";
 import { Topic } from "./topic.ts";
-import { UsualTimes } from "./usual-times.ts";
 
 export interface ManagerOptions {
   /** The folder of the clusters' folders. */
@@ -58,34 +57,38 @@ export interface ManagerOptions {
   log(line: string): void;
 }
 
-/** What may go on while something else is done with the cluster. */
-const BESIDE_OTHERS: ReadonlySet<Operation["kind"]> = new Set(["image-pull", "image-push", "image-build"]);
-const KEPT_OPERATIONS = 50;
 const MEASURE_MILLIS = 10_000;
 
 export class ClusterManager {
   readonly topic = new Topic();
+  readonly operations: Operations;
   private readonly options: ManagerOptions;
-  private readonly usual: UsualTimes;
+  private readonly host: HostCheck;
   private readonly clusters = new Map<string, Cluster>();
   private readonly broken = new Map<string, Broken>();
-  private readonly operations = new Map<string, OperationRun>();
   /** Names that are being created, so that two cannot take the same. */
   private readonly reserved = new Set<string>();
   private readonly disposals: (() => void)[] = [];
-  /** What still follows operations that have ended. */
-  private readonly endings = new Set<Promise<void>>();
   private taking: Promise<void> = Promise.resolve();
 
   constructor(options: ManagerOptions) {
     this.options = options;
-    this.usual = new UsualTimes(options.times);
+    this.operations = new Operations({
+      times: options.times,
+      log: options.log,
+      changed: () => this.topic.changed(),
+    });
+    this.host = new HostCheck({
+      folder: options.clusters,
+      clusterNames: () => [...this.clusters.keys(), ...this.broken.keys()],
+      driver: (name) => options.driver(name),
+    });
   }
 
   /** Reads every cluster's file; a broken one does not keep the others from working. Then takes up what runs, in the background. */
   async load(): Promise<void> {
     await mkdir(this.options.clusters, { recursive: true, mode: 0o700 });
-    await this.usual.load();
+    await this.operations.load();
     for (const entry of await readdir(this.options.clusters, { withFileTypes: true })) {
       const folder = path.join(this.options.clusters, entry.name);
       if (entry.name.startsWith(".removed-")) await rm(folder, { recursive: true, force: true });
@@ -124,9 +127,8 @@ export class ClusterManager {
     return [...this.clusters.values()];
   }
 
-  async check(input: unknown): Promise<Finding[]> {
-    const driver = (input as { driver?: unknown }).driver === "simulated" ? "simulated" : "qemu";
-    return [...checkPlan(input, await this.host(driver)), ...(await checkMounts(input))];
+  check(input: unknown): Promise<Finding[]> {
+    return this.host.findings(input);
   }
 
   async create(plan: ClusterPlan): Promise<Operation> {
@@ -151,7 +153,7 @@ export class ClusterManager {
       };
       const cluster = this.add(record, driver);
       const run = this.begin("create", cluster, createSteps(membersOf(cluster)), (run) =>
-        runCreate(cluster, run, (context) => this.checkHost(cluster, context)),
+        runCreate(cluster, run, (context) => this.host.newCluster(cluster, context)),
       );
       void this.afterwards(run, (operation) => operation.state === "done" || this.clusters.delete(plan.name));
       return run.snapshot();
@@ -179,7 +181,7 @@ export class ClusterManager {
     await this.taking;
     const broken = this.broken.get(name);
     if (broken) {
-      const run = this.operation("delete", name, deleteSteps({ nodes: [] }), async (run) => {
+      const run = this.operations.begin("delete", name, deleteSteps({ nodes: [] }), async (run) => {
         run.skip("control-plane-stop", "its file is not readable");
         await run.step("files", async () => broken.remove(await this.options.driver("qemu")));
       });
@@ -219,7 +221,7 @@ export class ClusterManager {
     const { containers, templates } = cluster.driver.features();
     const members = { nodes: records, containers, templates };
     return this.begin("node-add", cluster, nodeAddSteps(members), (run) =>
-      runNodeAdd(cluster, records, run, (context) => this.checkMore(cluster, records.length, shape, context)),
+      runNodeAdd(cluster, records, run, (context) => this.host.moreNodes(cluster, records.length, shape, context)),
     ).snapshot();
   }
 
@@ -255,65 +257,14 @@ export class ClusterManager {
     ).snapshot();
   }
 
-  /** Any operation, also one of no cluster (an image build). */
-  operation(
-    kind: Operation["kind"],
-    cluster: string | undefined,
-    steps: StepPlan[],
-    body: (run: OperationRun) => Promise<void>,
-  ): OperationRun {
-    const run = new OperationRun(kind, cluster, steps, this.usual);
-    this.operations.set(run.id, run);
-    run.topic.onChange(() => this.topic.changed());
-    const ending = run.run(body).then(async (operation) => {
-      const took = ((operation.endedAt ?? Date.now()) - operation.startedAt) / 1000;
-      this.options.log(
-        `${kind} ${cluster ?? ""}: ${operation.state} after ${took.toFixed(1)} s${operation.failure ? `: ${operation.failure.code}: ${operation.failure.message}` : ""}`,
-      );
-      this.forgetOld();
-      await this.usual.save().catch((error: unknown) => this.options.log(`usual times not kept: ${String(error)}`));
-      this.endings.delete(ending);
-    });
-    this.endings.add(ending);
-    this.topic.changed();
-    return run;
-  }
-
-  operationRun(id: string): OperationRun {
-    const run = this.operations.get(id);
-    if (!run) throw fail("OPERATION_UNKNOWN", `there is no operation ${id}`);
-    return run;
-  }
-
-  operationList(): Operation[] {
-    return [...this.operations.values()].map((run) => run.snapshot());
-  }
-
-  async host(driverName: "qemu" | "simulated"): Promise<Host> {
-    const host: Host = {
-      cpus: cpuCount(),
-      memoryFreeBytes: await memoryFreeBytes(),
-      diskFreeBytes: await diskFreeBytes(this.options.clusters),
-      clusterNames: [...this.clusters.keys(), ...this.broken.keys()],
-    };
-    if (driverName === "simulated") return host;
-    const probe = await (await this.options.driver("qemu")).probe();
-    return {
-      ...host,
-      qemu: { ok: probe.ok, ...(probe.problem ? { problem: probe.problem } : {}) },
-      ...(probe.ok ? { accelerators: probe.accelerators } : {}),
-    };
-  }
-
   /** Deletes every cluster, whatever is under way; what cannot be deleted is logged. */
   async removeAll(): Promise<void> {
     await this.taking;
-    for (const run of this.operations.values()) run.cancel();
-    await Promise.all([...this.operations.values()].map((run) => run.done));
+    await this.operations.cancelAll();
     await Promise.all(
       this.all().map(async ({ name }) => {
         try {
-          await this.operationRun((await this.delete(name)).id).done;
+          await this.operations.get((await this.delete(name)).id).done;
         } catch (error) {
           this.options.log(`cluster ${name} is not deleted: ${toFailure(error).message}`);
         }
@@ -325,18 +276,17 @@ export class ClusterManager {
   async close(stopClusters: boolean): Promise<void> {
     for (const dispose of this.disposals.splice(0)) dispose();
     await this.taking;
-    for (const run of this.operations.values()) run.cancel();
-    await Promise.all([...this.operations.values()].map((run) => run.done));
+    await this.operations.cancelAll();
     if (stopClusters) {
       await Promise.all(
         this.all()
           .filter((cluster) => cluster.record.phase === "running")
-          .map(async (cluster) => this.operationRun((await this.stop(cluster.name)).id).done),
+          .map(async (cluster) => this.operations.get((await this.stop(cluster.name)).id).done),
       );
     }
     await Promise.all(this.all().map((cluster) => cluster.release()));
     // Nothing is written any more once this has resolved.
-    await Promise.all(this.endings);
+    await this.operations.settled();
   }
 
   private async afterwards(run: OperationRun, work: (operation: Operation) => void): Promise<void> {
@@ -388,13 +338,11 @@ export class ClusterManager {
     steps: StepPlan[],
     body: (run: OperationRun) => Promise<void>,
   ): OperationRun {
-    const busy = [...this.operations.values()]
-      .map((run) => run.snapshot())
-      .find(({ cluster: of, state, kind }) => of === cluster.name && state === "running" && !BESIDE_OTHERS.has(kind));
+    const busy = this.operations.busy(cluster.name);
     if (busy || (cluster.activity && cluster.activity !== "failed")) {
-      throw fail("CLUSTER_BUSY", `cluster ${cluster.name} is busy (${busy?.kind ?? cluster.activity})`);
+      throw fail("CLUSTER_BUSY", `cluster ${cluster.name} is busy (${busy ?? cluster.activity})`);
     }
-    return this.operation(kind, cluster.name, steps, body);
+    return this.operations.begin(kind, cluster.name, steps, body);
   }
 
   private async takeUpAll(): Promise<void> {
@@ -445,39 +393,6 @@ export class ClusterManager {
     await cluster.setClocks();
   }
 
-  private async checkHost(cluster: Cluster, context: StepContext): Promise<void> {
-    const { plan } = cluster.record;
-    context.detail(plan.driver === "qemu" ? "looking for QEMU and trying accelerators" : "");
-    const host = await this.host(plan.driver);
-    const findings = checkPlan(plan, { ...host, clusterNames: host.clusterNames.filter((name) => name !== plan.name) });
-    for (const finding of findings)
-      context.log(`${finding.severity}: ${finding.message}${finding.advice ? ` (${finding.advice})` : ""}`);
-    const failure = failureOf([...findings, ...(await checkMounts(plan))], host);
-    if (failure) throw failure;
-    if (plan.driver === "simulated") return;
-    const best =
-      plan.accelerator === "auto"
-        ? host.accelerators?.find((accelerator) => accelerator.works)?.name
-        : plan.accelerator;
-    if (best !== "kvm" && best !== "hvf" && best !== "tcg")
-      throw fail("ACCELERATOR_UNUSABLE", "no accelerator runs a guest here");
-    cluster.record.accelerator = best;
-  }
-
-  private async checkMore(
-    cluster: Cluster,
-    count: number,
-    shape: NodeShapeChange,
-    context: StepContext,
-  ): Promise<void> {
-    const { plan } = cluster.record;
-    const host = await this.host(plan.driver);
-    const findings = checkNodes(plan, wantedShape(plan, { wanted: shape }), count, host);
-    for (const finding of findings) context.log(`${finding.severity}: ${finding.message}`);
-    const failure = failureOf(findings, host);
-    if (failure) throw failure;
-  }
-
   private clockJumped(millis: number): void {
     this.options.log(`the clock jumped by ${Math.round(millis / 1000)} s: telling the nodes the time`);
     for (const cluster of this.clusters.values()) void cluster.setClocks();
@@ -495,10 +410,5 @@ export class ClusterManager {
       }
     }
     if (this.clusters.size > 0) this.topic.changed();
-  }
-
-  private forgetOld(): void {
-    const ended = [...this.operations.values()].filter((run) => run.snapshot().state !== "running");
-    for (const run of ended.slice(0, Math.max(0, ended.length - KEPT_OPERATIONS))) this.operations.delete(run.id);
   }
 }

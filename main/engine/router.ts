@@ -72,16 +72,16 @@ export function routerOf(engine: Engine): AnyRouter {
       }),
     },
     operations: {
-      list: operations.list.handler(() => manager.operationList()),
+      list: operations.list.handler(() => manager.operations.list()),
       watch: operations.watch.handler(({ input, signal }) => {
-        const run = manager.operationRun(input.id);
+        const run = manager.operations.get(input.id);
         return typed(
           run.topic.follow(() => run.snapshot(), { signal, last: (operation) => operation.state !== "running" }),
         );
       }),
-      cancel: operations.cancel.handler(({ input }) => manager.operationRun(input.id).cancel()),
+      cancel: operations.cancel.handler(({ input }) => manager.operations.get(input.id).cancel()),
       stepLog: operations.stepLog.handler(({ input, signal }) =>
-        typed(manager.operationRun(input.id).stepLog(input.step, signal)),
+        typed(manager.operations.get(input.id).stepLog(input.step, signal)),
       ),
     },
     kube: {

@@ -35,7 +35,7 @@ export class NodeImageState {
     const steps = [
       { id: "image", kind: "image-build", title: "Build the node image", group: "Image", deadlineMillis: BUILD_MILLIS },
     ];
-    return this.manager.operation("image", undefined, steps, (run) =>
+    return this.manager.operations.begin("image", undefined, steps, (run) =>
       run.step("image", async (context) => {
         const { ensureImage } = await import("../../machines/image/image.ts");
         const image = await ensureImage(this.folder, context, { signal: context.signal, rebuild });
@@ -46,7 +46,7 @@ export class NodeImageState {
   }
 
   private building(): boolean {
-    const running = this.manager.operationList().filter((operation) => operation.state === "running");
+    const running = this.manager.operations.list().filter((operation) => operation.state === "running");
     return running.some((operation) => operation.steps.some((step) => step.id === "image" && step.state === "running"));
   }
 }

@@ -56,7 +56,7 @@ export async function buildImage(manager: ClusterManager, cluster: Cluster, opti
       deadlineMillis: COPY_MILLIS,
     })),
   ];
-  const run = manager.operation("image-build", cluster.name, steps, async (run) => {
+  const run = manager.operations.begin("image-build", cluster.name, steps, async (run) => {
     await run.step("build", async (context) => {
       for (const base of basesOf(found.text)) await reach(cluster, builder, base);
       await followDocker(

@@ -34,7 +34,7 @@ export function pullImage(manager: ClusterManager, cluster: Cluster, options: Pu
     group: name,
     deadlineMillis: TRANSFER_MILLIS,
   }));
-  const run = manager.operation("image-pull", cluster.name, steps, async (run) => {
+  const run = manager.operations.begin("image-pull", cluster.name, steps, async (run) => {
     const results = await Promise.allSettled(
       nodes.map((node) =>
         run.step(`${node.name}:pull`, async (context) => {
@@ -76,7 +76,7 @@ export async function pushImage(manager: ClusterManager, cluster: Cluster, optio
     deadlineMillis: TRANSFER_MILLIS,
   };
   const path = `/images/${name.split("/").map(encodeURIComponent).join("/")}/push?tag=${encodeURIComponent(tag)}`;
-  const run = manager.operation("image-push", cluster.name, [step], (run) =>
+  const run = manager.operations.begin("image-push", cluster.name, [step], (run) =>
     run.step("push", (context) => transfer(cluster, node, { path, image, credentials: options.credentials }, context)),
   );
   return run.snapshot();
