@@ -1,4 +1,5 @@
 /** Nobody grants what he has not: roles and bindings hold only rights that their author has, or may `escalate` or `bind`. */
+import { StatusError } from "../../../common/kube/status.ts";
 import { forbid } from "./forbid.ts";
 import type { Attributes } from "../auth/types.ts";
 import { superusers } from "../auth/types.ts";
@@ -16,7 +17,7 @@ const bindings = new Set(["rolebindings", "clusterrolebindings"]);
 export function rbacEscalation(reader: Reader, rbac: RbacAuthorizer): AdmissionPlugin {
   return {
     name: "RBACEscalation",
-    validate(request) {
+    async validate(request) {
       const { gvr, operation, object, old, user, subresource } = request;
       if (gvr.group !== rbacGroup || subresource || !object || user.groups.includes(superusers)) return;
       if (operation !== "CREATE" && operation !== "UPDATE") return;
@@ -27,7 +28,7 @@ export function rbacEscalation(reader: Reader, rbac: RbacAuthorizer): AdmissionP
           : same(rulesOf(object), rulesOf(old)) && same(object["aggregationRule"], old["aggregationRule"]);
         if (unchanged) return;
       }
-      if (binding) mayBind(request, rbac);
+      if (binding) await mayBind(request, rbac, reader);
       else mayWrite(request, rbac, reader);
     },
   };
@@ -38,10 +39,17 @@ function attributes(request: AdmissionRequest, verb: string, resource: string, n
   return { verb, group: rbacGroup, version: "v1", resource, name, ...(namespace ? { namespace } : {}) };
 }
 
-function mayBind(request: AdmissionRequest, rbac: RbacAuthorizer): void {
+async function mayBind(request: AdmissionRequest, rbac: RbacAuthorizer, reader: Reader): Promise<void> {
   const { kind, name } = roleRefOf(request.object as NonNullable<typeof request.object>);
   const resource = kind === "Role" ? "roles" : "clusterroles";
   if (rbac.decide(request.user, attributes(request, "bind", resource, name)).allowed) return;
+  // What a role that is not there will hold nobody knows.
+  const plural = `${resource}.${rbacGroup}`;
+  const namespace = kind === "Role" ? request.namespace : undefined;
+  if (!reader.get(plural, namespace, name) && !(await reader.live(plural, namespace, name))) {
+    const details = { name, group: rbacGroup, kind: resource };
+    throw new StatusError("NotFound", `${plural} ${JSON.stringify(name)} not found`, details);
+  }
   hold(request, rbac, rbac.rulesOfRole(kind, request.namespace ?? "", name));
 }
 

@@ -49,6 +49,8 @@ function forbiddenLabel(key: string): boolean {
 export function nodeRestriction(reader: Reader): AdmissionPlugin {
   return {
     name: "NodeRestriction",
+    // Tokens and evictions are none of the registry's writes.
+    intercepts: true,
     async validate(request) {
       const node = nodeOf(request.user);
       if (node === undefined) return;
@@ -57,7 +59,10 @@ export function nodeRestriction(reader: Reader): AdmissionPlugin {
       if (resource === "pods") await pods(request, node, subresource, reader);
       else if (resource === "nodes") nodes(request, node);
       else if (resource === "serviceaccounts" && subresource === "token") token(request, node, reader);
-      else if (resource === "leases.coordination.k8s.io") {
+      else if (resource === "csinodes.storage.k8s.io") {
+        const name = request.name || request.object?.metadata.name;
+        if (name !== node) throw forbid(request, "can only access CSINode with the same name as the requesting node");
+      } else if (resource === "leases.coordination.k8s.io") {
         if (request.namespace !== "kube-node-lease") {
           throw forbid(request, 'can only access leases in the "kube-node-lease" system namespace');
         }
@@ -84,6 +89,8 @@ async function pods(
         throw forbid(request, `pod does not have "kubernetes.io/config.mirror" annotation, ${only} create mirror pods`);
       }
       if (!here(pod)) throw forbid(request, `${only} create pods with spec.nodeName set to itself`);
+      const wrong = wrongOwner(pod, node, reader);
+      if (wrong) throw forbid(request, wrong);
       for (const one of ["secrets", "configmaps", "persistentvolumeclaims"]) {
         const names = new Set([...reader.list(one, request.namespace)].map(({ metadata }) => metadata.name ?? ""));
         if (
@@ -106,8 +113,24 @@ async function pods(
     }
   } else if (subresource === "eviction") {
     const found = reader.get("pods", request.namespace, request.name ?? "");
-    if (!here(found)) throw forbid(request, `${only} evict pods with spec.nodeName set to itself`);
+    if (!here(found)) throw forbid(request, `node ${node} can only evict pods with spec.nodeName set to itself`);
   }
+}
+
+/** A mirror Pod goes with its Node, and so is its node's own. */
+function wrongOwner({ metadata }: Pod, node: string, reader: Reader): string | undefined {
+  const only = `node ${JSON.stringify(node)} can only create pods with`;
+  const [owner, ...more] = metadata.ownerReferences ?? [];
+  if (more.length > 0) return `${only} a single owner reference set to itself`;
+  if (owner?.apiVersion !== "v1" || owner.kind !== "Node" || owner.name !== node) {
+    return `${only} an owner reference set to itself`;
+  }
+  if (!owner.controller) return `${only} a controller owner reference set to itself`;
+  if (owner.blockOwnerDeletion) {
+    return `node ${JSON.stringify(node)} must not set blockOwnerDeletion on an owner reference`;
+  }
+  const uid = reader.get("nodes", undefined, node)?.metadata.uid;
+  return owner.uid === uid ? undefined : `node ${node} UID mismatch: expected ${owner.uid} got ${uid ?? ""}`;
 }
 
 function nodes(request: AdmissionRequest, node: string): void {
@@ -123,12 +146,12 @@ function nodes(request: AdmissionRequest, node: string): void {
   // A node's role is part of the identity its host gave it, so it registers with that label; later it may not change it.
   const registers = (key: string): boolean => before === undefined && key.startsWith("node-role.kubernetes.io/");
   const refused = changed.filter((key) => forbiddenLabel(key) && !registers(key)).toSorted();
-  if (refused.length > 0) {
-    throw forbid(request, `is not allowed to modify labels: ${refused.join(", ")}`);
-  }
+  const all = refused.join(", ");
+  if (!before && all) throw forbid(request, `node ${self} is not allowed to set the following labels: ${all}`);
   if (before && !same(now.spec?.taints, before.spec?.taints)) {
     throw forbid(request, `node ${self} is not allowed to modify taints`);
   }
+  if (all) throw forbid(request, `is not allowed to modify labels: ${all}`);
   if (before && !same(now.metadata.ownerReferences, before.metadata.ownerReferences)) {
     throw forbid(request, `node ${self} is not allowed to modify ownerReferences`);
   }
@@ -142,7 +165,10 @@ function token(request: AdmissionRequest, node: string, reader: Reader): void {
   if (!bound.uid) throw forbid(request, "node requested token with a pod binding without a uid");
   const pod = reader.get("pods", request.namespace, bound.name) as Pod | undefined;
   if (!pod || pod.metadata.uid !== bound.uid)
-    throw forbid(request, `the UID in the bound object reference (${bound.uid}) does not match the UID in record`);
+    throw forbid(
+      request,
+      `the UID in the bound object reference (${bound.uid}) does not match the UID in record. The object might have been deleted and then recreated`,
+    );
   if (pod.spec?.nodeName !== node)
     throw forbid(request, "node requested token bound to a pod scheduled on a different node");
 }

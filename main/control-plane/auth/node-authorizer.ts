@@ -23,6 +23,8 @@ export function nodeOf(user: User): string | undefined {
 }
 
 const no = (reason: string): Decision => ({ allowed: false, reason });
+const unrelated = (node: string): Decision => no(`no relationship found between node '${node}' and this object`);
+const READS: ReadonlySet<string> = new Set(["get", "list", "watch"]);
 const yes: Decision = { allowed: true, reason: "" };
 
 /** undefined when the user is no node: others decide then. */
@@ -38,19 +40,26 @@ export function authorizeNode(user: User, attributes: Attributes, reader: Reader
     case "persistentvolumeclaims/status":
     case "persistentvolumes": {
       const writes = graph === "persistentvolumeclaims/status" && ["update", "patch"].includes(verb);
-      if (!writes && !["get", "list", "watch"].includes(verb)) {
-        return no(`node ${JSON.stringify(node)} can only read resources of this type`);
+      // Claims and volumes are got one by one; of what Pods mount a single object may be followed, too.
+      const single = resource.startsWith("persistentvolume");
+      if (!writes && !(single ? verb === "get" : READS.has(verb))) {
+        return no(single ? "can only get individual resources of this type" : "can only read resources of this type");
       }
-      if (!name) return no(`No Object name found`);
-      return related(node, resource, namespace, name, reader)
-        ? yes
-        : no(`no relationship found between node ${JSON.stringify(node)} and this object`);
+      if (!name) return no("No Object name found");
+      return related(node, resource, namespace, name, reader) ? yes : unrelated(node);
     }
     case "serviceaccounts/token": {
       if (verb !== "create") return no("can only create tokens for individual service accounts");
       const used = podsOf(node, namespace, reader).some((pod) => (pod.spec?.serviceAccountName ?? "default") === name);
-      return used ? yes : no(`no relationship found between node ${JSON.stringify(node)} and this object`);
+      return used ? yes : unrelated(node);
     }
+    case "csinodes.storage.k8s.io":
+      if (!["get", "create", "update", "patch", "delete"].includes(verb)) {
+        return no("can only get, create, update, patch, or delete a CSINode");
+      }
+      return verb === "create" || name === node
+        ? yes
+        : no("can only access CSINode with the same name as the requesting node");
     case "leases.coordination.k8s.io": {
       if (!["get", "create", "update", "patch", "delete"].includes(verb)) {
         return no("can only get, create, update, patch, or delete a node lease");

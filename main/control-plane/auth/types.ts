@@ -3,13 +3,13 @@ import type { User } from "../resources/definition.ts";
 
 export interface AuthenticationInput {
   /** The subject of a client certificate that the TLS layer has verified against the cluster's CA. */
-  clientCertificate?: { commonName: string; organizations: string[] };
+  clientCertificate?: { commonName: string; organizations: string[]; sha256?: string };
+  /** There is a client certificate of another authority: who has no other credentials is refused. */
+  badCertificate?: boolean;
   /** The Authorization header. */
   authorization?: string;
   /** The Impersonate-* headers, where there are any. */
   impersonation?: Impersonation;
-  /** The request's path: anonymous requests are let in to a few only. */
-  path?: string;
 }
 
 export interface Impersonation {
@@ -21,7 +21,7 @@ export interface Impersonation {
 
 export interface Authenticator {
   /**
-   * The user, or undefined where the answer must be 401: bad credentials, or none on a path that wants some.
+   * The user, nobody in particular where there are no credentials; undefined where the answer must be 401: bad ones.
    * Throws StatusError Forbidden when the user may not impersonate.
    */
   authenticate(input: AuthenticationInput): Promise<User | undefined>;

@@ -19,8 +19,8 @@ export class Gate {
   }
 
   /** undefined where the credentials are no good. Throws Forbidden to who may not act as another. */
-  authenticate(request: IncomingMessage, info: RequestInfo): Promise<User | undefined> {
-    return this.#environment.authenticator.authenticate(credentialsOf(request, info.path));
+  authenticate(request: IncomingMessage): Promise<User | undefined> {
+    return this.#environment.authenticator.authenticate(credentialsOf(request));
   }
 
   /** Throws Forbidden. */
@@ -54,7 +54,7 @@ export class Gate {
 
   /** What the audit log is to know of a request: who it came from, and as whom. */
   async record(request: IncomingMessage, info: RequestInfo, user: User | undefined): Promise<AuditRecord | undefined> {
-    const { impersonation, ...own } = credentialsOf(request, info.path);
+    const { impersonation, ...own } = credentialsOf(request);
     const auditId = request.headers["audit-id"];
     const original = impersonation && user ? await this.#environment.authenticator.authenticate(own) : user;
     return this.#environment.audit?.begin({
@@ -69,6 +69,8 @@ export class Gate {
   }
 }
 
+const MANY: ReadonlySet<string> = new Set(["list", "watch", "deletecollection"]);
+
 /** What a request asks for, as authorization and fairness see it. */
 export function attributesOf(info: RequestInfo): Attributes {
   const { resource: place, query } = info;
@@ -76,8 +78,9 @@ export function attributesOf(info: RequestInfo): Attributes {
   const { group, version, resource, subresource } = place;
   // A namespace is a member of itself: whoever administers it may read it.
   const namespace = place.namespace ?? (group === "" && resource === "namespaces" ? place.name : undefined);
-  const selected = /^metadata\.name=([^,!=]+)$/.exec(query.get("fieldSelector") ?? "")?.[1];
-  const name = place.name ?? (["list", "watch", "deletecollection"].includes(info.verb) ? selected : undefined);
+  const fieldSelector = MANY.has(info.verb) ? query.get("fieldSelector") : null;
+  const selected = fieldSelector ? /^metadata\.name=([^,!=]+)$/.exec(fieldSelector)?.[1] : undefined;
+  const name = place.name ?? selected;
   return {
     verb: info.verb,
     group,

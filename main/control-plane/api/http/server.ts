@@ -131,7 +131,7 @@ export class ApiServer {
         counted = metrics.inFlight[READ_ONLY.has(request.method ?? "") ? "readOnly" : "mutating"];
         counted.add(1);
       }
-      const user = await this.#gate.authenticate(request, info);
+      const user = await this.#gate.authenticate(request);
       record = this.#environment.audit && (await this.#gate.record(request, info, user));
       if (record) followResponse(record, response, info.verb === "watch" || isStreaming(info));
       if (!user) throw new StatusError("Unauthorized", "Unauthorized");
@@ -218,7 +218,7 @@ export class ApiServer {
     try {
       const info = readUrl(request);
       takeSocketToken(request.headers);
-      const user = await this.#gate.authenticate(request, info);
+      const user = await this.#gate.authenticate(request);
       record = this.#environment.audit && (await this.#gate.record(request, info, user));
       if (!user) throw new StatusError("Unauthorized", "Unauthorized");
       await this.#gate.authorize(user, info, record);

@@ -7,8 +7,8 @@ import { authenticateBootstrapToken, bootstrapTokenPattern } from "./bootstrap-t
 import { impersonate } from "./impersonation.ts";
 import type { ServiceAccountTokens } from "./service-account-tokens.ts";
 
-/** Where nobody in particular is let in. */
-const openPaths = /^\/(healthz|livez|readyz|version)(\/|$)/;
+/** Says which credential somebody came with. */
+const CREDENTIAL_ID = "authentication.kubernetes.io/credential-id";
 
 export interface AuthenticatorOptions {
   reader: Reader;
@@ -29,13 +29,17 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
   async function identify(input: AuthenticationInput): Promise<User | undefined> {
     const certificate = input.clientCertificate;
     if (certificate?.commonName) {
-      return { name: certificate.commonName, groups: [...certificate.organizations, "system:authenticated"] };
+      return {
+        name: certificate.commonName,
+        groups: [...certificate.organizations, "system:authenticated"],
+        ...(certificate.sha256 ? { extra: { [CREDENTIAL_ID]: [`X509SHA256=${certificate.sha256}`] } } : {}),
+      };
     }
-    if (input.authorization) {
-      const [, token] = /^Bearer +(\S+) *$/i.exec(input.authorization) ?? [];
-      return token === undefined ? undefined : fromToken(token);
-    }
-    return openPaths.test(input.path ?? "") ? anonymous : undefined;
+    // Any other scheme is nothing that we would know of, and so is no scheme.
+    const [, token] = /^Bearer +(\S+) *$/i.exec(input.authorization ?? "") ?? [];
+    if (token !== undefined) return fromToken(token);
+    // What nobody in particular may do is for authorization to say.
+    return input.badCertificate ? undefined : anonymous;
   }
 
   return {

@@ -23,8 +23,11 @@ export async function impersonate(user: User, wanted: Impersonation, authorizer:
     const [namespace = ""] = wanted.user.slice(accountPrefix.length).split(":");
     groups.push("system:serviceaccounts", `system:serviceaccounts:${namespace}`);
   }
-  const everyone = wanted.user === "system:anonymous" ? "system:unauthenticated" : "system:authenticated";
-  if (!groups.includes("system:authenticated") && !groups.includes("system:unauthenticated")) groups.push(everyone);
+  if (wanted.user === "system:anonymous") {
+    if (!groups.includes("system:unauthenticated")) groups.push("system:unauthenticated");
+  } else if (!groups.includes("system:authenticated") && !groups.includes("system:unauthenticated")) {
+    groups.push("system:authenticated");
+  }
   return {
     name: wanted.user,
     groups,

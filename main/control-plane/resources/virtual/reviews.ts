@@ -1,6 +1,7 @@
 /** Reviews of tokens, of users, and of what they may do. */
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import type { Auth } from "../../auth/index.ts";
+import { anonymous } from "../../auth/types.ts";
 import type { Attributes } from "../../auth/types.ts";
 import type { User } from "../definition.ts";
 import { invalidError } from "../invalid.ts";
@@ -134,7 +135,8 @@ function tokenReview(auth: Auth): VirtualHandler {
       }
     } else {
       const user = await auth.authenticator.authenticate({ authorization: `Bearer ${token}` });
-      if (user) return answer({ authenticated: true, user: userInfo(user), audiences: [auth.tokens.issuer] });
+      if (user && user !== anonymous)
+        return answer({ authenticated: true, user: userInfo(user), audiences: [auth.tokens.issuer] });
     }
     return answer({ user: {}, error: "invalid bearer token" });
   };

@@ -1,4 +1,5 @@
 /** serviceaccounts/token: a token for an account, bound to a Pod, Secret or Node where asked. */
+import { parseApiVersion } from "../../../../common/kube/object.ts";
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
 import type { Pod } from "../../../../common/kube/types.ts";
@@ -44,10 +45,13 @@ export function tokenRequestHandler(reader: Reader, tokens: ServiceAccountTokens
     }
     const reference = spec.boundObjectRef;
     const kind = reference?.kind as keyof typeof plurals | undefined;
-    if (reference && (!kind || !Object.hasOwn(plurals, kind))) {
-      problems.notSupported("spec.boundObjectRef.kind", reference.kind ?? "", Object.keys(plurals));
-    }
     if (problems.causes.length > 0) throw invalidError({ group, kind: "TokenRequest" }, "", problems.causes);
+
+    if (reference && (reference.apiVersion !== "v1" || !kind || !Object.hasOwn(plurals, kind))) {
+      const { group: boundGroup = "", version = "" } = parseApiVersion(reference.apiVersion ?? "");
+      const type = `${boundGroup}/${version}, Kind=${reference.kind ?? ""}`;
+      throw new StatusError("BadRequest", `cannot bind token to object of type ${type}`);
+    }
 
     let bound: BoundObject | undefined;
     let node: { name: string; uid?: string } | undefined;
@@ -70,7 +74,7 @@ export function tokenRequestHandler(reader: Reader, tokens: ServiceAccountTokens
         const pod = target as Pod;
         if ((pod.spec?.serviceAccountName ?? "default") !== name) {
           throw new StatusError(
-            "Forbidden",
+            "BadRequest",
             `cannot bind token for serviceaccount ${JSON.stringify(name)} to pod running with different serviceaccount name.`,
           );
         }
@@ -93,7 +97,7 @@ export function tokenRequestHandler(reader: Reader, tokens: ServiceAccountTokens
       apiVersion: `${group}/v1`,
       kind: "TokenRequest",
       metadata: { name, namespace },
-      spec: { ...spec, audiences, expirationSeconds: seconds },
+      spec: { boundObjectRef: null, ...spec, audiences, expirationSeconds: seconds },
       status: { token: issued.token, expirationTimestamp: issued.expirationTimestamp },
     };
   };

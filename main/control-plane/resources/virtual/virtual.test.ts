@@ -143,9 +143,12 @@ describe("tokens", () => {
 
   test.each([
     [{ expirationSeconds: 60 }, "may not specify a duration less than 10 minutes"],
-    [{ boundObjectRef: { kind: "ConfigMap", name: "x" } }, 'Unsupported value: "ConfigMap"'],
-    [{ boundObjectRef: { kind: "Pod", name: "p", uid: "other" } }, "does not match the UID in record"],
-    [{ boundObjectRef: { kind: "Pod", name: "q" } }, 'pods "q" not found'],
+    [{ boundObjectRef: { kind: "ConfigMap", name: "x" } }, "cannot bind token to object of type /, Kind=ConfigMap"],
+    [
+      { boundObjectRef: { apiVersion: "v1", kind: "Pod", name: "p", uid: "other" } },
+      "does not match the UID in record",
+    ],
+    [{ boundObjectRef: { apiVersion: "v1", kind: "Pod", name: "q" } }, 'pods "q" not found'],
   ])("%j is refused", async (spec, message) => {
     await expect(ask("/serviceaccounts/token", { spec }, admin, place)).rejects.toThrow(message);
   });

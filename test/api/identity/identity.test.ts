@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { generateKeyPairSync } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { TestServer, run, until } from "./support.ts";
+import { TestServer, run, until } from "../support.ts";
 
 let server: TestServer;
 let folder: string;
