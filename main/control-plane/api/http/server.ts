@@ -22,6 +22,7 @@ import { Gate, attributesOf } from "./gate.ts";
 import { handlePlain } from "./plain-paths.ts";
 import { readRequest } from "./request-info.ts";
 import type { RequestInfo } from "./request-info.ts";
+import { timedOut, timeoutOf } from "./request-timeout.ts";
 import { handleResource } from "./resource-handler.ts";
 import { takeSocketToken } from "./socket-token.ts";
 import { isServed, targetOf } from "./target.ts";
@@ -101,13 +102,7 @@ export class ApiServer {
     const before = performance.now() - REQUEST_MILLIS;
     for (const [response, began] of this.#pending) {
       if (began > before || response.headersSent) continue;
-      sendStatus(
-        response,
-        new StatusError(
-          "Timeout",
-          "the server was unable to return a response in the time allotted, but may still be processing the request",
-        ),
-      );
+      sendStatus(response, timedOut());
     }
   }
 
@@ -118,6 +113,7 @@ export class ApiServer {
     let seat: Seat | undefined;
     let counted: Series | undefined;
     let record: AuditRecord | undefined;
+    let deadline: NodeJS.Timeout | undefined;
     try {
       info = readUrl(request);
       const long = info.verb === "watch" || isStreaming(info);
@@ -130,6 +126,12 @@ export class ApiServer {
         this.#pending.set(response, began);
         counted = metrics.inFlight[READ_ONLY.has(request.method ?? "") ? "readOnly" : "mutating"];
         counted.add(1);
+        const millis = timeoutOf(info.query);
+        if (millis !== undefined && millis < REQUEST_MILLIS) {
+          deadline = setTimeout(() => {
+            if (!response.headersSent) sendStatus(response, timedOut());
+          }, millis);
+        }
       }
       const user = await this.#gate.authenticate(request);
       record = this.#environment.audit && (await this.#gate.record(request, info, user));
@@ -148,6 +150,7 @@ export class ApiServer {
       const failure = this.#answerError(request, response, error);
       record?.end(failure.code, failure.status);
     } finally {
+      clearTimeout(deadline);
       record?.end(response.statusCode);
       seat?.release();
       this.#pending.delete(response);
