@@ -111,7 +111,10 @@ export const contract = {
       ),
   },
   terminals: {
-    /** Opens a terminal; the first event names it, then data (text) until exit. Ending the iteration closes it. */
+    /**
+     * Opens a terminal; the first event names it, then data (text) until exit. Ending the iteration closes it. A command on a
+     * node may do without a terminal: then its two outputs come as `output` events, bytes in base64.
+     */
     open: base
       .input(
         cluster.extend({
@@ -123,7 +126,13 @@ export const contract = {
               container: z.string(),
               command: z.array(z.string()).min(1),
             }),
-            z.object({ kind: z.literal("node"), node: z.string() }),
+            z.object({
+              kind: z.literal("node"),
+              node: z.string(),
+              /** In place of a login shell. */
+              command: z.array(z.string()).min(1).optional(),
+              terminal: z.boolean().default(true),
+            }),
             /** A shell of this computer with KUBECONFIG set to the cluster. */
             z.object({ kind: z.literal("host") }),
           ]),
@@ -136,11 +145,17 @@ export const contract = {
           z.discriminatedUnion("type", [
             z.object({ type: z.literal("opened"), terminal: z.string() }),
             z.object({ type: z.literal("data"), data: z.string() }),
+            z.object({ type: z.literal("output"), stream: z.enum(["stdout", "stderr"]), base64: z.string() }),
             z.object({ type: z.literal("exit"), code: z.int(), message: z.string().optional() }),
           ]),
         ),
       ),
-    write: base.input(z.object({ terminal: z.string(), data: z.string() })).output(z.void()),
+    /** Text, or bytes in base64. Answered when the node has room for more. */
+    write: base
+      .input(z.object({ terminal: z.string(), data: z.string(), encoding: z.enum(["utf8", "base64"]).default("utf8") }))
+      .output(z.void()),
+    /** The end of the input of a command without a terminal. */
+    end: base.input(z.object({ terminal: z.string() })).output(z.void()),
     resize: base
       .input(z.object({ terminal: z.string(), columns: z.int().min(1).max(1000), rows: z.int().min(1).max(1000) }))
       .output(z.void()),

@@ -1,4 +1,4 @@
-/** Commands on nodes: shell, logs, start, stop, add, remove, set. */
+/** Commands on nodes: logs, start, stop, add, remove, set. */
 import type { EngineClient } from "../engine/client.ts";
 import { print } from "./output.ts";
 import { followOperation } from "./progress.ts";
@@ -85,55 +85,4 @@ export function nodeSet(name: string, options: ShapeOptions & { restart?: boolea
       process.stderr.write(`${found.node} gets its new ${waiting.join(" and ")} at its next start (--restart: now)\n`);
     }
   });
-}
-
-/** A login shell on the node; ends with the shell's exit code. Standard input may also be a pipe. */
-export function shell(name: string, options: { cluster?: string }): Promise<void> {
-  return withEngine(async (client) => {
-    const found = await nodeNamed(client, name, options.cluster);
-    process.exitCode = await terminal(client, found.cluster, found.node);
-  });
-}
-
-async function terminal(client: EngineClient, cluster: string, node: string): Promise<number> {
-  const { stdin, stdout } = process;
-  const size = { columns: stdout.columns || 80, rows: stdout.rows || 24 };
-  const events = await client.terminals.open({ cluster, target: { kind: "node", node }, ...size });
-  let id: string | undefined;
-  let sending: Promise<void> = Promise.resolve();
-  // Keys in the order they were pressed: one call after another.
-  const send = (data: string): void => {
-    sending = sending
-      .then(() => (id === undefined ? undefined : client.terminals.write({ terminal: id, data })))
-      .catch(() => undefined);
-  };
-  const resize = (): void => {
-    if (id !== undefined)
-      void client.terminals
-        .resize({ terminal: id, columns: stdout.columns || 80, rows: stdout.rows || 24 })
-        .catch(() => undefined);
-  };
-  try {
-    for await (const event of events) {
-      if (event.type === "opened") {
-        id = event.terminal;
-        if (stdin.isTTY) stdin.setRawMode(true);
-        stdin.setEncoding("utf8").on("data", send);
-        // The end of a pipe is the end of a terminal's input: Ctrl-D.
-        stdin.on("end", () => send("\u0004"));
-        stdin.resume();
-        stdout.on("resize", resize);
-      } else if (event.type === "data") {
-        if (!stdout.write(event.data)) await new Promise((resolve) => stdout.once("drain", resolve));
-      } else {
-        if (event.message) process.stderr.write(`${event.message}\n`);
-        return event.code;
-      }
-    }
-    return 1;
-  } finally {
-    if (stdin.isTTY) stdin.setRawMode(false);
-    stdin.pause();
-    stdout.off("resize", resize);
-  }
 }

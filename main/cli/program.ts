@@ -159,10 +159,19 @@ function addNodeCommands(root: Command): void {
   root
     .command("shell")
     .argument("<node>", "its name, or the end of it: worker-1")
-    .description("a login shell on a node")
+    .argument("[command...]", "a command to run there, after --, in place of a shell")
+    .description("a login shell on a node, or one command there")
     .addOption(inCluster())
-    .addHelpText("after", example("drydock shell worker-1", "echo 'docker ps; exit' | drydock shell drydock-worker-1"))
-    .action(async (node: string, options) => (await import("./nodes.ts")).shell(node, options));
+    .addHelpText(
+      "after",
+      `${example("drydock shell worker-1", "drydock shell worker-1 -- docker ps", "drydock shell worker-1 -- sh -c 'dmesg | tail' >dmesg.txt", "tar c site | drydock shell worker-1 -- tar x -C /srv")}
+
+A command has a terminal where input and output of this one are terminals; else input, output and errors pass
+as they are. The exit code is the command's.`,
+    )
+    .action(async (node: string, command: string[], options) =>
+      (await import("./shell.ts")).shell(node, command, options),
+    );
   root
     .command("logs")
     .argument("[node]", 'a node, or "engine" (the default)')

@@ -3,7 +3,7 @@ import { exitOf, resizeMessage, stdinMessage } from "./channel.ts";
 
 describe("the channel protocol", () => {
   it("puts the channel before the bytes", () => {
-    expect(stdinMessage("é")).toEqual(Buffer.from([0, 0xc3, 0xa9]));
+    expect(stdinMessage(Buffer.from("é"))).toEqual(Buffer.from([0, 0xc3, 0xa9]));
     expect(resizeMessage(80, 24).toString("latin1")).toBe('\u0004{"Width":80,"Height":24}');
   });
 

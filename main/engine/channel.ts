@@ -8,9 +8,12 @@ export const SUBPROTOCOLS = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
 
 export const Channel = { stdin: 0, stdout: 1, stderr: 2, error: 3, resize: 4, close: 255 } as const;
 
-export function stdinMessage(data: string): Buffer {
-  return Buffer.concat([Buffer.from([Channel.stdin]), Buffer.from(data, "utf8")]);
+export function stdinMessage(data: Buffer): Buffer {
+  return Buffer.concat([Buffer.from([Channel.stdin]), data]);
 }
+
+/** The end of standard input (only v5 has it). */
+export const STDIN_END = Buffer.from([Channel.close, Channel.stdin]);
 
 export function resizeMessage(columns: number, rows: number): Buffer {
   return Buffer.concat([Buffer.from([Channel.resize]), Buffer.from(JSON.stringify({ Width: columns, Height: rows }))]);

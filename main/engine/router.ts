@@ -96,7 +96,10 @@ export function routerOf(engine: Engine): AnyRouter {
         const { columns, rows } = input;
         return typed(terminals.run(manager.get(input.cluster), input.target, { columns, rows }, signal));
       }),
-      write: terminal.write.handler(({ input }) => terminals.write(input.terminal, input.data)),
+      write: terminal.write.handler(({ input }) =>
+        terminals.write(input.terminal, Buffer.from(input.data, input.encoding)),
+      ),
+      end: terminal.end.handler(({ input }) => terminals.end(input.terminal)),
       resize: terminal.resize.handler(({ input }) => terminals.resize(input.terminal, input)),
       close: terminal.close.handler(({ input }) => terminals.close(input.terminal)),
     },

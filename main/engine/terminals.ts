@@ -1,6 +1,6 @@
 /**
- * Terminals: a shell in a container (through the API server), on a node (through its agent) or on this
- * computer. Output is an iteration that the reader paces: while it lags, the source is paused.
+ * Terminals: a shell in a container (through the API server), on a node (through its agent) or on this computer; and
+ * commands on a node that have none. Output is an iteration that the reader paces: while it lags, the source is paused.
  */
 import { randomUUID } from "node:crypto";
 import { homedir } from "node:os";
@@ -9,17 +9,14 @@ import { WebSocket } from "ws";
 import type { Cluster } from "../clusters/cluster.ts";
 import { fail } from "../clusters/failure.ts";
 import { kubeletTLS } from "../clusters/kubelet-api.ts";
-import { Channel, SUBPROTOCOLS, exitOf, resizeMessage, stdinMessage } from "./channel.ts";
+import { Channel, STDIN_END, SUBPROTOCOLS, exitOf, resizeMessage, stdinMessage } from "./channel.ts";
+import { Output } from "./terminal-output.ts";
+import type { Sink, TerminalEvent } from "./terminal-output.ts";
 
 export type TerminalTarget =
   | { kind: "container"; namespace: string; pod: string; container: string; command: string[] }
-  | { kind: "node"; node: string }
+  | { kind: "node"; node: string; command?: string[] | undefined; terminal: boolean }
   | { kind: "host" };
-
-export type TerminalEvent =
-  | { type: "opened"; terminal: string }
-  | { type: "data"; data: string }
-  | { type: "exit"; code: number; message?: string };
 
 interface Size {
   columns: number;
@@ -28,19 +25,16 @@ interface Size {
 
 /** What a terminal is connected to. `pause` and `resume` hold its output back. */
 interface Source {
-  write(data: string): void;
+  /** Resolves when there is room for more. */
+  write(data: Buffer): Promise<void>;
+  /** The end of its input, where that is not a terminal's. */
+  end(): void;
   resize(size: Size): void;
   pause(): void;
   resume(): void;
   close(): void;
 }
 
-interface Sink {
-  data(data: string): void;
-  exit(code: number, message?: string): void;
-}
-
-const HIGH_WATER = 256 * 1024;
 const OPEN_MILLIS = 20_000;
 
 export class Terminals {
@@ -72,8 +66,12 @@ export class Terminals {
     }
   }
 
-  write(terminal: string, data: string): void {
-    this.named(terminal).write(data);
+  write(terminal: string, data: Buffer): Promise<void> {
+    return this.named(terminal).write(data);
+  }
+
+  end(terminal: string): void {
+    this.named(terminal).end();
   }
 
   resize(terminal: string, size: Size): void {
@@ -96,55 +94,12 @@ export class Terminals {
   }
 }
 
-/** Collects output until it is read; pieces that wait are joined, and a full buffer pauses the source. */
-class Output implements Sink {
-  source: Source | undefined;
-  private buffer = "";
-  private ending: TerminalEvent | undefined;
-  private wake: (() => void) | undefined;
-  private paused = false;
-
-  data(data: string): void {
-    this.buffer += data;
-    if (this.buffer.length > HIGH_WATER && !this.paused) {
-      this.paused = true;
-      this.source?.pause();
-    }
-    this.wake?.();
-  }
-
-  exit(code: number, message?: string): void {
-    this.ending ??= { type: "exit", code, ...(message === undefined ? {} : { message }) };
-    this.wake?.();
-  }
-
-  async *read(): AsyncGenerator<TerminalEvent, void, void> {
-    for (;;) {
-      if (this.buffer !== "") {
-        const data = this.buffer;
-        this.buffer = "";
-        if (this.paused) {
-          this.paused = false;
-          this.source?.resume();
-        }
-        yield { type: "data", data };
-      } else if (this.ending) {
-        yield this.ending;
-        return;
-      } else {
-        await new Promise<void>((resolve) => (this.wake = resolve));
-        this.wake = undefined;
-      }
-    }
-  }
-}
-
 function connect(cluster: Cluster, target: TerminalTarget, size: Size, sink: Sink): Promise<Source> {
   switch (target.kind) {
     case "container":
       return execSource(cluster, target, size, sink);
     case "node":
-      return nodeSource(cluster, target.node, size, sink);
+      return nodeSource(cluster, target, size, sink);
     case "host":
       return hostSource(cluster, size, sink);
   }
@@ -165,25 +120,34 @@ function execSource(
   return channelSource(new WebSocket(url, SUBPROTOCOLS, { ca, cert, key, handshakeTimeout: OPEN_MILLIS }), size, sink);
 }
 
-function nodeSource(cluster: Cluster, node: string, size: Size, sink: Sink): Promise<Source> {
-  const target = cluster.kubelet(cluster.node(node));
-  const url = `wss://127.0.0.1:${target.hostPort}/drydock/shell?cols=${size.columns}&rows=${size.rows}`;
+function nodeSource(
+  cluster: Cluster,
+  { node, command = [], terminal }: Extract<TerminalTarget, { kind: "node" }>,
+  size: Size,
+  sink: Sink,
+): Promise<Source> {
+  const kubelet = cluster.kubelet(cluster.node(node));
+  const query = new URLSearchParams({ cols: `${size.columns}`, rows: `${size.rows}`, tty: `${terminal}` });
+  for (const word of command) query.append("command", word);
   const options = {
-    ...kubeletTLS(target),
+    ...kubeletTLS(kubelet),
     handshakeTimeout: OPEN_MILLIS,
-    headers: { host: `${target.address}:10250` },
+    headers: { host: `${kubelet.address}:10250` },
   };
-  return channelSource(new WebSocket(url, SUBPROTOCOLS, options), size, sink);
+  const socket = new WebSocket(`wss://127.0.0.1:${kubelet.hostPort}/drydock/shell?${query}`, SUBPROTOCOLS, options);
+  return channelSource(socket, size, sink, terminal);
 }
 
-function channelSource(socket: WebSocket, size: Size, sink: Sink): Promise<Source> {
+function channelSource(socket: WebSocket, size: Size, sink: Sink, terminal = true): Promise<Source> {
   const decoders = { [Channel.stdout]: new StringDecoder("utf8"), [Channel.stderr]: new StringDecoder("utf8") };
   socket.binaryType = "nodebuffer";
   socket.on("message", (message: Buffer) => {
     const channel = message[0];
     const rest = message.subarray(1);
-    if (channel === Channel.stdout || channel === Channel.stderr) sink.data(decoders[channel].write(rest));
-    else if (channel === Channel.error) {
+    if (channel === Channel.stdout || channel === Channel.stderr) {
+      if (terminal) sink.data(decoders[channel].write(rest));
+      else sink.output(channel === Channel.stdout ? "stdout" : "stderr", rest);
+    } else if (channel === Channel.error) {
       const { code, message: text } = exitOf(rest.toString("utf8"));
       sink.exit(code, text);
     }
@@ -192,9 +156,11 @@ function channelSource(socket: WebSocket, size: Size, sink: Sink): Promise<Sourc
     let opened = false;
     socket.once("open", () => {
       opened = true;
-      socket.send(resizeMessage(size.columns, size.rows));
+      if (terminal) socket.send(resizeMessage(size.columns, size.rows));
       resolve({
-        write: (data) => socket.send(stdinMessage(data)),
+        // One that has ended takes nothing more, and its reader has been told.
+        write: (data) => new Promise((taken) => socket.send(stdinMessage(data), () => taken())),
+        end: () => socket.send(STDIN_END, () => undefined),
         resize: ({ columns, rows }) => socket.send(resizeMessage(columns, rows)),
         pause: () => socket.pause(),
         resume: () => socket.resume(),
@@ -235,7 +201,11 @@ async function hostSource(cluster: Cluster, size: Size, sink: Sink): Promise<Sou
     sink.exit(exitCode);
   });
   return {
-    write: (data) => pty.write(data),
+    write: (data) => {
+      pty.write(data);
+      return Promise.resolve();
+    },
+    end: () => pty.write("\u0004"),
     resize: ({ columns, rows }) => {
       if (!ended) pty.resize(columns, rows);
     },

@@ -63,7 +63,7 @@ export function openTerminal(
         if (size.columns !== request.columns || size.rows !== request.rows) resize(size.columns, size.rows);
         flush();
       } else if (event.type === "data") handlers.data(event.data);
-      else {
+      else if (event.type === "exit") {
         life.abort();
         return handlers.ended(
           event.message ?? (event.code === 0 ? "The shell has ended." : `The shell has ended with code ${event.code}.`),

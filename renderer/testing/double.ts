@@ -334,6 +334,7 @@ export function createDouble({ scene, pods = 12, speed = 1 }: DoubleOptions) {
         return fakeTerminal(`term-${count}`, input.target, terminals, signal);
       }),
       write: os.terminals.write.handler(({ input }) => terminals.get(input.terminal)?.(input.data)),
+      end: os.terminals.end.handler(({ input }) => terminals.get(input.terminal)?.("\u0004")),
       resize: os.terminals.resize.handler(() => {}),
       close: os.terminals.close.handler(({ input }) => terminals.get(input.terminal)?.("\u0004")),
     },

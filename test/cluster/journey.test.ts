@@ -225,6 +225,10 @@ describe("a node from the host", () => {
     expect(shell.stdout).toContain("journey-worker-1");
     expect(shell.stdout).toContain("drydock.local/pause:1");
     expect(shell.code).toBe(3);
+    const script = "cat; hostname; echo trouble >&2; exit 4";
+    const command = await dock.drydock(["shell", "worker-1", "-c", NAME, "--", "sh", "-c", script], { input: "in\n" });
+    expect(command).toEqual({ code: 4, stdout: "in\njourney-worker-1\n", stderr: "trouble\n" });
+    expect(await dock.drydock(["shell", "worker-1", "-c", NAME, "--", "no-such-program"])).toMatchObject({ code: 127 });
     expect(await dock.ok("logs", "worker-1", "-c", NAME)).not.toBe("");
     expect(await dock.ok("logs", "worker-1", "-c", NAME, "--console", "--lines", "1000")).not.toBe("");
     const images = await dock.json<{ node: string; names: string[] }[]>("image", "list", NAME);

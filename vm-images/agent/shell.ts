@@ -121,6 +121,7 @@ export class Shell {
   }
 }
 
-function quote(word: string): string {
+/** The word as a POSIX shell reads it back. */
+export function quote(word: string): string {
   return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -15,14 +15,14 @@ import { describeError } from "../log.ts";
 import type { Log } from "../log.ts";
 import { DOCKER_SOCKET } from "../runtime/docker.ts";
 import type { RuntimeCache } from "../runtime/runtime-cache.ts";
-import type { Runtime, RuntimeContainer } from "../runtime/runtime.ts";
+import type { ExecStreams, Runtime, RuntimeContainer } from "../runtime/runtime.ts";
 import type { Collector } from "../stats/collect.ts";
 import { cadvisorMetrics, resourceMetrics, summary } from "../stats/summary.ts";
 import { PROTOCOLS } from "./channels.ts";
 import { join } from "../../../common/join.ts";
 import { dial, dialPod } from "./connect.ts";
 import { HttpError, parseLogQuery, serveLogs } from "./logs.ts";
-import { openNodeShell } from "./node-shell.ts";
+import { openNodeShell, runOnNode } from "./node-shell.ts";
 import { servePortForward } from "./port-forward.ts";
 import { serveProcess } from "./streams.ts";
 
@@ -249,8 +249,12 @@ export class KubeletServer {
           columns: sizeOf(query.get("cols"), 80),
           rows: sizeOf(query.get("rows"), 24),
         };
-        const streams = { stdin: true, stdout: true, stderr: false, tty: true };
-        return (socket) => void serveProcess(socket, streams, async () => openNodeShell(size), log);
+        const command = query.getAll("command");
+        const tty = query.get("tty") !== "false";
+        if (!tty && command.length === 0) throw new HttpError(400, "without a terminal there must be a command");
+        const streams = { stdin: true, stdout: true, stderr: !tty, tty };
+        const begin = async (): Promise<ExecStreams> => (tty ? openNodeShell(size, command) : runOnNode(command));
+        return (socket) => void serveProcess(socket, streams, begin, log);
       }
     }
     throw new HttpError(404, "404 page not found");
