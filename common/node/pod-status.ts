@@ -4,6 +4,7 @@
  */
 import { timestamp } from "../kube/clock.ts";
 import type { ContainerStatus, Pod, PodStatus } from "../kube/types.ts";
+import { shouldRestart } from "./restart.ts";
 
 export type Phase = NonNullable<PodStatus["phase"]>;
 export type PodCondition = NonNullable<PodStatus["conditions"]>[number];
@@ -33,12 +34,16 @@ export function phaseOf(
   let restarting = 0;
   let stopped = 0;
   let succeeded = 0;
-  for (const { name } of pod.spec?.containers ?? []) {
-    const { state, lastState } = statuses.get(name) as ContainerStatus;
+  for (const spec of pod.spec?.containers ?? []) {
+    const { state, lastState } = statuses.get(spec.name) as ContainerStatus;
     if (state?.running) running++;
     else if (state?.terminated) {
-      stopped++;
-      if (state.terminated.exitCode === 0) succeeded++;
+      const { exitCode } = state.terminated;
+      if (shouldRestart(spec, "regular", policy, exitCode)) restarting++;
+      else {
+        stopped++;
+        if (exitCode === 0) succeeded++;
+      }
     }
     // It waits to be started again, whatever the Pod's own policy: containers may have theirs.
     else if (state?.waiting && lastState?.terminated) restarting++;
@@ -46,11 +51,7 @@ export function phaseOf(
   }
   if (waiting > 0) return "Pending";
   if (running + restarting > 0) return "Running";
-  if (stopped > 0) {
-    if (policy === "Always") return "Running";
-    if (stopped === succeeded) return "Succeeded";
-    return policy === "Never" ? "Failed" : "Running";
-  }
+  if (stopped > 0) return stopped === succeeded ? "Succeeded" : "Failed";
   return "Pending";
 }
 

@@ -100,6 +100,23 @@ export const LIFECYCLE: PodCase[] = [
     },
   },
   {
+    name: "restart-rules",
+    spec: once(
+      "[ -e /shared/ended ] && exit 3; touch /shared/ended; exit 42",
+      {
+        ...mount,
+        restartPolicy: "Never",
+        restartPolicyRules: [{ action: "Restart", exitCodes: { operator: "In", values: [42] } }],
+      },
+      shared,
+    ),
+    check({ pod }) {
+      assert.equal(pod.status?.phase, "Failed");
+      assert.equal(status(pod).restartCount, 1);
+      assert.equal(status(pod).state?.terminated?.exitCode, 3);
+    },
+  },
+  {
     name: "liveness-exec",
     spec: {
       terminationGracePeriodSeconds: 1,

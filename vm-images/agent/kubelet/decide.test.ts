@@ -65,6 +65,17 @@ const init = {
     { name: "i2", image: "i" },
   ],
 };
+const ruled = {
+  restartPolicy: "Never",
+  containers: [
+    {
+      name: "a",
+      image: "i",
+      restartPolicy: "Never",
+      restartPolicyRules: [{ action: "Restart", exitCodes: { operator: "In", values: [42] } }],
+    },
+  ],
+};
 const sidecar = { initContainers: [{ name: "s", image: "i", restartPolicy: "Always" }] };
 const rows: [
   what: string,
@@ -106,6 +117,37 @@ const rows: [
     ["start a#1"],
   ],
   ["failure with Never is the end", { restartPolicy: "Never" }, [SANDBOX, container("a:exited(2)")], ["kill pod"]],
+  [
+    "failure with Never restarts where a rule of the container says so",
+    ruled,
+    [SANDBOX, container("a:exited(42)")],
+    ["start a#1"],
+  ],
+  ["failure that no rule knows is the end", ruled, [SANDBOX, container("a:exited(1)")], ["kill pod"]],
+  [
+    "a container's own policy comes before the Pod's",
+    { containers: [{ name: "a", image: "i", restartPolicy: "Never" }] },
+    [SANDBOX, container("a:exited(1)")],
+    ["kill pod"],
+  ],
+  [
+    "a rebooted node starts again what a rule may start again",
+    ruled,
+    [container("POD#3:exited(255)"), container("a#2:exited(42)")],
+    ["sandbox 4"],
+  ],
+  [
+    "an init container's own policy ends the Pod",
+    { initContainers: [{ name: "i1", image: "i", restartPolicy: "Never" }] },
+    [SANDBOX, container("i1:exited(1)")],
+    ["kill pod"],
+  ],
+  [
+    "an init container's rule starts it again",
+    { restartPolicy: "Never", initContainers: [{ ...ruled.containers[0], name: "i1" }] },
+    [SANDBOX, container("i1:exited(42)")],
+    ["start i1#1 init"],
+  ],
   ["sandbox died under a running container", {}, [container("POD:exited(137)"), container("a:running")], ["kill pod"]],
   ["node rebooted", {}, [container("POD#3:exited(255)"), container("a#2:exited(255)")], ["sandbox 4"]],
   [

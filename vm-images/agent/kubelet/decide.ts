@@ -6,8 +6,10 @@
 import { createHash } from "node:crypto";
 import type { Container, Pod } from "../../../common/kube/types.ts";
 import type { RuntimeContainer } from "../runtime/runtime.ts";
-import { formatPod, isExited, isSidecar, latest, restartPolicy } from "./pod.ts";
-import type { ContainerKind, PodView } from "./pod.ts";
+import { mayRestart } from "../../../common/node/restart.ts";
+import type { ContainerKind } from "../../../common/node/restart.ts";
+import { formatPod, isExited, isSidecar, latest, restartPolicy, shouldStart } from "./pod.ts";
+import type { PodView } from "./pod.ts";
 
 export const LABEL_HASH = "io.kubernetes.container.hash";
 /** Seconds that must pass after this container's end before the next attempt. */
@@ -93,9 +95,11 @@ export function decide(pod: Pod, view: PodView, probes: ProbeView, now: number):
 
   if (sandbox?.state !== "running") {
     const neverStarted = regular.every((container) => !newest.has(container.name));
-    const wanted = neverStarted || regular.some((container) => shouldStart(newest.get(container.name), policy));
+    const wanted =
+      neverStarted || regular.some((container) => shouldStart(pod, container, "regular", newest.get(container.name)));
+    const restarts = regular.some((container) => mayRestart(container, "regular", policy));
     // A Pod that never restarts ends with its sandbox; one that has finished needs none.
-    if (!wanted || (sandbox && policy === "Never" && !neverStarted)) {
+    if (!wanted || (sandbox && !restarts && !neverStarted)) {
       plan.killPod = view.containers.some((container) => container.state === "running");
       return plan;
     }
@@ -104,11 +108,7 @@ export function decide(pod: Pod, view: PodView, probes: ProbeView, now: number):
     return plan;
   }
 
-  const consider = (
-    spec: Container,
-    kind: ContainerKind,
-    policyOfContainer: "Always" | "OnFailure" | "Never",
-  ): void => {
+  const consider = (spec: Container, kind: ContainerKind): void => {
     const container = newest.get(spec.name);
     if (!container) {
       plan.start.push({ spec, kind, attempt: 0, backoffSeconds: 0 });
@@ -127,7 +127,7 @@ export function decide(pod: Pod, view: PodView, probes: ProbeView, now: number):
         plan.kill.push({
           container,
           spec,
-          message: `Container ${spec.name} failed ${failed} probe${policyOfContainer === "Never" ? "" : ", will be restarted"}`,
+          message: `Container ${spec.name} failed ${failed} probe${mayRestart(spec, kind, policy) ? ", will be restarted" : ""}`,
           graceSeconds: spec[`${failed}Probe`]?.terminationGracePeriodSeconds ?? undefined,
         });
     } else if (container.state === "created" && container.error === "") {
@@ -140,7 +140,7 @@ export function decide(pod: Pod, view: PodView, probes: ProbeView, now: number):
       });
     } else if (kind === "init" && container.createdAt < sandbox.createdAt) {
       plan.start.push({ spec, kind, attempt: (container.name?.attempt ?? 0) + 1, backoffSeconds: 0 });
-    } else if (shouldStart(container, policyOfContainer)) {
+    } else if (shouldStart(pod, spec, kind, container)) {
       const { delay, next } = restartBackoff(container);
       // An end in the future was told by a clock that has been put back since: nothing says how long ago it was.
       const end = Math.min(container.finishedAt || container.createdAt, now);
@@ -163,7 +163,7 @@ export function decide(pod: Pod, view: PodView, probes: ProbeView, now: number):
     regular.length > 0 &&
     regular.every((container) => {
       const state = newest.get(container.name);
-      return state !== undefined && isExited(state) && !shouldStart(state, policy);
+      return state !== undefined && isExited(state) && !shouldStart(pod, container, "regular", state);
     });
 
   if (finished || initialized.failed) {
@@ -172,17 +172,13 @@ export function decide(pod: Pod, view: PodView, probes: ProbeView, now: number):
     return plan;
   }
   for (const spec of init.filter(isSidecar)) {
-    if (init.indexOf(spec) < initialized.next) consider(spec, "sidecar", "Always");
+    if (init.indexOf(spec) < initialized.next) consider(spec, "sidecar");
   }
   if (initialized.next < init.length) {
     const spec = init[initialized.next] as Container;
-    consider(
-      spec,
-      isSidecar(spec) ? "sidecar" : "init",
-      isSidecar(spec) ? "Always" : policy === "Never" ? "Never" : "OnFailure",
-    );
+    consider(spec, isSidecar(spec) ? "sidecar" : "init");
   } else {
-    for (const spec of regular) consider(spec, "regular", (spec.restartPolicy as typeof policy | undefined) ?? policy);
+    for (const spec of regular) consider(spec, "regular");
     for (const spec of pod.spec?.ephemeralContainers ?? []) {
       if (!newest.has(spec.name))
         plan.start.push({ spec: spec as Container, kind: "ephemeral", attempt: 0, backoffSeconds: 0 });
@@ -212,16 +208,8 @@ export function initProgress(pod: Pod, view: PodView, probes: ProbeView): { next
       return { next: index, failed: false };
     }
     if (current && isExited(current) && current.exitCode === 0 && current.error === "") continue;
-    const failed = current !== undefined && isExited(current) && restartPolicy(pod) === "Never";
+    const failed = current !== undefined && isExited(current) && !shouldStart(pod, spec, "init", current);
     return { next: index, failed };
   }
   return { next: init.length, failed: false };
-}
-
-/** Whether a container that does not run should (again), back-off aside. */
-function shouldStart(container: RuntimeContainer | undefined, policy: "Always" | "OnFailure" | "Never"): boolean {
-  if (!container) return true;
-  if (!isExited(container)) return container.state === "created";
-  if (policy === "Always") return true;
-  return policy === "OnFailure" && (container.exitCode !== 0 || container.error !== "");
 }

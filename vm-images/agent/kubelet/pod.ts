@@ -1,10 +1,10 @@
 /** Small questions about a Pod, asked everywhere in the kubelet. Pure. */
 import { isQuantity, parseQuantity } from "../../../common/kube/quantity.ts";
 import type { Container, Pod } from "../../../common/kube/types.ts";
+import { shouldRestart } from "../../../common/node/restart.ts";
+import type { ContainerKind } from "../../../common/node/restart.ts";
 import type { RuntimeContainer } from "../runtime/runtime.ts";
 import { SANDBOX } from "../runtime/names.ts";
-
-export type ContainerKind = "init" | "sidecar" | "regular" | "ephemeral";
 
 /** What the runtime holds of one Pod, every attempt, the newest first. */
 export interface PodView {
@@ -57,6 +57,25 @@ export function restartPolicy(pod: Pod): "Always" | "OnFailure" | "Never" {
 /** A container that stopped, or that Docker could not start at all. */
 export function isExited(container: RuntimeContainer): boolean {
   return container.state === "exited" || (container.state === "created" && container.error !== "");
+}
+
+/** The exit code that its status tells: 128 where it could not be started at all. */
+export function exitCodeOf(container: RuntimeContainer): number {
+  return container.state === "created" ? 128 : container.exitCode;
+}
+
+/** Whether a container that does not run should (again), back-off aside. */
+export function shouldStart(
+  pod: Pod,
+  spec: Container,
+  kind: ContainerKind,
+  container: RuntimeContainer | undefined,
+): boolean {
+  if (!container) return true;
+  if (!isExited(container)) return container.state === "created";
+  // Docker has words for a start that failed after the container ran once: no success, whatever its exit code.
+  const code = exitCodeOf(container) || (container.error === "" ? 0 : 128);
+  return shouldRestart(spec, kind, restartPolicy(pod), code);
 }
 
 /** The newest attempt of each container of the Pod. */

@@ -9,7 +9,7 @@ import type { PodCondition } from "../../../common/node/pod-status.ts";
 import type { RuntimeContainer } from "../runtime/runtime.ts";
 import { initProgress } from "./decide.ts";
 import type { ProbeView } from "./decide.ts";
-import { allContainers, isExited, isSidecar, latest, qosClass } from "./pod.ts";
+import { allContainers, exitCodeOf, isExited, isSidecar, latest, qosClass } from "./pod.ts";
 import type { PodView } from "./pod.ts";
 import { SHUTDOWN_REASON } from "./shutdown.ts";
 
@@ -182,7 +182,7 @@ function terminated(
   container: RuntimeContainer,
 ): NonNullable<NonNullable<ContainerStatus["state"]>["terminated"]> {
   const failedToStart = container.state === "created";
-  const exitCode = failedToStart ? 128 : container.exitCode;
+  const exitCode = exitCodeOf(container);
   const reason = failedToStart
     ? "StartError"
     : container.oomKilled

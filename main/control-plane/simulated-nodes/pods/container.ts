@@ -6,10 +6,10 @@
  */
 import { timestamp } from "../../../../common/kube/clock.ts";
 import type { Container, ContainerStatus } from "../../../../common/kube/types.ts";
+import { shouldRestart } from "../../../../common/node/restart.ts";
+import type { ContainerKind } from "../../../../common/node/restart.ts";
 import { drawDelay } from "../rules/chance.ts";
 import type { Behaviour } from "../rules/resolve.ts";
-
-export type ContainerKind = "init" | "sidecar" | "regular" | "ephemeral";
 
 export interface ContainerInput {
   spec: Container;
@@ -66,20 +66,6 @@ function probed(probe: Probe | undefined, started: number, from: number): number
   const period = periodSeconds * 1000;
   const looks = Math.max(0, Math.ceil((from - first) / period));
   return first + (looks + successThreshold - 1) * period;
-}
-
-/** Whether the kubelet starts it again: the container's rules for exit codes, its own policy, the Pod's. */
-export function restarts(spec: Container, kind: ContainerKind, podPolicy: string, exitCode: number): boolean {
-  const { restartPolicyRules = [] } = spec as {
-    restartPolicyRules?: { action: string; exitCodes?: { operator: string; values?: number[] } }[];
-  };
-  const rule = restartPolicyRules.find(
-    ({ exitCodes }) => exitCodes && (exitCodes.values ?? []).includes(exitCode) === (exitCodes.operator === "In"),
-  );
-  if (rule?.action === "Restart") return true;
-  const policy = kind === "ephemeral" ? "Never" : kind === "sidecar" ? "Always" : (spec.restartPolicy ?? podPolicy);
-  if (kind === "init" && policy === "Always") return exitCode !== 0;
-  return policy === "Always" || (policy === "OnFailure" && exitCode !== 0);
 }
 
 /** As Go prints whole seconds: 10s, 1m20s, 5m0s. */
@@ -177,7 +163,7 @@ export function advance(input: ContainerInput): ContainerOutcome {
     }
     if (ended) {
       const endedAt = momentOf(input, `end ${attempt}`, ended.finishedAt);
-      if (!restarts(spec, kind, input.podRestartPolicy, ended.exitCode)) {
+      if (!shouldRestart(spec, kind, input.podRestartPolicy, ended.exitCode)) {
         const done = kind === "init" && ended.exitCode === 0;
         return {
           status: status({ terminated: ended }, { containerID: idOf(attempt), ready: done }),

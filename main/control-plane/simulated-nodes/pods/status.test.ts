@@ -161,6 +161,7 @@ describe("a Pod's life", () => {
           containers: [
             {
               name: "c",
+              restartPolicy: "Never",
               restartPolicyRules: [{ action: "Restart", exitCodes: { operator: "In", values: [42] } }],
             },
           ],

@@ -6,7 +6,8 @@ import type { Phase, PodCondition } from "../../../../common/node/pod-status.ts"
 import { drawDelay } from "../rules/chance.ts";
 import type { Behaviour } from "../rules/resolve.ts";
 import { advance } from "./container.ts";
-import type { ContainerKind, ContainerOutcome } from "./container.ts";
+import type { ContainerKind } from "../../../../common/node/restart.ts";
+import type { ContainerOutcome } from "./container.ts";
 
 export interface PodInput {
   pod: Pod;
