@@ -27,6 +27,20 @@ it("makes the folder of a volume for everyone to write, and keeps what is in it"
   expect(readdirSync(data)).toEqual(["file"]);
 });
 
+it("holds nobody up while it waits for a block device", async () => {
+  const asked: { command: string; apart: boolean }[] = [];
+  const waiting = new LocalDisks(folder, async (command, args, options = {}) => {
+    asked.push({ command, apart: options.apart === true });
+    return args.includes("--show") ? "/dev/loop7\n" : "";
+  });
+  const block = volume("block");
+  Object.assign(block.spec ?? {}, { volumeMode: "Block", capacity: { storage: "1Mi" } });
+  expect(await waiting.open(block)).toBe("/dev/loop7");
+  await waiting.collect(async () => undefined);
+  expect(asked.map(({ command }) => command)).toEqual(["modprobe", "losetup", "losetup", "losetup", "losetup"]);
+  expect(asked.filter(({ apart }) => !apart)).toEqual([]);
+});
+
 it("makes nothing for a volume of somebody else", async () => {
   await expect(disks.open(volume("pv-2", "Delete", ""))).rejects.toThrow("does not exist");
 });

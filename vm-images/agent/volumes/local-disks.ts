@@ -12,6 +12,8 @@ import { wholeValue } from "../kubelet/resources.ts";
 import { VolumeError } from "./payload.ts";
 
 const POLICY = "policy";
+/** A module or a device may keep its program waiting: nothing else must wait with it. */
+const APART = { apart: true };
 
 export class LocalDisks {
   readonly #folder: string;
@@ -49,9 +51,14 @@ export class LocalDisks {
   }
 
   async #device(file: string): Promise<string> {
-    await this.#run("modprobe", ["loop"]);
-    const known = (await this.#run("losetup", ["--noheadings", "--output", "NAME", "--associated", file])).trim();
-    return known.split("\n")[0] || (await this.#run("losetup", ["--find", "--show", file])).trim();
+    await this.#run("modprobe", ["loop"], APART);
+    return (await this.#deviceOf(file)) || (await this.#run("losetup", ["--find", "--show", file], APART)).trim();
+  }
+
+  /** The loop device of a file; "" when it has none. */
+  async #deviceOf(file: string): Promise<string> {
+    const known = await this.#run("losetup", ["--noheadings", "--output", "NAME", "--associated", file], APART);
+    return known.trim().split("\n")[0] ?? "";
   }
 
   /** Remembers the reclaim policy. */
@@ -73,12 +80,8 @@ export class LocalDisks {
       const folder = join(this.#folder, name);
       if ((await readFile(join(folder, POLICY), "utf8").catch(() => "")) !== "Delete") continue;
       for (const file of await readdir(folder)) {
-        const device = (
-          await this.#run("losetup", ["--noheadings", "--output", "NAME", "--associated", join(folder, file)]).catch(
-            () => "",
-          )
-        ).trim();
-        if (device) await this.#run("losetup", ["--detach", device]);
+        const device = await this.#deviceOf(join(folder, file)).catch(() => "");
+        if (device) await this.#run("losetup", ["--detach", device], APART);
       }
       await rm(folder, { recursive: true, force: true });
       removed.push(name);
