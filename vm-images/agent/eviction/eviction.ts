@@ -6,9 +6,11 @@ import { statfs } from "node:fs/promises";
 import type { Pod } from "../../../common/kube/types.ts";
 import { sleep } from "../command.ts";
 import type { EventRecorder } from "../kubelet/events.ts";
+import { podUid } from "../kubelet/pod.ts";
 import type { Log } from "../log.ts";
 import type { Pressure } from "../machine/health.ts";
 import type { RuntimeCache } from "../runtime/runtime-cache.ts";
+import { SANDBOX } from "../runtime/names.ts";
 import type { Runtime } from "../runtime/runtime.ts";
 import type { Collector } from "../stats/collect.ts";
 import { hasDiskLimit, overgrown, overLimit, unusedImages, victimOf } from "./decide.ts";
@@ -16,8 +18,10 @@ import type { Eviction } from "./decide.ts";
 import { monotonicNow } from "../monotonic.ts";
 
 const EVERY = 10_000;
-/** After an eviction the node is given this long to recover before the next. */
+/** After an eviction the node has until the Pod has gone to recover before the next, and so long at least and at most. */
 const RECOVERY = 20_000;
+const RECOVERY_MAX = 120_000;
+const RECOVERY_LOOK = 1_000;
 const VOLUMES_EVERY = 60_000;
 /** Above this share of the disk images are removed, until it is below the other. */
 const IMAGES_HIGH = 0.85;
@@ -48,18 +52,30 @@ export class EvictionManager {
 
   async run(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      let pause = EVERY;
+      let ended: Pod[] = [];
       try {
-        if (await this.#look()) pause = RECOVERY;
+        ended = await this.#look();
       } catch (error) {
         this.#options.log.error("eviction", "looking", error);
       }
-      await sleep(pause, signal);
+      if (ended.length > 0) await this.#recover(ended, signal);
+      else await sleep(EVERY, signal);
     }
   }
 
-  /** True when something was ended. */
-  async #look(): Promise<boolean> {
+  /** What an ended Pod had is free again when its containers have been removed: until then others must not pay for it. */
+  async #recover(ended: Pod[], signal: AbortSignal): Promise<void> {
+    const began = monotonicNow();
+    const { cache } = this.#options;
+    await sleep(RECOVERY, signal);
+    while (!signal.aborted && monotonicNow() - began < RECOVERY_MAX) {
+      if (ended.every((pod) => cache.ofPod(podUid(pod)).every(({ name }) => name?.container === SANDBOX))) return;
+      await sleep(RECOVERY_LOOK, signal);
+    }
+  }
+
+  /** The Pods that were ended. */
+  async #look(): Promise<Pod[]> {
     const { collector, health, pods, changed } = this.#options;
     const pressure = await health();
     const told = JSON.stringify(pressure);
@@ -72,15 +88,15 @@ export class EvictionManager {
         ? victimOf(samples, "memory")
         : victimOf(await collector.withLayers(samples), "ephemeral-storage");
       if (victim) this.#evict(victim);
-      return victim !== undefined;
+      return victim ? [victim.pod] : [];
     }
-    if (!pods().some(hasDiskLimit) || monotonicNow() - this.#measuredAt < VOLUMES_EVERY) return false;
+    if (!pods().some(hasDiskLimit) || monotonicNow() - this.#measuredAt < VOLUMES_EVERY) return [];
     this.#measuredAt = monotonicNow();
     const { pods: all } = await collector.collect();
     const samples = await collector.withLayers(all.filter(({ pod }) => hasDiskLimit(pod)));
     const found = [...overgrown(samples), ...overLimit(samples)];
     for (const each of found) this.#evict(each);
-    return found.length > 0;
+    return found.map(({ pod }) => pod);
   }
 
   #evict({ pod, message }: Eviction): void {
