@@ -2,22 +2,20 @@
  * Looks after one Pod: reads what the runtime holds, asks `decide`, carries out, writes the status; one round
  * at a time. Whatever changes (spec, container, probe, timer) calls `wake`, and the round is run again.
  */
-import { rm } from "node:fs/promises";
 import type { Pod } from "../../../common/kube/types.ts";
 import { isStatus } from "../../../common/kube/status.ts";
 import { describeError } from "../log.ts";
 import { monotonicNow } from "../monotonic.ts";
-import type { RuntimeContainer } from "../runtime/runtime.ts";
 import { shortageMessage } from "./admission.ts";
 import type { Shortage } from "./admission.ts";
 import type { KubeletContext } from "./context.ts";
-import { hostnameOf } from "./container-config.ts";
 import { decide } from "./decide.ts";
 import type { StartAction } from "./decide.ts";
-import { hostsFile, resolvFile } from "./network-files.ts";
 import { allContainers, formatPod, isHostNetwork, latest, podName, podUid, viewOf } from "./pod.ts";
 import type { PodView } from "./pod.ts";
 import { preparePodCgroup, removePodCgroup } from "./pod-cgroup.ts";
+import { PodEnding } from "./pod-ending.ts";
+import { PodSandbox } from "./pod-sandbox.ts";
 import { resizeOf, resizePending } from "./resize.ts";
 import { payloadSources, startContainer } from "./start-container.ts";
 import type { Waiting } from "./start-container.ts";
@@ -28,9 +26,6 @@ import { terminationMessage } from "./termination-message.ts";
 const ERROR_RETRY = 5_000;
 const REFRESH_VOLUMES = 60_000;
 const DEFAULT_GRACE = 30;
-const HANDLERS = new Set(["", "crun", "runc", "docker"]);
-/** Seconds that a sidecar has at least when the others have used up the grace period. */
-const LEAST_GRACE = 2;
 /** Seconds: the node cannot wait longer. */
 const EVICTION_GRACE = 1;
 
@@ -56,18 +51,18 @@ export class PodWorker {
   #refused = false;
   /** Why the limits that are asked for are not in force. */
   #resizePending: { reason: "Infeasible" | "Deferred"; message: string } | undefined;
-  /** When its containers began to be ended, all of them. */
-  #endingSince: number | undefined;
   /** It has ended, and its volumes are taken down. */
   #cleaned = false;
-  /** The sandbox whose network files are written. */
-  #wired: string | undefined;
+  readonly #sandbox: PodSandbox;
+  readonly #ending: PodEnding;
 
   constructor(context: KubeletContext, pod: Pod, finished: (uid: string) => void) {
     this.#context = context;
     this.#pod = pod;
     this.uid = podUid(pod);
     this.#finished = finished;
+    this.#sandbox = new PodSandbox(context);
+    this.#ending = new PodEnding(context, this.#sandbox, (...event) => this.#event(...event));
   }
 
   get pod(): Pod {
@@ -130,7 +125,7 @@ export class PodWorker {
       const running = view.containers.filter(({ state }) => state === "running");
       const left = until - monotonicNow();
       if (running.length === 0 || left <= 0) return;
-      this.#killContainers(view, graceSeconds);
+      this.#ending.killAll(this.#pod, view, graceSeconds);
       await Promise.race(running.map(({ id }) => cache.waitExit(id, left)));
     }
   }
@@ -175,7 +170,7 @@ export class PodWorker {
     this.#checkDeadline();
     const phase = pod.status?.phase;
     if (this.#ended || phase === "Failed" || phase === "Succeeded") {
-      this.#killContainers(view, this.#ended?.evicted ? EVICTION_GRACE : this.#grace());
+      this.#ending.killAll(this.#pod, view, this.#ended?.evicted ? EVICTION_GRACE : this.#grace());
       if (this.#ended || view.containers.length > 0) this.#writeStatus();
       if (!view.containers.some(({ state }) => state === "running") && this.#starting.size === 0)
         await this.#cleanUp(view);
@@ -186,7 +181,7 @@ export class PodWorker {
       return 1000;
     }
     const { probes, killer } = this.#context;
-    const podIP = this.#podIP(view);
+    const podIP = this.#sandbox.address(this.#pod, view);
     probes.sync(pod, view, podIP);
     const plan = decide(pod, view, probes.view(this.uid), Date.now());
     for (const [name, waiting] of this.#waiting)
@@ -204,14 +199,14 @@ export class PodWorker {
       this.#waiting.set(name, { reason: "CrashLoopBackOff", message, retryAt: 0 });
     }
     if (plan.killPod) {
-      this.#killContainers(view, this.#grace());
+      this.#ending.killAll(this.#pod, view, this.#grace());
       if (!view.containers.some(({ state }) => state === "running") && !plan.createSandbox)
-        await this.#removeSandboxes(view);
+        await this.#ending.removeSandboxes(this.#pod, view);
     }
     for (const kill of plan.kill) {
       if (killer.isKilling(kill.container.id)) continue;
       this.#event("Normal", "Killing", kill.message, kill.spec?.name);
-      this.#kill(kill.container, kill.graceSeconds ?? this.#grace());
+      this.#ending.kill(pod, kill.container, kill.graceSeconds ?? this.#grace());
     }
     await this.#resize(view);
     this.#writeStatus();
@@ -223,7 +218,7 @@ export class PodWorker {
     const sandbox = view.sandboxes[0];
     let delay = plan.wakeAt === undefined ? Infinity : plan.wakeAt - Date.now();
     if (sandbox?.state === "running" && plan.start.length > 0) {
-      const address = await this.#wire(sandbox);
+      const address = await this.#sandbox.wire(pod, sandbox);
       for (const action of plan.start) {
         const held = this.#waiting.get(action.spec.name);
         const hold = (held?.retryAt ?? 0) - monotonicNow();
@@ -232,7 +227,7 @@ export class PodWorker {
       }
     }
     await this.#refreshVolumes(podIP);
-    this.#pruneDead(view);
+    this.#ending.pruneDead(pod, view);
     return Math.max(100, Math.min(delay, REFRESH_VOLUMES, this.#untilDeadline()));
   }
 
@@ -272,7 +267,7 @@ export class PodWorker {
       if (resize.kind === "none") continue;
       if (resize.kind === "restart") {
         this.#event("Normal", "Killing", `Container ${spec.name} resize requires restart`, spec.name);
-        this.#kill(container, this.#grace());
+        this.#ending.kill(this.#pod, container, this.#grace());
         continue;
       }
       try {
@@ -286,17 +281,8 @@ export class PodWorker {
   }
 
   async #createSandbox(attempt: number): Promise<boolean> {
-    const begin = performance.now();
-    const pod = this.#pod;
     try {
-      await this.#checkRuntimeClass();
-      const container = await this.#context.pool.take(pod, attempt);
-      const made = performance.now();
-      await this.#wire(container);
-      this.#context.log.info(
-        "pod",
-        `${podName(pod)}: sandbox (${Math.round(made - begin)} ms, network ${Math.round(performance.now() - made)} ms)`,
-      );
+      await this.#sandbox.create(this.#pod, attempt);
       return true;
     } catch (error) {
       this.#event("Warning", "FailedCreatePodSandBox", `Failed to create pod sandbox: ${describeError(error)}`);
@@ -304,36 +290,6 @@ export class PodWorker {
     } finally {
       this.#context.pool.fillSoon();
     }
-  }
-
-  /** There is one runtime here, under the names that RuntimeClasses from elsewhere have for it. */
-  async #checkRuntimeClass(): Promise<void> {
-    const name = this.#pod.spec?.runtimeClassName;
-    if (!name) return;
-    const handler = await this.#context.objects.runtimeHandler(name);
-    if (handler === undefined) throw new Error(`RuntimeClass.node.k8s.io "${name}" not found`);
-    if (!HANDLERS.has(handler))
-      throw new Error(`failed to get sandbox runtime: no runtime for "${handler}" is configured`);
-  }
-
-  /** Network and the files that tell of it; also for a sandbox of an agent that ended before it had come to this. */
-  async #wire(sandbox: RuntimeContainer): Promise<string> {
-    const { network, volumes, names, node } = this.#context;
-    const pod = this.#pod;
-    const known = this.#podIP(viewOf([sandbox]));
-    if (this.#wired === sandbox.id && known) return known;
-    const address = isHostNetwork(pod) ? node.address : await network.attach(sandbox.id, sandbox.pid);
-    await volumes.writePodFile(this.uid, "etc-hosts", hostsFile(pod, address, names));
-    await volumes.writePodFile(this.uid, "resolv.conf", resolvFile(pod, names));
-    await volumes.writePodFile(this.uid, "hostname", `${hostnameOf(pod)}\n`);
-    this.#wired = sandbox.id;
-    return address;
-  }
-
-  #podIP(view: PodView): string | undefined {
-    const sandbox = view.sandboxes[0];
-    if (sandbox?.state !== "running") return undefined;
-    return isHostNetwork(this.#pod) ? this.#context.node.address : this.#context.network.address(sandbox.id);
   }
 
   #grace(): number {
@@ -345,35 +301,9 @@ export class PodWorker {
     );
   }
 
-  #killContainers(view: PodView, graceSeconds: number): void {
-    const sidecars = (this.#pod.spec?.initContainers ?? []).map(({ name }) => name);
-    const running = view.containers.filter(({ state }) => state === "running");
-    const place = ({ name }: RuntimeContainer): number => sidecars.indexOf(name?.container ?? "");
-    // Sidecars serve the others until these have ended, and each those that were started after it.
-    const last = Math.max(...running.map(place));
-    const others = running.filter((container) => place(container) < 0);
-    const next = others.length > 0 ? others : running.filter((container) => place(container) === last);
-    this.#endingSince ??= monotonicNow();
-    const left = graceSeconds - (monotonicNow() - this.#endingSince) / 1000;
-    const grace = others.length > 0 || graceSeconds <= 0 ? graceSeconds : Math.max(LEAST_GRACE, left);
-    for (const container of graceSeconds > 0 ? next : running) {
-      if (!this.#context.killer.isKilling(container.id))
-        this.#event("Normal", "Killing", `Stopping container ${container.name?.container}`, container.name?.container);
-      this.#kill(container, grace);
-    }
-  }
-
-  #kill(container: RuntimeContainer, graceSeconds: number): void {
-    const spec = allContainers(this.#pod).find(({ spec: { name } }) => name === container.name?.container)?.spec;
-    const podIP = this.#podIP(viewOf(this.#context.cache.ofPod(this.uid))) ?? "";
-    this.#context.killer.kill(container, spec, podIP, graceSeconds, (message) =>
-      this.#event("Warning", "FailedPreStopHook", `PreStopHook failed: ${message}`, container.name?.container),
-    );
-  }
-
   async #terminate(view: PodView): Promise<number> {
     const { probes, statuses, client, volumes } = this.#context;
-    this.#killContainers(view, this.#grace());
+    this.#ending.killAll(this.#pod, view, this.#grace());
     if (view.containers.some(({ state }) => state === "running") || this.#starting.size > 0) {
       if (!this.#gone) this.#writeStatus();
       return 10_000;
@@ -392,8 +322,8 @@ export class PodWorker {
         if (!isStatus(error, "NotFound", "Conflict")) throw error;
       }
     }
-    await this.#removeSandboxes(view, true);
-    for (const container of view.containers) await this.#remove(container);
+    await this.#ending.removeSandboxes(this.#pod, view, true);
+    for (const container of view.containers) await this.#ending.remove(container);
     await volumes.tearDown(this.uid);
     if (!(await removePodCgroup(this.uid))) this.#context.log.info("pod", `${podName(this.#pod)}: its cgroup stays`);
     statuses.forget(this.uid);
@@ -404,52 +334,11 @@ export class PodWorker {
 
   /** What a Pod that has ended needs no more: its sandbox, its volumes, and when it was evicted its containers too. */
   async #cleanUp(view: PodView): Promise<void> {
-    await this.#removeSandboxes(view);
-    if (this.#ended?.evicted) for (const container of view.containers) await this.#remove(container);
+    await this.#ending.removeSandboxes(this.#pod, view);
+    if (this.#ended?.evicted) for (const container of view.containers) await this.#ending.remove(container);
     if (this.#cleaned) return;
     await this.#context.volumes.tearDownVolumes(this.uid);
     this.#cleaned = true;
-  }
-
-  /** Ends the Pod's sandboxes; its containers stay for their logs. */
-  async #removeSandboxes(view: PodView, all = false): Promise<void> {
-    this.#context.probes.remove(this.uid);
-    for (const sandbox of view.sandboxes) {
-      if (sandbox.state !== "running" && !all) continue;
-      if (all) await this.#remove(sandbox);
-      else {
-        await this.#context.runtime.kill(sandbox.id, "SIGKILL");
-        await this.#context.cache.waitExit(sandbox.id, 10_000);
-      }
-      this.#context.network.release(sandbox.id);
-    }
-  }
-
-  async #remove(container: RuntimeContainer): Promise<void> {
-    await this.#context.runtime.remove(container.id);
-    await this.#context.cache.refresh(container.id);
-  }
-
-  /** Of each container the last dead attempt stays for `logs --previous`; older ones go. */
-  #pruneDead(view: PodView): void {
-    const kept = new Map<string, number>();
-    for (const container of view.containers) {
-      const name = container.name?.container ?? "";
-      const count = (kept.get(name) ?? 0) + 1;
-      kept.set(name, count);
-      if (count <= 2 || container.state === "running") continue;
-      void this.#remove(container)
-        .then(() =>
-          rm(this.#context.volumes.terminationLog(this.uid, name, container.name?.attempt ?? 0), { force: true }),
-        )
-        .catch((error: unknown) => this.#context.log.error("pod", "removing an old container", error));
-    }
-    for (const old of view.sandboxes.slice(1)) {
-      this.#context.network.release(old.id);
-      void this.#remove(old).catch((error: unknown) =>
-        this.#context.log.error("pod", "removing an old sandbox", error),
-      );
-    }
   }
 
   async #refreshVolumes(podIP: string | undefined): Promise<void> {
@@ -486,7 +375,7 @@ export class PodWorker {
       view,
       probes: probes.view(this.uid),
       waiting: final ? new Map() : this.#waiting,
-      podIP: this.#podIP(view),
+      podIP: this.#sandbox.address(this.#pod, view),
       hostIP: node.address,
       resized: (spec, container) => resizeOf(this.#pod, spec, container, node.memoryBytes).kind === "none",
       imageNames: (id) => images.names(id),
