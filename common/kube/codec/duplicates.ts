@@ -14,17 +14,11 @@ export function duplicateKeys(text: string): string[] {
     const top = stack.at(-1);
     if (code === 34 /* " */) {
       const start = at + 1;
-      let escaped = false;
-      for (at += 1; text.charCodeAt(at) !== 34; at += 1) {
-        if (text.charCodeAt(at) === 92) {
-          escaped = true;
-          at += 1;
-        }
-        if (at >= text.length) return found;
-      }
+      at = endOfString(text, start);
+      if (at < 0) return found;
       if (expectKey && top?.keys) {
         const raw = text.slice(start, at);
-        const key = escaped ? (JSON.parse(`"${raw}"`) as string) : raw;
+        const key = raw.includes("\\") ? (JSON.parse(`"${raw}"`) as string) : raw;
         top.key = key;
         if (top.keys.has(key)) found.push(pathOf(stack));
         else top.keys.add(key);
@@ -45,6 +39,20 @@ export function duplicateKeys(text: string): string[] {
     }
   }
   return found;
+}
+
+/** Where the string that begins at `start` ends; -1 where it does not. Long ones are searched, not walked through. */
+function endOfString(text: string, start: number): number {
+  let end = text.indexOf('"', start);
+  while (end >= 0 && isEscaped(text, end, start)) end = text.indexOf('"', end + 1);
+  return end;
+}
+
+/** An odd number of backslashes before it. */
+function isEscaped(text: string, at: number, start: number): boolean {
+  let from = at;
+  while (from > start && text.charCodeAt(from - 1) === 92) from -= 1;
+  return (at - from) % 2 === 1;
 }
 
 function pathOf(stack: { keys: Set<string> | undefined; index: number; key: string }[]): string {

@@ -46,37 +46,67 @@ const GO_TYPES: Record<string, string> = {
   Time: "v1.Time",
 };
 
+/** The fields and places in lists that lead to a value. It becomes text only for who complains. */
+type Place = (string | number)[];
+
+const pathOf = (place: Place): string =>
+  place.reduce<string>(
+    (path, part) => (typeof part === "number" ? `${path}[${part}]` : path === "" ? part : `${path}.${part}`),
+    "",
+  );
+
 /** Checks and prunes in place; null and empty fields are dropped where a server in Go would not write them. */
 export function checkShape(value: Record<string, unknown>, fact: TypeFact, problems: FieldProblem[], path = ""): void {
+  checkStruct(value, fact, problems, path === "" ? [] : [path]);
+}
+
+function checkStruct(value: Record<string, unknown>, fact: TypeFact, problems: FieldProblem[], place: Place): void {
   for (const name of Object.keys(value)) {
     const child = value[name];
-    const at = path === "" ? name : `${path}.${name}`;
-    if (fact.kind && path === "" && (name === "apiVersion" || name === "kind")) continue;
+    // Embedded lists hold kinds too; their items say apiVersion and kind.
+    if (fact.kind && (name === "apiVersion" || name === "kind") && (place.length === 0 || !fact.fields.has(name)))
+      continue;
     const field = fact.fields.get(name);
+    place.push(name);
     if (!field) {
-      // Embedded lists hold kinds too; their items say apiVersion and kind.
-      if (fact.kind && (name === "apiVersion" || name === "kind")) continue;
-      problems.push({ kind: "unknown", path: at, message: `unknown field "${at}"` });
+      const path = pathOf(place);
+      problems.push({ kind: "unknown", path, message: `unknown field "${path}"` });
       delete value[name];
     } else if (child === null) {
       delete value[name];
-    } else if (field.list) {
-      if (!Array.isArray(child)) throw new ShapeError(at, child, `[]${GO_TYPES[field.type] ?? shortName(field.type)}`);
-      for (let i = 0; i < child.length; i += 1) child[i] = checkValue(child[i], field, problems, `${at}[${i}]`);
-    } else if (field.map) {
-      if (typeof child !== "object" || Array.isArray(child))
-        throw new ShapeError(at, child, `map[string]${GO_TYPES[field.type] ?? shortName(field.type)}`);
-      const map = child as Record<string, unknown>;
-      for (const key of Object.keys(map)) {
-        if (field.listValues) {
-          if (!Array.isArray(map[key])) throw new ShapeError(`${at}.${key}`, map[key], "[]string");
-        } else if (map[key] === null && field.type === "string") map[key] = "";
-        else map[key] = checkValue(map[key], field, problems, `${at}.${key}`);
-      }
     } else {
-      value[name] = checkValue(child, field, problems, at);
+      if (field.list) checkList(child, field, problems, place);
+      else if (field.map) checkMap(child, field, problems, place);
+      else value[name] = checkValue(child, field, problems, place);
+      if (isLeftOut(value[name], field)) delete value[name];
     }
-    if (field && isLeftOut(value[name], field)) delete value[name];
+    place.pop();
+  }
+}
+
+function checkList(list: unknown, field: FieldFact, problems: FieldProblem[], place: Place): void {
+  if (!Array.isArray(list))
+    throw new ShapeError(pathOf(place), list, `[]${GO_TYPES[field.type] ?? shortName(field.type)}`);
+  for (let i = 0; i < list.length; i += 1) {
+    place.push(i);
+    list[i] = checkValue(list[i], field, problems, place);
+    place.pop();
+  }
+}
+
+function checkMap(value: unknown, field: FieldFact, problems: FieldProblem[], place: Place): void {
+  if (typeof value !== "object" || Array.isArray(value))
+    throw new ShapeError(pathOf(place), value, `map[string]${GO_TYPES[field.type] ?? shortName(field.type)}`);
+  const map = value as Record<string, unknown>;
+  for (const key of Object.keys(map)) {
+    const one = map[key];
+    place.push(key);
+    if (field.listValues) {
+      if (!Array.isArray(one)) throw new ShapeError(pathOf(place), one, "[]string");
+    } else if (field.type !== "string") map[key] = checkValue(one, field, problems, place);
+    else if (one === null) map[key] = "";
+    else checkValue(one, field, problems, place);
+    place.pop();
   }
 }
 
@@ -110,15 +140,17 @@ function toSecond(text: string): string | undefined {
 
 const shortName = (type: string): string => type.split(".").slice(-2).join(".");
 
-function checkValue(value: unknown, field: FieldFact, problems: FieldProblem[], path: string): unknown {
+function checkValue(value: unknown, field: FieldFact, problems: FieldProblem[], place: Place): unknown {
+  // By far the most values are texts.
+  if (field.type === "string" && typeof value === "string") return value;
   const wrong = (): never => {
-    throw new ShapeError(path, value, GO_TYPES[field.type] ?? shortName(field.type));
+    throw new ShapeError(pathOf(place), value, GO_TYPES[field.type] ?? shortName(field.type));
   };
   switch (field.type) {
     case "bytes": {
       if (typeof value !== "string") return wrong();
       const at = badBase64(value);
-      if (at !== undefined) throw new Base64Error(path, value, at);
+      if (at !== undefined) throw new Base64Error(pathOf(place), value, at);
       return value;
     }
     case "string":
@@ -142,7 +174,7 @@ function checkValue(value: unknown, field: FieldFact, problems: FieldProblem[], 
       const time = typeof value === "string" ? canonicalTime(value, field.type === "MicroTime") : undefined;
       if (time === undefined) {
         throw new ShapeError(
-          path,
+          pathOf(place),
           value,
           `v1.${field.type}: parsing time ${JSON.stringify(value)} as "2006-01-02T15:04:05Z07:00"`,
         );
@@ -153,7 +185,7 @@ function checkValue(value: unknown, field: FieldFact, problems: FieldProblem[], 
       const quantity = typeof value === "string" ? value.trim() : value;
       if (!isQuantity(quantity))
         throw new ShapeError(
-          path,
+          pathOf(place),
           value,
           "resource.Quantity: quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
         );
@@ -170,7 +202,7 @@ function checkValue(value: unknown, field: FieldFact, problems: FieldProblem[], 
       const type = typeFact(field.type);
       if (!type) return value;
       if (typeof value !== "object" || value === null || Array.isArray(value)) wrong();
-      checkShape(value as Record<string, unknown>, type, problems, path);
+      checkStruct(value as Record<string, unknown>, type, problems, place);
       return value;
     }
   }

@@ -2,6 +2,7 @@
  * The schemas of custom resources, beside the facts of the built-in kinds: which kinds there are just now, what
  * is pruned of their objects and what is filled in. Semantics: Kubernetes' structural schemas.
  */
+import { copyOf } from "../copy.ts";
 import type { GroupVersionKind } from "../object.ts";
 import type { FieldProblem } from "../codec/shape.ts";
 
@@ -139,7 +140,7 @@ export function applySchemaDefaults(value: unknown, schema: StructuralSchema | u
   if (!isStruct(value)) return;
   for (const [name, property] of Object.entries(schema.properties ?? {})) {
     const empty = value[name] === undefined || (value[name] === null && property.nullable !== true);
-    if (empty && property.default !== undefined) value[name] = structuredClone(property.default);
+    if (empty && property.default !== undefined) value[name] = copyOf(property.default);
     else if (empty && value[name] === null) delete value[name];
     applySchemaDefaults(value[name], property);
   }

@@ -3,6 +3,7 @@
  * functions. What the API server of 1.36 sets for a field that was left out; kinds whose defaults need
  * more than the object itself (allocation, other objects) are their strategy's.
  */
+import { copyOf } from "../copy.ts";
 import type { KubeObject } from "../object.ts";
 import { parseApiVersion } from "../object.ts";
 import { applySchemaDefaults, customKind } from "./custom.ts";
@@ -272,12 +273,14 @@ export function applyDefaults(object: KubeObject): void {
 }
 
 function visit(value: Struct, fact: TypeFact): void {
-  for (const [field, byDefault] of Object.entries(constants[fact.id] ?? {}))
-    set(value, field, structuredClone(byDefault));
+  const byDefault = constants[fact.id];
+  for (const name in byDefault) if ((value[name] ?? undefined) === undefined) value[name] = copyOf(byDefault[name]);
   computed[fact.id]?.(value);
-  for (const [name, child] of Object.entries(value)) {
+  for (const name of Object.keys(value)) {
+    const child = value[name];
+    if (typeof child !== "object" || child === null) continue;
     const field = fact.fields.get(name);
-    if (!field || typeof child !== "object" || child === null) continue;
+    if (!field) continue;
     const type = typeFact(field.type);
     if (!type) continue;
     if (field.list) for (const item of list(child)) visit(item, type);

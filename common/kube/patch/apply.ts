@@ -2,22 +2,26 @@
  * Server-side apply: who owns which field, what an applied configuration changes and takes away, and where
  * it meets others. Semantics: Kubernetes' "Server-Side Apply" (structured merge).
  */
-import type { GroupVersionKind, KubeObject } from "../object.ts";
+import { copyOf } from "../copy.ts";
+import type { GroupVersionKind, KubeObject, ObjectMeta } from "../object.ts";
 import { apiVersionOf } from "../object.ts";
 import { customKind } from "../facts/custom.ts";
 import { factsFor } from "../facts/index.ts";
 import type { FieldSet, Shape, Struct } from "./field-set.ts";
 import {
+  asMember,
   difference,
   emptySet,
   intersection,
   isEmptySet,
   isStruct,
+  leaf,
   members,
   nodeAt,
   ownershipOf,
   sameSet,
   setOf,
+  setWith,
   union,
 } from "./field-set.ts";
 import type { Manager } from "./managers.ts";
@@ -70,16 +74,21 @@ function shapeFor(gvk: GroupVersionKind): Shape {
 
 /** An object without what the server owns: what managers can own of it. */
 function ownable(object: KubeObject): Struct {
-  const { apiVersion: _a, kind: _k, metadata, ...rest } = object;
-  const kept = Object.entries(metadata ?? {}).filter(([key]) => !serverFields.has(key));
-  return kept.length > 0 ? { ...rest, metadata: Object.fromEntries(kept) } : rest;
+  const own: Struct = {};
+  for (const key of Object.keys(object))
+    if (key !== "apiVersion" && key !== "kind" && key !== "metadata") own[key] = object[key];
+  const metadata: Struct = {};
+  let any = false;
+  for (const key of Object.keys(object.metadata ?? {})) {
+    if (serverFields.has(key)) continue;
+    metadata[key] = object.metadata[key as keyof ObjectMeta];
+    any = true;
+  }
+  if (any) own["metadata"] = metadata;
+  return own;
 }
 
-function ownSet(object: KubeObject, shape: Shape): FieldSet {
-  const set = setOf(ownable(object), shape);
-  set.member = false;
-  return set;
-}
+const ownSet = (object: KubeObject, shape: Shape): FieldSet => ({ ...setOf(ownable(object), shape), member: false });
 
 /**
  * The object as it will be: the configuration merged into what is stored, what this manager applied before
@@ -101,7 +110,7 @@ export function serverSideApply(options: ApplyOptions): KubeObject {
   const mine = managers.find((one) => isSame(one, self));
   const others = managers.filter((one) => one !== mine);
 
-  const base: KubeObject = live ? structuredClone(live) : { apiVersion, kind: gvk.kind, metadata: {} };
+  const base: KubeObject = live ? copyOf(live) : { apiVersion, kind: gvk.kind, metadata: {} };
   const { managedFields: _, ...metadata } = applied.metadata;
   const merged = merge(base, { ...applied, metadata }, shape) as KubeObject;
   if (mine) {
@@ -119,14 +128,16 @@ export function serverSideApply(options: ApplyOptions): KubeObject {
 
   const change = compare(live ? ownable(live) : {}, ownable(merged), shape);
   const touched = union(change.modified, change.added);
-  const conflicts = others.flatMap((other) =>
-    [...members(intersection(intersection(other.set, touched), config))].map((path) => ({ other, path })),
-  );
+  const taken = intersection(touched, config);
+  const conflicts = isEmptySet(taken)
+    ? []
+    : others.flatMap((other) => [...members(intersection(other.set, taken))].map((path) => ({ other, path })));
   if (conflicts.length > 0 && !force) throw conflictError(conflicts);
-  for (const other of others) other.set = difference(other.set, union(intersection(touched, config), change.removed));
+  const lost = union(taken, change.removed);
+  if (!isEmptySet(lost)) for (const other of others) other.set = difference(other.set, lost);
   const unchanged = mine !== undefined && sameSet(mine.set, config);
   const entry: Manager = { ...self, set: config, time: unchanged && isEmptySet(touched) ? mine.time : stamp(now) };
-  merged.metadata.managedFields = writeManagers([...others, entry]);
+  merged.metadata.managedFields = writeManagers([...others, entry], true);
   return merged;
 }
 
@@ -151,29 +162,31 @@ export function trackUpdate(options: TrackOptions): void {
       time: stamp(now),
       set: ownSet(after, shape),
     };
-    setManagers(after, [first]);
+    setManagers(after, [first], false);
     return;
   }
   // A client may empty the list to begin anew; one that sends none leaves it.
-  const managers = readManagers(after.metadata.managedFields === undefined ? before : after);
+  const given = after.metadata.managedFields;
+  const asStored = given === undefined || equal(given, before.metadata.managedFields);
+  const managers = readManagers(asStored ? before : after);
   const change = compare(ownable(before), ownable(after), shape);
   const touched = union(change.modified, change.added);
   const self = { manager, operation: "Update" as const, apiVersion, subresource };
   let mine = managers.find((one) => isSame(one, self));
   const lost = union(change.modified, change.removed);
-  for (const other of managers) if (other !== mine) other.set = difference(other.set, lost);
+  if (!isEmptySet(lost)) for (const other of managers) if (other !== mine) other.set = difference(other.set, lost);
   if (!mine) {
-    mine = { ...self, time: "", set: emptySet() };
+    mine = { ...self, time: "", set: emptySet };
     managers.push(mine);
   }
   const set = difference(union(mine.set, touched), change.removed);
   if (!sameSet(set, mine.set)) mine.time = stamp(now);
   mine.set = set;
-  setManagers(after, managers);
+  setManagers(after, managers, asStored);
 }
 
-function setManagers({ metadata }: KubeObject, managers: readonly Manager[]): void {
-  const entries = writeManagers(managers);
+function setManagers({ metadata }: KubeObject, managers: readonly Manager[], reuse: boolean): void {
+  const entries = writeManagers(managers, reuse);
   if (entries.length > 0) metadata.managedFields = entries;
   else delete metadata.managedFields;
 }
@@ -194,12 +207,12 @@ function merge(base: unknown, over: unknown, shape: Shape): unknown {
     const places = new Map(result.map((item, index) => [ownership.elementOf(item, index), index]));
     for (const [index, item] of (over as unknown[]).entries()) {
       const place = places.get(ownership.elementOf(item, index));
-      if (place === undefined) result.push(structuredClone(item));
+      if (place === undefined) result.push(copyOf(item));
       else result[place] = merge(result[place], item, ownership.item);
     }
     return result;
   }
-  return structuredClone(over);
+  return copyOf(over);
 }
 
 /** "name" of [name="web"]: it goes with its item only. */
@@ -236,50 +249,59 @@ interface Comparison {
   removed: FieldSet;
 }
 
-/** What is new, other and gone, in fields. */
-function compare(before: unknown, after: unknown, shape: Shape): Comparison {
-  const result: Comparison = { added: emptySet(), modified: emptySet(), removed: emptySet() };
-  walk(before, after, shape, result);
-  return result;
-}
+const noDifference: Comparison = { added: emptySet, modified: emptySet, removed: emptySet };
+const modifiedAsOne: Comparison = { ...noDifference, modified: leaf };
 
-function walk(before: unknown, after: unknown, shape: Shape, at: Comparison): void {
-  if (before === undefined && after === undefined) return;
-  if (before === undefined) {
-    at.added = union(at.added, setOf(after, shape));
-    return;
-  }
-  if (after === undefined) {
-    at.removed = union(at.removed, setOf(before, shape));
-    return;
-  }
+/** What is new, other and gone, in fields. What both have in common as one and the same is not looked into. */
+function compare(before: unknown, after: unknown, shape: Shape): Comparison {
+  if (before === after) return noDifference;
+  if (before === undefined) return { ...noDifference, added: setOf(after, shape) };
+  if (after === undefined) return { ...noDifference, removed: setOf(before, shape) };
   const ownership = ownershipOf(after, shape);
   const sameForm = ownershipOf(before, shape).as === ownership.as;
   if (ownership.as === "keys" && sameForm && isStruct(before)) {
     const now = after as Struct;
-    for (const key of new Set([...Object.keys(before), ...Object.keys(now)])) {
-      descend(`f:${key}`, before[key], now[key], ownership.shapeOf(key), at);
-    }
-  } else if (ownership.as === "items" && sameForm && Array.isArray(before)) {
+    const found = new Differences();
+    for (const key of Object.keys(now))
+      if (before[key] !== now[key]) found.add(`f:${key}`, compare(before[key], now[key], ownership.shapeOf(key)));
+    for (const key of Object.keys(before))
+      if (now[key] === undefined) found.add(`f:${key}`, compare(before[key], undefined, ownership.shapeOf(key)));
+    return found.all();
+  }
+  if (ownership.as === "items" && sameForm && Array.isArray(before)) {
     const index = (list: unknown[]): Map<string, unknown> =>
       new Map(list.map((item, place) => [ownership.elementOf(item, place), item]));
     const then = index(before);
     const now = index(after as unknown[]);
-    for (const element of new Set([...then.keys(), ...now.keys()])) {
-      descend(element, then.get(element), now.get(element), ownership.item, at, true);
+    const found = new Differences();
+    for (const [element, item] of now) {
+      const difference = compare(then.get(element), item, ownership.item);
+      found.add(element, then.has(element) ? difference : { ...difference, added: asMember(difference.added) });
     }
-  } else if (!equal(before, after)) {
-    at.modified.member = true;
+    for (const [element, item] of then) {
+      if (now.has(element)) continue;
+      const { removed } = compare(item, undefined, ownership.item);
+      found.add(element, { ...noDifference, removed: asMember(removed) });
+    }
+    return found.all();
   }
+  return equal(before, after) ? noDifference : modifiedAsOne;
 }
 
-function descend(element: string, before: unknown, after: unknown, shape: Shape, at: Comparison, item = false): void {
-  const below: Comparison = { added: emptySet(), modified: emptySet(), removed: emptySet() };
-  walk(before, after, shape, below);
-  if (item && before === undefined) below.added.member = true;
-  if (item && after === undefined) below.removed.member = true;
-  for (const part of ["added", "modified", "removed"] as const) {
-    if (!isEmptySet(below[part])) at[part].children.set(element, below[part]);
+/** The differences of a value's parts, put together. */
+class Differences {
+  #added: Map<string, FieldSet> | undefined;
+  #modified: Map<string, FieldSet> | undefined;
+  #removed: Map<string, FieldSet> | undefined;
+
+  add(element: string, { added, modified, removed }: Comparison): void {
+    if (!isEmptySet(added)) (this.#added ??= new Map()).set(element, added);
+    if (!isEmptySet(modified)) (this.#modified ??= new Map()).set(element, modified);
+    if (!isEmptySet(removed)) (this.#removed ??= new Map()).set(element, removed);
+  }
+
+  all(): Comparison {
+    return { added: setWith(this.#added), modified: setWith(this.#modified), removed: setWith(this.#removed) };
   }
 }
 
@@ -288,6 +310,9 @@ function equal(a: unknown, b: unknown): boolean {
   if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
   if (Array.isArray(a) !== Array.isArray(b)) return false;
   const [left, right] = [a as Struct, b as Struct];
-  const keys = new Set([...Object.keys(left), ...Object.keys(right)]);
-  return [...keys].every((key) => equal(left[key], right[key]));
+  // A field that is undefined is as one that is not there.
+  return (
+    Object.keys(left).every((key) => equal(left[key], right[key])) &&
+    Object.keys(right).every((key) => left[key] !== undefined || right[key] === undefined)
+  );
 }

@@ -17,13 +17,22 @@ export type Struct = Record<string, unknown>;
 export const isStruct = (value: unknown): value is Struct =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** A node of the set: `member` when the path that leads here is itself in the set. */
+/**
+ * A node of the set: `member` when the path that leads here is itself in the set. Sets never change, so that one
+ * made of others shares with them what is the same.
+ */
 export interface FieldSet {
-  member: boolean;
-  children: Map<string, FieldSet>;
+  readonly member: boolean;
+  readonly children: ReadonlyMap<string, FieldSet>;
 }
 
-export const emptySet = (): FieldSet => ({ member: false, children: new Map() });
+const childless: ReadonlyMap<string, FieldSet> = new Map();
+export const emptySet: FieldSet = { member: false, children: childless };
+/** A field that is owned as it is: what most of a set's nodes are. */
+export const leaf: FieldSet = { member: true, children: childless };
+/** A set of these children; empty where there are none. */
+export const setWith = (children: ReadonlyMap<string, FieldSet> | undefined): FieldSet =>
+  children ? { member: false, children } : emptySet;
 export const isEmptySet = (set: FieldSet): boolean => !set.member && set.children.size === 0;
 
 /**
@@ -41,14 +50,17 @@ export type Ownership =
 /** Keys of list items that may be left out, and what they then are. */
 const keyDefaults: Readonly<Record<string, unknown>> = { protocol: "TCP" };
 const whole: Ownership = { as: "whole" };
+const unknownKeys: Ownership = { as: "keys", shapeOf: () => undefined };
 
-/** The facts never change, and every write asks for the same few types. */
+/** The facts never change, and every write asks for the same few types and fields. */
 const structShapes = new Map<string, Ownership>();
+const mapShapes = new Map<FieldFact, Ownership>();
+const listShapes = new Map<FieldFact, Ownership>();
 
-function structShape(type: string): Ownership {
-  let shape = structShapes.get(type);
-  if (!shape) structShapes.set(type, (shape = shapeOfStruct(type)));
-  return shape;
+function remembered<K>(known: Map<K, Ownership>, key: K, make: (key: K) => Ownership): Ownership {
+  let ownership = known.get(key);
+  if (!ownership) known.set(key, (ownership = make(key)));
+  return ownership;
 }
 
 function shapeOfStruct(type: string): Ownership {
@@ -58,18 +70,23 @@ function shapeOfStruct(type: string): Ownership {
   return { as: "keys", shapeOf: (key) => shapes.get(key) };
 }
 
+function shapeOfMap({ type }: FieldFact): Ownership {
+  const shape = typeFact(type) ? { type } : undefined;
+  return { as: "keys", shapeOf: () => shape };
+}
+
 /** Maps without a schema are owned by their keys, lists without one as a whole. */
 export function ownershipOf(value: unknown, shape: Shape): Ownership {
   if (Array.isArray(value)) return listOwnership(shape);
   if (!isStruct(value)) return whole;
-  if (shape === undefined) return { as: "keys", shapeOf: () => undefined };
-  if ("type" in shape) return structShape(shape.type);
+  if (shape === undefined) return unknownKeys;
+  if ("type" in shape) return remembered(structShapes, shape.type, shapeOfStruct);
   if ("schema" in shape) return schemaShape(shape.schema, shape.whole === true);
   const { field } = shape;
   if (field.atomic) return whole;
-  if (field.map) return { as: "keys", shapeOf: () => (typeFact(field.type) ? { type: field.type } : undefined) };
+  if (field.map) return remembered(mapShapes, field, shapeOfMap);
   if (field.type === "RawExtension" || field.type === "FieldsV1") return whole;
-  return structShape(field.type);
+  return remembered(structShapes, field.type, shapeOfStruct);
 }
 
 const META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
@@ -108,19 +125,22 @@ function schemaList(schema: StructuralSchema): Ownership {
 
 function listOwnership(shape: Shape): Ownership {
   if (shape && "schema" in shape) return schemaList(shape.schema);
-  const field = shape && "field" in shape ? shape.field : undefined;
-  if (field?.listType === "set") {
+  return shape && "field" in shape ? remembered(listShapes, shape.field, shapeOfList) : whole;
+}
+
+function shapeOfList(field: FieldFact): Ownership {
+  if (field.listType === "set") {
     return { as: "items", elementOf: (item) => `v:${JSON.stringify(item)}`, item: undefined };
   }
-  const keys = field?.listType === "map" ? (field.listMapKeys ?? []) : [];
-  if (!field || keys.length === 0) return whole;
+  const keys = field.listType === "map" ? (field.listMapKeys ?? []).toSorted() : [];
+  if (keys.length === 0) return whole;
   const fact = typeFact(field.type);
   return {
     as: "items",
     item: { type: field.type },
     elementOf(item) {
       const values: Struct = {};
-      for (const key of keys.toSorted()) {
+      for (const key of keys) {
         const own = isStruct(item) ? item[key] : undefined;
         const value = own ?? fact?.fields.get(key)?.default ?? keyDefaults[key];
         if (value !== undefined) values[key] = value;
@@ -132,72 +152,75 @@ function listOwnership(shape: Shape): Ownership {
 
 /** Every field of a value. */
 export function setOf(value: unknown, shape: Shape): FieldSet {
-  const set = emptySet();
-  fill(set, value, shape);
-  return set;
-}
-
-function fill(set: FieldSet, value: unknown, shape: Shape): void {
   const ownership = ownershipOf(value, shape);
-  if (ownership.as === "whole") {
-    set.member = true;
-  } else if (ownership.as === "keys") {
-    let empty = true;
+  if (ownership.as === "whole") return leaf;
+  const children = new Map<string, FieldSet>();
+  if (ownership.as === "keys") {
     for (const key of Object.keys(value as Struct)) {
       const one = (value as Struct)[key];
-      if (one === undefined) continue;
-      empty = false;
-      fill(childOf(set, `f:${key}`), one, ownership.shapeOf(key));
+      if (one !== undefined) children.set(`f:${key}`, setOf(one, ownership.shapeOf(key)));
     }
     // What is there and empty is owned as it is.
-    if (empty) set.member = true;
-  } else {
-    (value as unknown[]).forEach((item, index) => {
-      const child = childOf(set, ownership.elementOf(item, index));
-      fill(child, item, ownership.item);
-      child.member = true;
-    });
+    return children.size === 0 ? leaf : { member: false, children };
   }
+  for (const [index, item] of (value as unknown[]).entries()) {
+    const element = ownership.elementOf(item, index);
+    const own = asMember(setOf(item, ownership.item));
+    const twin = children.get(element);
+    children.set(element, twin ? union(twin, own) : own);
+  }
+  return { member: false, children };
 }
 
-function childOf(set: FieldSet, element: string): FieldSet {
-  let child = set.children.get(element);
-  if (!child) set.children.set(element, (child = emptySet()));
-  return child;
-}
+/** The same, its own path in it. */
+export const asMember = (set: FieldSet): FieldSet => (set.member ? set : { member: true, children: set.children });
 
-/** Both together; neither is changed. */
+/** Both together. */
 export function union(a: FieldSet, b: FieldSet): FieldSet {
-  const result: FieldSet = { member: a.member || b.member, children: new Map() };
-  for (const [element, left] of a.children) {
-    const right = b.children.get(element);
-    result.children.set(element, right ? union(left, right) : left);
+  if (a === b || isEmptySet(b)) return a;
+  if (isEmptySet(a)) return b;
+  const children = new Map(a.children);
+  for (const [element, right] of b.children) {
+    const left = children.get(element);
+    children.set(element, left ? union(left, right) : right);
   }
-  for (const [element, right] of b.children) if (!a.children.has(element)) result.children.set(element, right);
-  return result;
+  return { member: a.member || b.member, children };
 }
 
-/** What is in `a` and not in `b`. */
+/** What is in `a` and not in `b`: `a` itself where they have nothing in common. */
 export function difference(a: FieldSet, b: FieldSet): FieldSet {
-  return combine(a, b, (left, right) => left && !right, true);
-}
-
-export function intersection(a: FieldSet, b: FieldSet): FieldSet {
-  return combine(a, b, (left, right) => left && right, false);
-}
-
-function combine(a: FieldSet, b: FieldSet, keep: (left: boolean, right: boolean) => boolean, alone: boolean): FieldSet {
-  const result: FieldSet = { member: keep(a.member, b.member), children: new Map() };
-  for (const [element, left] of a.children) {
-    const right = b.children.get(element);
-    const child = right ? combine(left, right, keep, alone) : alone ? left : undefined;
-    if (child && !isEmptySet(child)) result.children.set(element, child);
+  let children: Map<string, FieldSet> | undefined;
+  for (const [element, right] of b.children) {
+    const left = a.children.get(element);
+    const rest = left && difference(left, right);
+    if (!rest || rest === left) continue;
+    children ??= new Map(a.children);
+    if (isEmptySet(rest)) children.delete(element);
+    else children.set(element, rest);
   }
-  return result;
+  const member = a.member && !b.member;
+  return children || member !== a.member ? { member, children: children ?? a.children } : a;
+}
+
+/** What is in both, in the order of `a`. */
+export function intersection(a: FieldSet, b: FieldSet): FieldSet {
+  const children = new Map<string, FieldSet>();
+  for (const [element, one] of a.children) {
+    const other = b.children.get(element);
+    const both = other && intersection(one, other);
+    if (both && !isEmptySet(both)) children.set(element, both);
+  }
+  return { member: a.member && b.member, children };
 }
 
 export function sameSet(a: FieldSet, b: FieldSet): boolean {
-  return isEmptySet(difference(a, b)) && isEmptySet(difference(b, a));
+  if (a === b) return true;
+  if (a.member !== b.member || a.children.size !== b.children.size) return false;
+  for (const [element, left] of a.children) {
+    const right = b.children.get(element);
+    if (!right || !sameSet(left, right)) return false;
+  }
+  return true;
 }
 
 /** The member paths, each as its elements. */
@@ -215,7 +238,8 @@ export function nodeAt(set: FieldSet, path: readonly string[]): FieldSet | undef
 
 export function toFieldsV1(set: FieldSet): Record<string, unknown> {
   const json: Record<string, unknown> = {};
-  if (set.member && set.children.size > 0) json["."] = {};
+  if (set.children.size === 0) return json;
+  if (set.member) json["."] = {};
   for (const element of [...set.children.keys()].toSorted()) {
     json[element] = toFieldsV1(set.children.get(element) as FieldSet);
   }
@@ -223,14 +247,11 @@ export function toFieldsV1(set: FieldSet): Record<string, unknown> {
 }
 
 export function fromFieldsV1(json: unknown): FieldSet {
-  const set = emptySet();
-  const entries = isStruct(json) ? Object.entries(json) : [];
-  if (entries.length === 0) set.member = true;
-  for (const [element, inner] of entries) {
-    if (element === ".") set.member = true;
-    else set.children.set(element, fromFieldsV1(inner));
-  }
-  return set;
+  const elements = isStruct(json) ? Object.keys(json) : [];
+  if (elements.length === 0) return leaf;
+  const children = new Map<string, FieldSet>();
+  for (const element of elements) if (element !== ".") children.set(element, fromFieldsV1((json as Struct)[element]));
+  return { member: Object.hasOwn(json as Struct, "."), children };
 }
 
 /** ".spec.containers[name=\"web\"].image" */

@@ -19,29 +19,65 @@ export interface Manager {
 
 export const stamp = (now: Date): string => timestamp(now.getTime());
 
+/** An entry as it is stored. Its fields become a set when somebody looks at them: most writes concern few managers. */
+class StoredManager implements Manager {
+  readonly manager: string;
+  readonly operation: Manager["operation"];
+  readonly apiVersion: string;
+  readonly subresource: string;
+  time: string;
+  readonly #entry: ManagedFieldsEntry;
+  #set: FieldSet | undefined;
+  #changed = false;
+
+  constructor(entry: ManagedFieldsEntry) {
+    this.manager = entry.manager ?? "";
+    this.operation = entry.operation as Manager["operation"];
+    this.apiVersion = entry.apiVersion ?? "";
+    this.subresource = entry.subresource ?? "";
+    this.time = entry.time ?? "";
+    this.#entry = entry;
+  }
+
+  get set(): FieldSet {
+    return (this.#set ??= { ...fromFieldsV1(this.#entry.fieldsV1), member: false });
+  }
+
+  set set(set: FieldSet) {
+    this.#changed ||= set !== this.#set;
+    this.#set = set;
+  }
+
+  /** The entry itself, where it is as it was. */
+  get unchanged(): ManagedFieldsEntry | undefined {
+    return this.#changed || this.time !== (this.#entry.time ?? "") ? undefined : this.#entry;
+  }
+}
+
 export function readManagers(object: KubeObject | undefined): Manager[] {
   return (object?.metadata.managedFields ?? [])
     .filter((entry) => entry.operation !== undefined)
-    .map((entry) => ({
-      manager: entry.manager ?? "",
-      operation: entry.operation as Manager["operation"],
-      apiVersion: entry.apiVersion ?? "",
-      subresource: entry.subresource ?? "",
-      time: entry.time ?? "",
-      set: { ...fromFieldsV1(entry.fieldsV1), member: false },
-    }));
+    .map((entry) => new StoredManager(entry));
 }
 
-export function writeManagers(managers: readonly Manager[]): ManagedFieldsEntry[] {
-  return capped(managers.filter(({ set }) => !isEmptySet(set))).map((one) => ({
-    manager: one.manager,
-    operation: one.operation,
-    apiVersion: one.apiVersion,
-    ...(one.time ? { time: one.time } : {}),
+/** `reuse`: entries that were stored so may stay as they are. Those that a client wrote are put into the usual form. */
+export function writeManagers(managers: readonly Manager[], reuse: boolean): ManagedFieldsEntry[] {
+  const unchanged = (one: Manager): ManagedFieldsEntry | undefined =>
+    reuse && one instanceof StoredManager ? one.unchanged : undefined;
+  const owning = managers.filter((one) => unchanged(one) !== undefined || !isEmptySet(one.set));
+  return capped(owning).map((one) => unchanged(one) ?? entryOf(one));
+}
+
+function entryOf({ manager, operation, apiVersion, time, set, subresource }: Manager): ManagedFieldsEntry {
+  return {
+    manager,
+    operation,
+    apiVersion,
+    ...(time ? { time } : {}),
     fieldsType: "FieldsV1",
-    fieldsV1: toFieldsV1(one.set),
-    ...(one.subresource ? { subresource: one.subresource } : {}),
-  }));
+    fieldsV1: toFieldsV1(set),
+    ...(subresource ? { subresource } : {}),
+  };
 }
 
 /** At most ten who update: the oldest are put into one bucket. */
@@ -53,7 +89,9 @@ function capped(managers: Manager[]): Manager[] {
   if (updaters.length <= mostUpdaters) return managers;
   const old = updaters.slice(0, updaters.length - mostUpdaters + 1);
   const merged: Manager = {
-    ...(old.at(-1) as Manager),
+    operation: "Update",
+    apiVersion: old.at(-1)?.apiVersion ?? "",
+    time: old.at(-1)?.time ?? "",
     manager: bucket,
     subresource: "",
     set: old.map(({ set }) => set).reduce(union),

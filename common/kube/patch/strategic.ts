@@ -3,6 +3,7 @@
  * the directives $patch, $retainKeys, $deleteFromPrimitiveList/… and $setElementOrder/….
  * Reference: Kubernetes community, "strategic-merge-patch.md".
  */
+import { copyOf } from "../copy.ts";
 import { factsFor, typeFact } from "../facts/index.ts";
 import type { FieldFact, TypeFact } from "../facts/index.ts";
 import type { GroupVersionKind } from "../object.ts";
@@ -26,7 +27,7 @@ export function applyStrategicMergePatch<T extends object>(target: T, patch: unk
   }
   if (!isStruct(patch))
     throw new StatusError("BadRequest", "error decoding patch: a strategic merge patch must be an object");
-  return mergeStruct(structuredClone(target) as Struct, patch, fact) as T;
+  return mergeStruct(copyOf(target) as Struct, patch, fact) as T;
 }
 
 function mergeStruct(target: Struct, patch: Struct, fact: TypeFact | undefined): Struct {

@@ -2,6 +2,7 @@
  * ServiceAccount: a Pod gets an account ("default" where it names none) and, unless told otherwise, a
  * projected volume with a token, the cluster's CA and its namespace, mounted where client libraries look.
  */
+import { copyOf } from "../../../common/kube/copy.ts";
 import { randomBytes } from "node:crypto";
 import type { KubeObject } from "../../../common/kube/object.ts";
 import type { Container, Pod, PodSpec, ServiceAccount } from "../../../common/kube/types.ts";
@@ -36,7 +37,7 @@ export function serviceAccounts(reader: Reader): AdmissionPlugin {
       const account = await find(request, reader, spec.serviceAccountName);
       if (spec.automountServiceAccountToken ?? account.automountServiceAccountToken ?? true) mountToken(spec);
       if ((spec.imagePullSecrets ?? []).length === 0 && account.imagePullSecrets?.length) {
-        spec.imagePullSecrets = structuredClone(account.imagePullSecrets);
+        spec.imagePullSecrets = copyOf(account.imagePullSecrets);
       }
     },
     validate(request) {

@@ -3,6 +3,7 @@
  * (apiextensions.k8s.io ConversionReview). What was converted is remembered for as long as the stored bytes are, so
  * that an object is asked about once a version.
  */
+import { copyOf } from "../../../common/kube/copy.ts";
 import { randomUUID } from "node:crypto";
 import { applySchemaDefaults, pruneUnknown } from "../../../common/kube/facts/custom.ts";
 import type { StructuralSchema } from "../../../common/kube/facts/custom.ts";
@@ -83,7 +84,7 @@ export class WebhookConversion implements AsyncConversion {
   }
 
   #defaulted(object: KubeObject): KubeObject {
-    const copy = structuredClone(object);
+    const copy = copyOf(object);
     applySchemaDefaults(copy, this.#options.schema);
     return copy;
   }

@@ -1,4 +1,5 @@
 /** The kind CustomResourceDefinition itself. */
+import { copyOf } from "../../../common/kube/copy.ts";
 import type { KubeObject } from "../../../common/kube/object.ts";
 import { define, shows, statusSubresource, table } from "../resources/define.ts";
 import type { ResourceDefinition } from "../resources/definition.ts";
@@ -36,7 +37,7 @@ export const customResourceDefinition: ResourceDefinition = define({
       keepFinalizer(object);
     },
     prepareForUpdate(object, old) {
-      object["status"] = structuredClone(old["status"]);
+      object["status"] = copyOf(old["status"]);
       const crd = object as CustomResourceDefinition;
       const version = storageVersion(crd);
       const stored = crd.status?.storedVersions ?? [];

@@ -1,4 +1,5 @@
 /** From a CustomResourceDefinition to what the API server serves: one ResourceDefinition a served version. */
+import { copyOf } from "../../../common/kube/copy.ts";
 import { applySchemaDefaults, hasDefaults } from "../../../common/kube/facts/custom.ts";
 import type { StructuralSchema } from "../../../common/kube/facts/custom.ts";
 import type { KubeObject } from "../../../common/kube/object.ts";
@@ -97,7 +98,7 @@ function viewOf(
     toStored: (object) => (object.apiVersion === stored ? object : { ...object, apiVersion: stored }),
     fromStored(object) {
       if (!defaults) return object.apiVersion === own ? object : { ...object, apiVersion: own };
-      const copy = { ...structuredClone(object), apiVersion: own };
+      const copy = { ...copyOf(object), apiVersion: own };
       applySchemaDefaults(copy, schema);
       return copy;
     },
@@ -203,7 +204,7 @@ function scaleOf(paths: ScalePaths, checks: Checks): SubresourceDefinition {
       return problems.causes;
     },
     prepareForUpdate(scale, old) {
-      const updated = structuredClone(old);
+      const updated = copyOf(old);
       setPath(updated, paths.specReplicasPath, (scale["spec"] as { replicas?: number } | undefined)?.replicas ?? 0);
       if (scale.metadata.resourceVersion) updated.metadata.resourceVersion = scale.metadata.resourceVersion;
       return updated;

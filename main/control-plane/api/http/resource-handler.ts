@@ -1,4 +1,5 @@
 /** Requests about resources: each verb to its operation of the registry, and the answer in the form wanted. */
+import { copyOf } from "../../../../common/kube/copy.ts";
 import { apiVersionOf } from "../../../../common/kube/object.ts";
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
@@ -108,7 +109,7 @@ async function create({ registry }: ApiEnvironment, exchange: Exchange, target: 
   const request = writeRequest(exchange, target, "CreateOptions");
   const object = await readObject(exchange, subresource?.kind ?? definition, request);
   if (!subresource) return sendItem(exchange, target, await createObject(registry, request, object), format);
-  const answer = await updateObject(registry, request, () => structuredClone(object));
+  const answer = await updateObject(registry, request, () => copyOf(object));
   return sendItem(exchange, target, { ...answer, created: true }, format);
 }
 
@@ -127,8 +128,8 @@ async function update({ registry }: ApiEnvironment, exchange: Exchange, target: 
   const answer = await updateObject(
     registry,
     request,
-    () => structuredClone(object),
-    mayCreate ? { createWith: () => structuredClone(object) } : {},
+    () => copyOf(object),
+    mayCreate ? { createWith: () => copyOf(object) } : {},
   );
   return sendItem(exchange, target, answer, format);
 }

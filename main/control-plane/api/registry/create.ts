@@ -1,4 +1,5 @@
 /** Creating an object: what the server owns of it, defaults, admission, validation, and the write. */
+import { copyOf } from "../../../../common/kube/copy.ts";
 import { randomInt, randomUUID } from "node:crypto";
 import { applyDefaults } from "../../../../common/kube/facts/defaults.ts";
 import type { KubeObject, ObjectMeta } from "../../../../common/kube/object.ts";
@@ -55,7 +56,7 @@ export async function createObject(
   const base = object.metadata.generateName;
   if (object.metadata.name || !base) return createNamed(context, request, object);
   for (let attempt = 1; ; attempt += 1) {
-    const named = structuredClone(object);
+    const named = copyOf(object);
     named.metadata.name = generateName(base);
     try {
       return await createNamed(context, request, named);

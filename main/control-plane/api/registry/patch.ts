@@ -1,4 +1,5 @@
 /** The four patches: each turns what is stored into what the client wants, then goes the way of an update. */
+import { copyOf } from "../../../../common/kube/copy.ts";
 import { parseJson, shapeObject } from "../../../../common/kube/codec/json.ts";
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import { applyJsonPatch, applyMergePatch } from "../../../../common/kube/patch/merge.ts";
@@ -63,7 +64,7 @@ function patched(
       return applyJsonPatch(target, patch);
     case "application/merge-patch+json":
       // Shared parts of the stored object must not be changed by what comes after.
-      return structuredClone(applyMergePatch(target, patch));
+      return copyOf(applyMergePatch(target, patch));
     default:
       return applyStrategicMergePatch(target, patch, gvk);
   }

@@ -1,4 +1,5 @@
 /** Which nodes a DaemonSet's Pod belongs on, and which Pods have to go or come. */
+import { copyOf } from "../../../../common/kube/copy.ts";
 import type { Node, Pod } from "../../../../common/kube/types.ts";
 import { requiredMatcher } from "../../scheduler/plugins/node-affinity.ts";
 import type { NodeSelectorTerm } from "../../scheduler/node-terms.ts";
@@ -35,7 +36,7 @@ interface DaemonPodSpec {
 
 /** The template for one node: with the daemons' tolerations, bound to the node by its name. */
 export function templateFor(template: PodTemplate, nodeName: string, hash: string): PodTemplate {
-  const spec = structuredClone(template.spec ?? {}) as DaemonPodSpec;
+  const spec = copyOf(template.spec ?? {}) as DaemonPodSpec;
   const tolerations = [...(spec.tolerations ?? [])];
   for (const toleration of [...TOLERATIONS, ...(spec.hostNetwork ? [HOST_NETWORK] : [])]) {
     if (

@@ -2,6 +2,7 @@
  * The next step of a Deployment's rollout, decided from what is there: which ReplicaSet to make, grow or
  * shrink. One step at a time; what it sets off brings the next. Behaviour: Kubernetes' deployment controller.
  */
+import { copyOf } from "../../../../common/kube/copy.ts";
 import type { Pod } from "../../../../common/kube/types.ts";
 import { controllerReference } from "../kernel/ownership.ts";
 import { kinds } from "../kernel/kinds.ts";
@@ -109,8 +110,8 @@ function makeSet(
       minReadySeconds: deployment.spec.minReadySeconds ?? 0,
       selector: { ...selector, matchLabels: { ...selector.matchLabels, [POD_TEMPLATE_HASH]: hash } },
       template: {
-        ...structuredClone(template),
-        metadata: { ...structuredClone(template.metadata), labels: { ...labels } },
+        ...copyOf(template),
+        metadata: { ...copyOf(template.metadata), labels: { ...labels } },
       },
     },
   };

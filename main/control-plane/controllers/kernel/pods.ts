@@ -1,4 +1,5 @@
 /** What controllers ask of Pods: ready, available, active; and how they are made from a template. */
+import { copyOf } from "../../../../common/kube/copy.ts";
 import type { Client } from "../../../../common/kube/client.ts";
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import type { Pod } from "../../../../common/kube/types.ts";
@@ -78,7 +79,7 @@ export function podFromTemplate(template: PodTemplate, owner: KubeObject, ownerK
       ...(finalizers ? { finalizers: [...finalizers] } : {}),
       ownerReferences: [controllerReference(owner, ownerKind)],
     },
-    spec: structuredClone(template.spec ?? {}) as NonNullable<Pod["spec"]>,
+    spec: copyOf(template.spec ?? {}) as NonNullable<Pod["spec"]>,
   };
 }
 

@@ -1,4 +1,5 @@
 /** Namespaces. Deleting one is two-phased: the `kubernetes` finalizer in spec goes when the content is gone. */
+import { copyOf } from "../../../../common/kube/copy.ts";
 import { dnsLabelProblems } from "../../../../common/kube/names.ts";
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import type { Namespace } from "../../../../common/kube/types.ts";
@@ -50,7 +51,7 @@ export const namespace: ResourceDefinition = define({
       name: "finalize",
       verbs: ["update"],
       prepareForUpdate(object, old) {
-        return { ...structuredClone(old), metadata: object.metadata, spec: object["spec"] };
+        return { ...copyOf(old), metadata: object.metadata, spec: object["spec"] };
       },
     },
   ],

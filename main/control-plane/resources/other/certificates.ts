@@ -1,4 +1,5 @@
 /** CertificateSigningRequests: who asked is recorded at creation; approval and signing are two other doors. */
+import { copyOf } from "../../../../common/kube/copy.ts";
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import type { StatusCause } from "../../../../common/kube/status.ts";
 import type { CertificateSigningRequest } from "../../../../common/kube/types.ts";
@@ -131,7 +132,7 @@ function door(name: "approval" | "status"): SubresourceDefinition {
     name,
     verbs: ["get", "patch", "update"],
     prepareForUpdate(object, old, context) {
-      const updated: KubeObject = { ...structuredClone(old), metadata: object.metadata };
+      const updated: KubeObject = { ...copyOf(old), metadata: object.metadata };
       const status = { ...(object["status"] as Record<string, unknown> | undefined) };
       const before = (old["status"] ?? {}) as Record<string, unknown>;
       if (name === "approval") {

@@ -1,4 +1,5 @@
 /** The scale subresource: a workload seen as replicas and a selector (autoscaling/v1 Scale). */
+import { copyOf } from "../../../../common/kube/copy.ts";
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import type { LabelSelectorObject } from "../../../../common/kube/selector.ts";
 import type { SubresourceDefinition } from "../definition.ts";
@@ -52,7 +53,7 @@ export function scaleSubresource(
       return problems.causes;
     },
     prepareForUpdate(scale, old) {
-      const updated = structuredClone(old);
+      const updated = copyOf(old);
       updated["spec"] = { ...(updated["spec"] as object), replicas: replicasOf(scale) };
       if (scale.metadata.resourceVersion) updated.metadata.resourceVersion = scale.metadata.resourceVersion;
       return updated;
