@@ -35,7 +35,7 @@ const cases = [...LIFECYCLE, ...ENDING, ...SECURITY, ...VOLUMES].filter(({ name,
 describe("Pods", () => {
   for (let from = 0; from < cases.length; from += TOGETHER) {
     const some = cases.slice(from, from + TOGETHER);
-    it(`end as they should: ${some.map(({ name }) => name).join(", ")}`, { timeout: 300_000 }, async () => {
+    it(`end as they should: ${some.map(({ name }) => name).join(", ")}`, { timeout: 600_000 }, async () => {
       const running = new Cases(cluster.kubectl, `cases-${from}`);
       await running.apply(some, cluster.worker);
       const outcomes = await Promise.allSettled(some.map((each) => running.check(each)));

@@ -5,8 +5,8 @@ import type { Pod } from "../../../common/kube/types.ts";
 
 export interface Facts {
   pod: Pod;
-  /** "reason: message" of the Pod's events, the oldest first. */
-  events: string[];
+  /** Waits until one of the Pod's events, as "reason: message", fits: an event may come after the status that it explains. */
+  told(event: RegExp): Promise<void>;
   /** A container's log; `previous`: of the attempt before. */
   logs(container?: string, previous?: boolean): Promise<string>;
   kubectl(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }>;
@@ -77,15 +77,11 @@ export function waitingFor(reason: string, container = "main"): (pod: Pod) => bo
 }
 
 /** Asks again until the answer fits. */
-export async function until(
-  what: string,
-  ask: () => Promise<string>,
-  fits: (text: string) => boolean,
-): Promise<string> {
+export async function until<T>(what: string, ask: () => Promise<T>, fits: (answer: T) => boolean): Promise<T> {
   for (let attempt = 0; ; attempt++) {
-    const text = await ask();
-    if (fits(text)) return text;
-    assert.ok(attempt < 90, `${what}: never; last: ${text}`);
+    const answer = await ask();
+    if (fits(answer)) return answer;
+    assert.ok(attempt < 90, `${what}: never; last: ${typeof answer === "string" ? answer : JSON.stringify(answer)}`);
     await sleep(700);
   }
 }

@@ -3,14 +3,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Pod } from "../../../common/kube/types.ts";
 import { run } from "../support.ts";
 import type { Result } from "../support.ts";
-import { ended } from "./case.ts";
+import { ended, until } from "./case.ts";
 import type { PodCase } from "./case.ts";
 
 export type Kubectl = (args: string[], input?: string) => Promise<Result>;
 
 export function kubectlFor(file: string, kubeconfig: string): Kubectl {
   return (args, input) =>
-    run(file, ["--kubeconfig", kubeconfig, ...args], { millis: 120_000, ...(input === undefined ? {} : { input }) });
+    run(file, ["--kubeconfig", kubeconfig, ...args], { millis: 300_000, ...(input === undefined ? {} : { input }) });
 }
 
 export class Cases {
@@ -57,21 +57,26 @@ export class Cases {
     }
   }
 
-  async check(each: PodCase, millis = 240_000): Promise<void> {
-    const until = Date.now() + millis;
+  async check(each: PodCase, millis = 400_000): Promise<void> {
+    const deadline = Date.now() + millis;
     const settled = each.settled ?? ended;
     for (;;) {
       const pod = this.#pods.get(each.name);
       // A Pod that no kubelet has seen yet has no statuses to look at.
       if (pod?.status?.containerStatuses && settled(pod)) break;
-      if (Date.now() > until) throw new Error(`${each.name} never came to rest: ${JSON.stringify(pod?.status)}`);
+      if (Date.now() > deadline) throw new Error(`${each.name} never came to rest: ${JSON.stringify(pod?.status)}`);
       await sleep(200);
     }
     const pod = this.#pods.get(each.name) as Pod;
     const namespaced = (...args: string[]): Promise<Result> => this.#kubectl(["-n", this.#namespace, ...args]);
     await each.check({
       pod,
-      events: await this.#events(each.name),
+      told: async (event) =>
+        void (await until(
+          `an event like ${event}`,
+          () => this.#events(each.name),
+          (told) => told.some((one) => event.test(one)),
+        )),
       kubectl: namespaced,
       logs: async (container, previous) => {
         const options = [...(container ? ["-c", container] : []), ...(previous ? ["--previous"] : [])];
