@@ -74,10 +74,12 @@ export class RuntimeCache {
     const listed = await this.#runtime.list();
     const ids = new Set(listed.map(({ id }) => id));
     for (const id of this.#containers.keys()) if (!ids.has(id)) this.#set(id, undefined);
-    for (const { id, state } of listed) {
+    for (const { id, name, state } of listed) {
       const known = this.#containers.get(id);
       const running = state === "running" || state === "paused" || state === "restarting";
-      if (known && (known.state === "running") === running && !(known.state === "created" && state === "exited"))
+      // Another name: it was given to a Pod, and the answer to that was lost.
+      const same = known && known.name?.uid === parseContainerName(name)?.uid;
+      if (same && (known.state === "running") === running && !(known.state === "created" && state === "exited"))
         continue;
       await this.refresh(id);
     }
