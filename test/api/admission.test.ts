@@ -429,9 +429,18 @@ describe("what writes nothing is asked about, too", () => {
     await server.ok("delete validatingadmissionpolicy no-terminals");
   });
 
-  it("webhooks about evictions", async () => {
+  it("webhooks about evictions, and not about the deletion that follows", async () => {
     await server.ok("run kept --image=a");
-    await apply(webhooks("ValidatingWebhookConfiguration", "evictions", { rules: [rule("CREATE", "pods/eviction")] }));
+    const wrong = await server.raw("POST", "/api/v1/namespaces/default/pods/kept/eviction", {
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ apiVersion: "policy/v1", kind: "Eviction", metadata: { name: "other" } }),
+    });
+    expect([wrong.status, (JSON.parse(wrong.text) as { message: string }).message]).toEqual([
+      400,
+      "name in URL does not match name in Eviction object",
+    ]);
+    const rules = [rule("CREATE", "pods/eviction"), rule("DELETE", "pods"), rule("UPDATE", "pods/status")];
+    await apply(webhooks("ValidatingWebhookConfiguration", "evictions", { rules }));
     answer = () => ({ allowed: false, status: { message: "kept" } });
     expect((await evict("kept")).text).toContain("denied the request: kept");
     expect(asked.at(-1)).toMatchObject({
@@ -441,9 +450,21 @@ describe("what writes nothing is asked about, too", () => {
       object: { kind: "Eviction", metadata: { name: "kept" } },
     });
     await server.ok("get pod kept");
-    answer = () => ({ allowed: true });
+    await server.ok('patch pod kept --type=merge -p {"metadata":{"finalizers":["example.com/hold"]}}');
+    answer = ({ subResource }) => ({ allowed: subResource === "eviction" });
+    asked.length = 0;
     expect((await evict("kept")).status).toBe(201);
+    expect(asked.map(({ subResource }) => subResource)).toEqual(["eviction"]);
+    const { metadata, status } = JSON.parse(await server.ok("get pod kept -o json")) as {
+      metadata: { deletionTimestamp?: string };
+      status: { conditions: object[] };
+    };
+    expect(metadata.deletionTimestamp).toBeDefined();
+    expect(status.conditions).toContainEqual(
+      expect.objectContaining({ type: "DisruptionTarget", status: "True", reason: "EvictionByEvictionAPI" }),
+    );
     await server.ok("delete validatingwebhookconfiguration evictions");
+    await server.ok('patch pod kept --type=merge -p {"metadata":{"finalizers":null}}');
   });
 });
 

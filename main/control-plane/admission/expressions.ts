@@ -134,25 +134,32 @@ export function withVariables(
   return own;
 }
 
-/** "match"; "skip" where one is false; or the error of the first that failed, where none was false. */
+export interface CompiledExpression {
+  name: string;
+  expression: string;
+  compiled: Compiled;
+}
+
+/** "match"; "skip" where one is false; or the errors of those that failed, where none was false. */
 export function conditions(
-  list: readonly { name: string; compiled: Compiled }[],
+  list: readonly CompiledExpression[],
   scope: Scope,
   budget: Budget,
 ): "match" | "skip" | { error: string } {
-  let failed: string | undefined;
-  for (const { name, compiled } of list) {
+  const failed: string[] = [];
+  for (const { name, expression, compiled } of list) {
     try {
       const result = run(compiled, scope, budget);
       if (result === false) return "skip";
-      if (result !== true) failed ??= `cel evaluation error: condition ${name} must evaluate to a bool`;
+      if (result !== true) failed.push(`cel evaluation error: condition ${name} must evaluate to a bool`);
     } catch (error) {
       if (!(error instanceof CelError)) throw error;
-      failed ??= error.message;
+      failed.push(`expression '${expression}' resulted in error: ${error.message}`);
     }
   }
-  return failed === undefined ? "match" : { error: failed };
+  if (failed.length === 0) return "match";
+  return { error: failed.length === 1 ? (failed[0] as string) : `[${failed.join(", ")}]` };
 }
 
-export const compileAll = (list: readonly NamedExpression[] | undefined): { name: string; compiled: Compiled }[] =>
-  (list ?? []).map(({ name = "", expression }) => ({ name, compiled: compileExpression(expression) }));
+export const compileAll = (list: readonly NamedExpression[] | undefined): CompiledExpression[] =>
+  (list ?? []).map(({ name = "", expression = "" }) => ({ name, expression, compiled: compileExpression(expression) }));

@@ -16,6 +16,7 @@ import { defaultTolerationSeconds, priority } from "./pods.ts";
 import { podSecurity } from "./pod-security/plugin.ts";
 import { mutatingPolicies } from "./policies/mutating.ts";
 import { validatingPolicies } from "./policies/validating.ts";
+import { storageProtection } from "./protection.ts";
 import { resourceQuota } from "./resource-quota.ts";
 import { runtimeClass } from "./runtime-class.ts";
 import { serviceAccounts } from "./service-accounts.ts";
@@ -60,6 +61,7 @@ export function builtinChain(options: ChainOptions): AdmissionPlugin[] {
     priority(reader),
     defaultTolerationSeconds,
     defaultStorageClass(reader),
+    storageProtection,
     claimResize(reader),
     runtimeClass(reader),
     certificateApproval(rbac),

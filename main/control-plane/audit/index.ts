@@ -72,7 +72,7 @@ export class AuditRecord {
   }
 
   requestBody(bytes: Buffer, type: string): void {
-    if (RANK[this.#decision.level] >= RANK.Request) this.#request = { bytes, type };
+    this.#request = { bytes, type };
   }
 
   responseBody(bytes: Buffer, type: string): void {
@@ -106,7 +106,9 @@ export class AuditRecord {
         ...(userAgent ? { userAgent: userAgent.slice(0, LONGEST_AGENT) } : {}),
         ...(attributes.nonResourcePath === undefined ? { objectRef: this.#objectRef(complete) } : {}),
         ...(code === undefined ? {} : { responseStatus: { metadata: {}, ...failure, code } }),
-        ...(complete && this.#request ? { requestObject: this.#object(this.#request) } : {}),
+        ...(complete && this.#request && RANK[level] >= RANK.Request
+          ? { requestObject: this.#object(this.#request) }
+          : {}),
         ...(complete && this.#response ? { responseObject: this.#object(this.#response) } : {}),
         requestReceivedTimestamp: this.#received,
         stageTimestamp: microTime(),
@@ -117,8 +119,8 @@ export class AuditRecord {
 
   /** A create's name is known from what it sent. */
   #objectRef(complete: boolean): object {
-    const { resource, namespace, group, version, subresource, name } = this.#asked.attributes;
-    const sent = complete && !name && this.#request ? this.#object(this.#request) : undefined;
+    const { verb, resource, namespace, group, version, subresource, name } = this.#asked.attributes;
+    const sent = complete && !name && verb === "create" && this.#request ? this.#object(this.#request) : undefined;
     const known = name ?? (sent as KubeObject | undefined)?.metadata?.name;
     return {
       resource,

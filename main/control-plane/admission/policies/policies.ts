@@ -3,6 +3,7 @@ import type { KubeObject } from "../../../../common/kube/object.ts";
 import type { LabelSelectorObject } from "../../../../common/kube/selector.ts";
 import type { Reader } from "../../resources/reader.ts";
 import { compileAll, compileExpression } from "../expressions.ts";
+import type { CompiledExpression } from "../expressions.ts";
 import type { Compiled, NamedExpression } from "../expressions.ts";
 import type { MatchResources } from "../matching.ts";
 
@@ -50,7 +51,7 @@ export interface Binding {
   spec: BindingSpec;
 }
 
-type Named = { name: string; compiled: Compiled }[];
+type Named = CompiledExpression[];
 
 export interface Policy {
   name: string;

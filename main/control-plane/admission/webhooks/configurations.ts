@@ -3,7 +3,7 @@ import type { KubeObject } from "../../../../common/kube/object.ts";
 import type { LabelSelectorObject } from "../../../../common/kube/selector.ts";
 import type { Reader } from "../../resources/reader.ts";
 import { compileAll } from "../expressions.ts";
-import type { Compiled, NamedExpression } from "../expressions.ts";
+import type { CompiledExpression, NamedExpression } from "../expressions.ts";
 import type { Rule } from "../matching.ts";
 import type { ClientConfig } from "../../outbound/webhook-client.ts";
 
@@ -25,7 +25,7 @@ export interface PreparedWebhook {
   id: string;
   configuration: string;
   webhook: Webhook;
-  conditions: { name: string; compiled: Compiled }[];
+  conditions: CompiledExpression[];
 }
 
 /** Prepared anew only when a configuration changes: the usual request costs one comparison. */

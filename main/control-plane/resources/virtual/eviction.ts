@@ -1,6 +1,6 @@
 /** pods/eviction: a delete that asks the PodDisruptionBudgets first. */
 import type { IPodDisruptionBudget } from "kubernetes-models/policy/v1/PodDisruptionBudget";
-import type { Client, DeleteOptions } from "../../../../common/kube/client.ts";
+import type { Client, DeleteOptions, ObjectRef } from "../../../../common/kube/client.ts";
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import type { LabelSelectorObject } from "../../../../common/kube/selector.ts";
 import { selectorFromObject } from "../../../../common/kube/selector.ts";
@@ -15,6 +15,13 @@ const pods = { group: "", version: "v1", resource: "pods" } as const;
 const budgets = { group: "policy", version: "v1", resource: "poddisruptionbudgets" } as const;
 /** Writes to one budget meet; each loser reads it again. */
 const attempts = 10;
+
+const TARGET = {
+  type: "DisruptionTarget",
+  status: "True",
+  reason: "EvictionByEvictionAPI",
+  message: "Eviction API: evicting",
+} as const;
 
 /** Pods that no budget can keep: they do not count among the healthy. */
 export function needsNoBudget(pod: Pod): boolean {
@@ -52,7 +59,15 @@ export function takeDisruption(budget: Budget, pod: Pod, now: Date): Budget {
   } as unknown as Budget;
 }
 
-export function evictionHandler(client: Client, now: () => Date = () => new Date()): VirtualHandler {
+/**
+ * `unadmitted`: marks and deletes the Pod. Admission has been asked about the eviction, and is not asked about what
+ * follows from it.
+ */
+export function evictionHandler(
+  client: Client,
+  now: () => Date = () => new Date(),
+  unadmitted: Pick<Client, "delete" | "patch"> = client,
+): VirtualHandler {
   async function askBudgets(pod: Pod, namespace: string, dryRun: boolean): Promise<void> {
     for (let attempt = 0; ; attempt += 1) {
       const { items } = await client.list<Budget>(budgets, { namespace });
@@ -84,14 +99,42 @@ export function evictionHandler(client: Client, now: () => Date = () => new Date
     }
   }
 
+  /** Says of a Pod that it did not end by itself: Jobs, for one, may not count it as failed. */
+  async function mark(given: Pod, ref: ObjectRef): Promise<void> {
+    let pod = given;
+    for (let attempt = 0; ; attempt += 1) {
+      const { uid, resourceVersion } = pod.metadata;
+      const others = (pod.status?.conditions ?? []).filter(({ type }) => type !== "DisruptionTarget");
+      const lastTransitionTime = `${now().toISOString().slice(0, 19)}Z`;
+      const patch = {
+        metadata: { uid, resourceVersion },
+        status: { conditions: [...others, { ...TARGET, lastTransitionTime }] },
+      };
+      try {
+        await unadmitted.patch({ ...ref, subresource: "status" }, "application/merge-patch+json", patch);
+        return;
+      } catch (error) {
+        if (!isStatus(error, "Conflict") || attempt >= attempts) throw error;
+        pod = await client.get<Pod>(ref);
+        // Another of its name: the delete is going to say so.
+        if (pod.metadata.uid !== uid) return;
+      }
+    }
+  }
+
   return async (object, { namespace = "", name = "", dryRun }) => {
+    const given = object.metadata?.name;
+    if (given !== undefined && given !== name) {
+      throw new StatusError("BadRequest", "name in URL does not match name in Eviction object");
+    }
     const options = (object["deleteOptions"] ?? {}) as DeleteOptions & { dryRun?: string[] | boolean };
     const dry = dryRun || (Array.isArray(options.dryRun) && options.dryRun.includes("All"));
     const ref = { ...pods, namespace, name };
     const pod = await client.get<Pod>(ref);
     if (!needsNoBudget(pod)) await askBudgets(pod, namespace, dry);
     const { gracePeriodSeconds, propagationPolicy, preconditions } = options;
-    await client.delete(ref, {
+    if (!dry) await mark(pod, ref);
+    await unadmitted.delete(ref, {
       dryRun: dry,
       preconditions: { ...(pod.metadata.uid ? { uid: pod.metadata.uid } : {}), ...preconditions },
       ...(gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds }),

@@ -15,13 +15,15 @@ export interface VirtualOptions {
   auth: Auth;
   /** Does what the handlers decide, with every right. */
   client: Client;
+  /** The same, where admission is not asked. */
+  unadmitted?: Client;
 }
 
 /** Keys: group "/" resource, or group "/" resource "/" subresource; "" is the core group. */
-export function virtualHandlers({ reader, auth, client }: VirtualOptions): VirtualHandlers {
+export function virtualHandlers({ reader, auth, client, unadmitted }: VirtualOptions): VirtualHandlers {
   const handlers = reviewHandlers(auth);
   handlers.set("/serviceaccounts/token", tokenRequestHandler(reader, auth.tokens));
-  handlers.set("/pods/eviction", evictionHandler(client));
+  handlers.set("/pods/eviction", evictionHandler(client, undefined, unadmitted));
   // The old door of the scheduler: the same as the binding subresource of the Pod it names.
   handlers.set("/bindings", async (binding, { namespace = "", dryRun }) => {
     const name = binding.metadata.name ?? "";

@@ -18,6 +18,7 @@ let reader: MemoryReader;
 let auth: Auth;
 let handlers: VirtualHandlers;
 let deleted: unknown[];
+let marked: object[] = [];
 let updated: KubeObject[];
 let budgets: KubeObject[];
 
@@ -35,6 +36,10 @@ const client = {
     updated.push(object);
     return object;
   },
+  patch: async (_: unknown, __: string, patch: object) => {
+    marked.push(patch);
+    return undefined;
+  },
   delete: async (ref: { name: string }, options: object) => {
     deleted.push({ name: ref.name, ...options });
     return undefined;
@@ -48,6 +53,7 @@ beforeEach(async () => {
   handlers = virtualHandlers({ reader, auth, client });
   deleted = [];
   updated = [];
+  marked = [];
   budgets = [];
 });
 
@@ -181,6 +187,7 @@ describe("eviction", () => {
     add(pod());
     expect(await evict()).toMatchObject({ kind: "Status", status: "Success" });
     expect(deleted).toEqual([{ name: "p", dryRun: false, preconditions: { uid: "pod-1" }, gracePeriodSeconds: 5 }]);
+    expect(marked).toMatchObject([{ status: { conditions: [{ type: "DisruptionTarget", status: "True" }] } }]);
   });
 
   test("with room in the budget one is taken", async () => {
