@@ -12,7 +12,7 @@ import { FakeClient, withFaults } from "../testing/fake-client.ts";
 import { VirtualClock } from "../testing/virtual-clock.ts";
 import { startScheduler } from "./index.ts";
 
-const RUNS = Number(process.env["DRYDOCK_RUNS"] ?? 30);
+const RUNS = Number(process.env["DRYDOCK_RUNS"]) || 30;
 const STEPS = 40;
 const CPUS = 4;
 const ZONES = ["a", "b"];

@@ -11,7 +11,7 @@ import { openSqliteStore } from "./sqlite.ts";
 import { CompactedError } from "./store.ts";
 import type { Store } from "./store.ts";
 
-const RUNS = Number(process.env["DRYDOCK_RUNS"] ?? 6);
+const RUNS = Number(process.env["DRYDOCK_RUNS"]) || 6;
 const STEPS = 120;
 const PREFIXES = ["", "/a/", "/b/", "/a/1"];
 

@@ -58,7 +58,8 @@ Every line below is run by \`test/api/compatibility\` with the real kubectl, ver
 control plane with four simulated nodes and one whose Pods are processes. It must print what stands under it, standard
 output before standard error: "…" stands for anything within a line, a line of nothing but "…" for any lines, and blanks
 count as one. This page is made of the same data (\`test/api/compatibility/commands\`), and a test fails where it is not;
-to write it anew, run \`vitest run --project api test/api/compatibility/document.test.ts -u\`.
+to write it anew, run \`vitest run --project api test/api/compatibility/document.test.ts -u\`. The older kubectl runs the
+sections in which it differs; with \`DRYDOCK_RUNS=all\` it runs all of them.
 
 | command | lines | where |
 |---|---|---|

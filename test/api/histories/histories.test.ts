@@ -11,7 +11,7 @@ import { TestServer, until } from "../support.ts";
 import { checkOperations, checkWatch } from "./check.ts";
 import type { Operation, Recorded } from "./check.ts";
 
-const KILLS = Number(process.env["DRYDOCK_RUNS"] ?? 4);
+const KILLS = Number(process.env["DRYDOCK_RUNS"]) || 4;
 const KEYS = 12;
 const HANDS = 8;
 const SHARDS = 3;

@@ -2,7 +2,9 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { Server } from "node:http";
-import type { AddressInfo } from "node:net";
+import { createServer as createTcpServer } from "node:net";
+import type { AddressInfo, Socket } from "node:net";
+import { connect } from "node:tls";
 import { readFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
@@ -172,6 +174,30 @@ describe("the proxy subresource", () => {
     const [answer] = (await once(socket, "message")) as [Buffer];
     expect(answer.toString()).toBe("echo hello");
     socket.close();
+  });
+
+  it.each<[string, string]>([
+    ["a request", "GET / HTTP/1.1\r\nhost: x\r\n\r\n"],
+    ["a body that is not all there", "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\nhalf"],
+    ["an upgrade", "GET / HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: own\r\n\r\n"],
+  ])("who leaves %s before it is answered takes the connection behind along", async (_, text) => {
+    // It takes what comes, and never says anything.
+    const quiet = createTcpServer().listen(0, "127.0.0.1");
+    await once(quiet, "listening");
+    const reached = once(quiet, "connection") as Promise<[Socket]>;
+    const { port } = quiet.address() as AddressInfo;
+    const { hostname, port: apiPort } = new URL(api.server);
+    const client = connect({ host: hostname, port: Number(apiPort), ca: api.ca, cert: api.certificate, key: api.key });
+    client.on("error", () => undefined);
+    client.write(text.replace(" / ", ` /api/v1/namespaces/default/pods/web:${port}/proxy/ `));
+    const [behind] = await reached;
+    behind.on("error", () => undefined);
+    await once(behind, "data");
+    const closed = once(behind, "close");
+    client.destroy();
+    await closed;
+    expect(behind.destroyed).toBe(true);
+    quiet.close();
   });
 
   it("what is not there", async () => {

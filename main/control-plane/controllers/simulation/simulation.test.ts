@@ -6,7 +6,7 @@
 import { expect, test } from "vitest";
 import { simulate } from "./simulate.ts";
 
-const RUNS = Number(process.env["DRYDOCK_RUNS"] ?? 200);
+const RUNS = Number(process.env["DRYDOCK_RUNS"]) || 200;
 const FIRST = Number(process.env["DRYDOCK_FIRST"] ?? 1);
 const SEED = process.env["DRYDOCK_SEED"];
 /** Seeds that found something once: a fault of ours, or a promise that nobody had made. */
