@@ -15,6 +15,7 @@ const PROGRAMS: Record<string, string> = {
   cli: "main/cli/main.ts",
   engine: "main/engine/main.ts",
   "control-plane": "main/control-plane/main.ts",
+  "lima-wire": "main/machines/lima/wire-process.ts",
   "store-worker": "main/control-plane/store/sqlite-worker.ts",
   "yaml-worker": "main/control-plane/api/yaml/worker.ts",
 };

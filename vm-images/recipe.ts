@@ -26,6 +26,9 @@ export const NODE_PACKAGES = [
   // The sandbox's process.
   "catatonit",
   "linux-image-cloud-amd64",
+  // The way in under Lima: SSH, and its end at the agent's socket. Neither runs elsewhere.
+  "dropbear-bin",
+  "socat",
   // Unpacks the one kernel module that the initrd needs.
   "xz-utils",
 ];

@@ -11,7 +11,7 @@ export const ClusterName = z
   )
   .max(40, "must be at most 40 characters");
 
-export const Driver = z.enum(["qemu", "simulated"]);
+export const Driver = z.enum(["qemu", "lima", "simulated"]);
 export const AcceleratorChoice = z.enum(["auto", "kvm", "hvf", "tcg"]);
 
 const cpus = z.int().min(1).max(32);

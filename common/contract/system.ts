@@ -2,6 +2,9 @@
 import * as z from "zod";
 import { Failure } from "./failure.ts";
 
+/** A maker of machines: whether it can be used here, and what would help where it cannot. */
+const Found = z.object({ found: z.boolean(), version: z.string().optional(), advice: z.string().optional() });
+
 export const SystemInfo = z.object({
   version: z.string(),
   platform: z.string(),
@@ -12,7 +15,8 @@ export const SystemInfo = z.object({
   diskFreeBytes: z.number(),
   home: z.string(),
   engine: z.object({ pid: z.int(), startedAt: z.string(), memoryBytes: z.number() }),
-  qemu: z.object({ found: z.boolean(), version: z.string().optional(), advice: z.string().optional() }),
+  qemu: Found,
+  lima: Found,
   /** undefined while the probe still runs. */
   accelerator: z
     .object({

@@ -1,5 +1,5 @@
 /**
- * What passes between the host and a node's agent over the virtio-serial port `drydock.agent`:
+ * What passes between the host and a node's agent over the virtio-serial port `drydock.agent` (under Lima over SSH):
  * one JSON object per line, in both directions. The host side may connect, vanish and connect again
  * at any time (a restarted engine); the agent answers `hello` to every `ping`.
  */
@@ -12,6 +12,8 @@ export interface NodeIdentity {
   /** The node's address on the cluster's own network, e.g. "10.240.0.11". */
   address: string;
   prefixLength: number;
+  /** Of the cluster's network, bytes; default 9000. */
+  mtu?: number;
   /** e.g. "https://10.0.2.2:40123": where the guest reaches the API server. */
   apiServer: string;
   /** PEM. */

@@ -19,7 +19,7 @@ export interface UpOptions extends DataOptions {
   cpus?: number;
   memory?: number;
   disk?: number;
-  driver?: "qemu" | "simulated";
+  driver?: "qemu" | "lima" | "simulated";
   accel?: "auto" | "kvm" | "hvf" | "tcg";
   /** Path of a file. */
   simulation?: string;

@@ -61,7 +61,9 @@ function addClusterCommands(root: Command): void {
     .option("--cpus <count>", "CPUs of each node (default 2)", whole)
     .option("--memory <size>", "memory of each node (default 1G)", mebibytesOf)
     .option("--disk <size>", "disk of each node (default 20G)", gibibytesOf)
-    .addOption(new Option("--driver <name>", "how nodes are made (default qemu)").choices(["qemu", "simulated"]))
+    .addOption(
+      new Option("--driver <name>", "how nodes are made (default qemu)").choices(["qemu", "lima", "simulated"]),
+    )
     .addOption(
       new Option("--accel <name>", "what runs the machines (default auto)").choices(["auto", "kvm", "hvf", "tcg"]),
     )

@@ -1,10 +1,13 @@
 /** A cluster whose file cannot be used: shown with what is wrong, left alone, deletable when the user says so. */
+import { existsSync } from "node:fs";
 import { readdir, rm } from "node:fs/promises";
 import path from "node:path";
 import { ClusterPlan } from "../../common/contract/cluster.ts";
 import type { ClusterSummary } from "../../common/contract/cluster.ts";
 import type { Failure } from "../../common/contract/failure.ts";
 import type { MachineDriver, MachineSpec } from "../machines/driver.ts";
+import type { DriverName } from "../machines/drivers.ts";
+import { TEMPLATE_FILE } from "../machines/paths.ts";
 import { DrydockError, toFailure } from "./failure.ts";
 
 export class Broken {
@@ -40,9 +43,11 @@ export class Broken {
   }
 
   /** Stops the machines that its folders name, then removes everything. */
-  async remove(driver: MachineDriver): Promise<void> {
+  async remove(driverOf: (name: DriverName) => Promise<MachineDriver>): Promise<void> {
     for (const node of await this.nodeNames()) {
       const spec = this.specOf(node);
+      // Whose plan it was is not known: the machine's own folder tells who made it.
+      const driver = await driverOf(existsSync(path.join(spec.folder, TEMPLATE_FILE)) ? "lima" : "qemu");
       const machine = await driver.adopt(spec);
       if (machine) await driver.stop(machine, { gracePeriodSeconds: 0, force: true });
       await driver.delete(spec);

@@ -45,7 +45,7 @@ export interface ClusterEnvironment {
 const CLUSTER_CIDR = "10.244.0.0/16";
 const SERVICE_CIDR = "10.96.0.0/16";
 const CLUSTER_DNS = "10.96.0.10";
-/** How QEMU user networking shows the host to a guest. */
+/** How a guest sees the host: by QEMU's user networking, or by a rule of its own under Lima. */
 const HOST_ADDRESS = "10.0.2.2";
 
 export class Cluster {
@@ -340,6 +340,7 @@ export class Cluster {
     const token = withToken ? await createBootstrapToken(api, node.name) : undefined;
     if (token) this.tokens.set(node.name, token.id);
     const master = node.role === "master";
+    const { mtu } = this.driver.features();
     const roleLabel = master ? "node-role.kubernetes.io/control-plane" : "node-role.kubernetes.io/worker";
     return {
       clusterName: this.name,
@@ -347,6 +348,7 @@ export class Cluster {
       role: node.role,
       address: node.address,
       prefixLength: 24,
+      ...(mtu === undefined ? {} : { mtu }),
       apiServer: `https://${HOST_ADDRESS}:${this.record.apiServerPort}`,
       caCertificate: api.credentials.ca.toString("utf8"),
       ...(token ? { bootstrapToken: token.token } : {}),

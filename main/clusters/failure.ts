@@ -98,6 +98,25 @@ export const CATALOGUE = {
     advice: "Read its last lines; the step's log has the whole command.",
     action: retry,
   },
+  LIMA_MISSING: {
+    meaning: "Lima is not installed.",
+    advice: "Install Lima (https://lima-vm.io/docs/installation/), or use QEMU itself (--driver qemu).",
+    action: retry,
+  },
+  LIMA_OLD: {
+    meaning: "Lima is too old.",
+    advice: "Install a newer Lima: https://lima-vm.io/docs/installation/",
+    action: retry,
+  },
+  LIMA_REFUSED: {
+    meaning: "Lima does not run as root.",
+    advice: "Start Drydock as another user, or use QEMU itself (--driver qemu).",
+  },
+  LIMA_FAILED: {
+    meaning: "Lima (limactl) ended with an error, or said what is not understood.",
+    advice: "Read its last lines; the step's log has the command.",
+    action: retry,
+  },
   ACCELERATOR_UNUSABLE: {
     meaning: "The chosen accelerator does not run a guest here.",
     advice: "Choose `auto`: Drydock then takes the fastest one that works.",

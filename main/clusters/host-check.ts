@@ -1,6 +1,8 @@
 /** What this computer says to a plan: measured, then held against it. */
+import { Driver } from "../../common/contract/cluster.ts";
 import type { Finding, NodeShapeChange } from "../../common/contract/cluster.ts";
 import type { MachineDriver } from "../machines/driver.ts";
+import type { DriverName } from "../machines/drivers.ts";
 import type { Cluster } from "./cluster.ts";
 import { fail } from "./failure.ts";
 import { checkMounts, cpuCount, diskFreeBytes, memoryFreeBytes } from "./host.ts";
@@ -13,8 +15,14 @@ export interface HostCheckOptions {
   /** The folder whose disk counts. */
   folder: string;
   clusterNames(): string[];
-  driver(name: "qemu" | "simulated"): Promise<MachineDriver>;
+  driver(name: DriverName): Promise<MachineDriver>;
 }
+
+const DETAILS: Record<DriverName, string> = {
+  qemu: "looking for QEMU and trying accelerators",
+  lima: "looking for Lima and trying accelerators",
+  simulated: "",
+};
 
 export class HostCheck {
   private readonly options: HostCheckOptions;
@@ -25,11 +33,11 @@ export class HostCheck {
 
   /** Of a plan that may be incomplete or wrong. */
   async findings(input: unknown): Promise<Finding[]> {
-    const driver = (input as { driver?: unknown }).driver === "simulated" ? "simulated" : "qemu";
-    return [...checkPlan(input, await this.host(driver)), ...(await checkMounts(input))];
+    const driver = Driver.safeParse((input as { driver?: unknown }).driver);
+    return [...checkPlan(input, await this.host(driver.data ?? "qemu")), ...(await checkMounts(input))];
   }
 
-  async host(driverName: "qemu" | "simulated"): Promise<Host> {
+  async host(driverName: DriverName): Promise<Host> {
     const host: Host = {
       cpus: cpuCount(),
       memoryFreeBytes: await memoryFreeBytes(),
@@ -37,10 +45,10 @@ export class HostCheck {
       clusterNames: this.options.clusterNames(),
     };
     if (driverName === "simulated") return host;
-    const probe = await (await this.options.driver("qemu")).probe();
+    const probe = await (await this.options.driver(driverName)).probe();
     return {
       ...host,
-      qemu: { ok: probe.ok, ...(probe.problem ? { problem: probe.problem } : {}) },
+      machines: { ok: probe.ok, ...(probe.problem ? { problem: probe.problem } : {}) },
       ...(probe.ok ? { accelerators: probe.accelerators } : {}),
     };
   }
@@ -48,7 +56,7 @@ export class HostCheck {
   /** Throws what stands against a new cluster's plan; notes the accelerator that its machines will have. */
   async newCluster(cluster: Cluster, context: StepContext): Promise<void> {
     const { plan } = cluster.record;
-    context.detail(plan.driver === "qemu" ? "looking for QEMU and trying accelerators" : "");
+    context.detail(DETAILS[plan.driver]);
     const host = await this.host(plan.driver);
     const findings = checkPlan(plan, { ...host, clusterNames: host.clusterNames.filter((name) => name !== plan.name) });
     for (const finding of findings)

@@ -8,12 +8,13 @@ import { ClusterPlan } from "../../common/contract/cluster.ts";
 import type { ClusterSummary, Finding, HostMount, NodeShapeChange } from "../../common/contract/cluster.ts";
 import type { Operation } from "../../common/contract/progress.ts";
 import type { HostFolder, ImageProxy } from "../../common/node/identity.ts";
+import { freePort } from "../host/free-port.ts";
 import type { MachineDriver } from "../machines/driver.ts";
+import type { DriverName } from "../machines/drivers.ts";
 import { Broken } from "./broken.ts";
 import { Cluster } from "./cluster.ts";
 import { FILE_VERSION, readClusterFile } from "./cluster-file.ts";
 import type { ClusterRecord } from "./cluster-file.ts";
-import { pickPort } from "./control-plane-process.ts";
 import { fail, toFailure } from "./failure.ts";
 import { watchClock } from "./host.ts";
 import { HostCheck } from "./host-check.ts";
@@ -51,7 +52,7 @@ export interface ManagerOptions {
   run: string;
   /** Where usual step times are kept. */
   times: string;
-  driver(name: "qemu" | "simulated"): Promise<MachineDriver>;
+  driver(name: DriverName): Promise<MachineDriver>;
   imageProxy(): Promise<ImageProxy>;
   shareFolders(cluster: string, mounts: readonly HostMount[]): Promise<HostFolder[]>;
   log(line: string): void;
@@ -145,7 +146,7 @@ export class ClusterManager {
         plan,
         createdAt: new Date().toISOString(),
         accelerator: "none",
-        apiServerPort: await pickPort(),
+        apiServerPort: await freePort(),
         phase: "creating",
         nodes: nodesOf(plan),
         mergedInto: [],
@@ -183,7 +184,7 @@ export class ClusterManager {
     if (broken) {
       const run = this.operations.begin("delete", name, deleteSteps({ nodes: [] }), async (run) => {
         run.skip("control-plane-stop", "its file is not readable");
-        await run.step("files", async () => broken.remove(await this.options.driver("qemu")));
+        await run.step("files", async () => broken.remove((driver) => this.options.driver(driver)));
       });
       void this.afterwards(run, (operation) => operation.state === "done" && this.broken.delete(name));
       return run.snapshot();

@@ -9,7 +9,7 @@ const roomy: Host = {
   memoryFreeBytes: 32 * GiB,
   diskFreeBytes: 500 * GiB,
   clusterNames: ["old"],
-  qemu: { ok: true },
+  machines: { ok: true },
   accelerators: [
     { name: "kvm", works: true, reason: "the node kernel boots" },
     { name: "tcg", works: true, reason: "" },
@@ -69,14 +69,14 @@ describe("checkPlan", () => {
   it("says that QEMU is missing, with its advice, and turns it into the typed failure", () => {
     const host: Host = {
       ...roomy,
-      qemu: { ok: false, problem: { code: "QEMU_MISSING", message: "no qemu", advice: "install it" } },
+      machines: { ok: false, problem: { code: "QEMU_MISSING", message: "no qemu", advice: "install it" } },
     };
     const findings = checkPlan({}, host);
     expect(failureOf(findings, host)?.failure).toMatchObject({ code: "QEMU_MISSING", advice: "install it" });
   });
 
   it("needs neither memory nor QEMU for simulated nodes", () => {
-    const host: Host = { ...roomy, memoryFreeBytes: 0, diskFreeBytes: 0, qemu: { ok: false } };
+    const host: Host = { ...roomy, memoryFreeBytes: 0, diskFreeBytes: 0, machines: { ok: false } };
     expect(errors({ driver: "simulated", workers: 50 }, host)).toEqual([]);
   });
 

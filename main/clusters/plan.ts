@@ -17,7 +17,7 @@ export interface Host {
   diskFreeBytes: number;
   clusterNames: string[];
   /** Absent: not probed yet, so nothing is said about it. */
-  qemu?: { ok: boolean; problem?: { code: string; message: string; advice: string } };
+  machines?: { ok: boolean; problem?: { code: string; message: string; advice: string } };
   accelerators?: { name: string; works: boolean; reason: string }[];
 }
 
@@ -67,7 +67,7 @@ export function checkPlan(input: unknown, host: Host): Finding[] {
     }));
   }
   const plan = parsed.data;
-  const findings = [...nameFindings(plan, host), ...(plan.driver === "qemu" ? machineFindings(plan, host) : [])];
+  const findings = [...nameFindings(plan, host), ...(plan.driver === "simulated" ? [] : machineFindings(plan, host))];
   const driver: Finding[] =
     plan.driver === "simulated"
       ? [{ severity: "ok", field: "driver", message: "simulated nodes: no virtual machines, no containers" }]
@@ -156,12 +156,12 @@ function machineFindings(plan: ClusterPlan, host: Host): Finding[] {
       message: `${plan.cpus} CPUs per node on a computer with ${host.cpus}: nodes will be slow`,
     });
   }
-  if (host.qemu && !host.qemu.ok) {
-    const problem = host.qemu.problem;
+  if (host.machines && !host.machines.ok) {
+    const problem = host.machines.problem;
     findings.push({
       severity: "error",
       field: "driver",
-      message: problem?.message ?? "QEMU is not usable",
+      message: problem?.message ?? `${plan.driver} is not usable`,
       ...(problem ? { advice: problem.advice } : {}),
     });
   }
@@ -209,7 +209,7 @@ export function failureOf(findings: Finding[], host: Host): DrydockError | undef
   const errors = findings.filter((finding) => finding.severity === "error");
   const first = errors[0];
   if (!first) return undefined;
-  const problem = first.field === "driver" ? host.qemu?.problem : undefined;
+  const problem = first.field === "driver" ? host.machines?.problem : undefined;
   if (problem) return new DrydockError({ code: problem.code, message: problem.message, advice: problem.advice });
   const others = errors.slice(1).map((finding) => finding.message);
   return fail(CODES[first.field] ?? "PLAN_INVALID", first.message, others.length > 0 ? { lastLines: others } : {});

@@ -11,6 +11,7 @@ import path from "node:path";
 import type { Operation } from "../../common/contract/progress.ts";
 import type { SystemInfo } from "../../common/contract/system.ts";
 import { createDriver } from "../machines/drivers.ts";
+import type { DriverName } from "../machines/drivers.ts";
 import type { DriverProbe, MachineDriver } from "../machines/driver.ts";
 import { cpuCount, diskFreeBytes, memoryFreeBytes } from "../clusters/host.ts";
 import { ClusterManager } from "../clusters/manager.ts";
@@ -54,6 +55,7 @@ export class Engine {
   private readonly startedAt = new Date().toISOString();
   private readonly drivers = new Map<string, Promise<MachineDriver>>();
   private probe: DriverProbe | undefined;
+  private limaProbe: DriverProbe | undefined;
   private readonly probing = new AbortController();
   private probed: Promise<void> = Promise.resolve();
   private askToStop: (stopClusters: boolean) => void = () => undefined;
@@ -102,13 +104,14 @@ export class Engine {
     return engine;
   }
 
-  driver(name: "qemu" | "simulated"): Promise<MachineDriver> {
+  driver(name: DriverName): Promise<MachineDriver> {
     const known = this.drivers.get(name);
     if (known) return known;
     const made = createDriver(name, {
       home: this.paths.home,
       runFolder: this.paths.run,
       log: (line) => this.log.info(line),
+      probeQemu: async (signal) => (await this.driver("qemu")).probe(signal),
     });
     this.drivers.set(name, made);
     return made;
@@ -116,13 +119,6 @@ export class Engine {
 
   async info(): Promise<SystemInfo> {
     const { probe } = this;
-    const qemu = probe
-      ? {
-          found: probe.ok,
-          ...(probe.version ? { version: probe.version } : {}),
-          ...(probe.problem ? { advice: probe.problem.advice } : {}),
-        }
-      : { found: false };
     const best = probe?.accelerators.find((accelerator) => accelerator.works)?.name;
     return {
       version,
@@ -134,7 +130,8 @@ export class Engine {
       diskFreeBytes: await diskFreeBytes(this.paths.home),
       home: this.paths.home,
       engine: { pid: process.pid, startedAt: this.startedAt, memoryBytes: process.memoryUsage.rss() },
-      qemu,
+      qemu: found(probe),
+      lima: found(this.limaProbe),
       ...(probe && best ? { accelerator: { best, reasons: probe.accelerators } } : {}),
       image: await this.image.info(),
     };
@@ -234,11 +231,19 @@ export class Engine {
   private async probeInBackground(): Promise<void> {
     try {
       this.probe = await (await this.driver("qemu")).probe(this.probing.signal);
+      this.limaProbe = await (await this.driver("lima")).probe(this.probing.signal);
       this.manager.topic.changed();
     } catch (error) {
-      if (!this.probing.signal.aborted) this.log.error("looking for QEMU failed", error);
+      if (!this.probing.signal.aborted) this.log.error("looking for QEMU and Lima failed", error);
     }
   }
+}
+
+/** As the window is told of a maker of machines. */
+function found(probe: DriverProbe | undefined): SystemInfo["qemu"] {
+  if (!probe) return { found: false };
+  const { ok, version, problem } = probe;
+  return { found: ok, ...(version ? { version } : {}), ...(problem ? { advice: problem.advice } : {}) };
 }
 
 /** Machines that were left running keep their sockets there. */

@@ -61,6 +61,7 @@ const SOURCES = {
   cli: "main/cli/main.ts",
   engine: "main/engine/main.ts",
   "control-plane": "main/control-plane/main.ts",
+  "lima-wire": "main/machines/lima/wire-process.ts",
 } as const;
 
 const here = fileURLToPath(import.meta.url);

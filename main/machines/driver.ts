@@ -1,5 +1,5 @@
 /**
- * A machine driver makes nodes as machines. qemu first; lima for those who have it; simulated has no
+ * A machine driver makes nodes as machines. qemu first; lima has Lima make them; simulated has no
  * machine at all. The cluster manager above asks `features()` and never the driver's name.
  */
 import type { AgentMessage, HostMessage } from "../../common/node/identity.ts";
@@ -16,6 +16,8 @@ export interface DriverFeatures {
   console: boolean;
   /** A running machine's disk can grow. */
   grow: boolean;
+  /** Of the cluster's network, bytes, where it is not 9000. */
+  mtu?: number;
 }
 
 export interface MachineSpec {

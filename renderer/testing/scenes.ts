@@ -22,6 +22,7 @@ export const SYSTEM: SystemInfo = {
   home: "/home/user/.drydock",
   engine: { pid: 4711, startedAt: new Date(Date.now() - 3_600_000).toISOString(), memoryBytes: 96 * 1024 ** 2 },
   qemu: { found: true, version: "7.2.15" },
+  lima: { found: false, advice: "Install Lima, or use QEMU itself (--driver qemu)." },
   accelerator: {
     best: "tcg",
     reasons: [

@@ -7,7 +7,7 @@
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { createDriver } from "../../main/machines/drivers.ts";
+import { QemuDriver } from "../../main/machines/qemu/driver.ts";
 import type { Machine, MachineSpec } from "../../main/machines/driver.ts";
 import type { Operation } from "../../common/contract/progress.ts";
 import { connectEngine } from "../../main/engine/client.ts";
@@ -23,7 +23,7 @@ process.env["DRYDOCK_IMAGES"] ??= path.join(process.env["HOME"] ?? "/root", ".dr
 async function bareClones(): Promise<number> {
   const runFolder = path.join(home, "run");
   await mkdir(runFolder, { recursive: true, mode: 0o700 });
-  const driver = await createDriver("qemu", { home, runFolder, log: () => undefined });
+  const driver = new QemuDriver({ home, runFolder, log: () => undefined });
   await driver.prepare(shape, quiet);
   const specs = [1, 2, 3].map((index): MachineSpec => ({
     ...shape,

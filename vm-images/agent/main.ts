@@ -15,6 +15,7 @@ import { ImageProxyRelay } from "./machine/image-proxy.ts";
 import { loadShippedImages } from "./machine/images.ts";
 import { collectGarbage } from "./machine/memory.ts";
 import { HostPort } from "./machine/port.ts";
+import { HostSocket } from "./machine/socket.ts";
 import { NodeAgent } from "./node-agent.ts";
 import { DockerRuntime } from "./runtime/docker.ts";
 import { RuntimeCache } from "./runtime/runtime-cache.ts";
@@ -43,7 +44,10 @@ const CLOCK_TOLERANCE = 500;
 const QUIET = 60_000;
 
 const log = new Log();
-const port = new HostPort(AGENT_PORT, log);
+/** Under Lima the host comes over SSH. */
+const port = existsSync("/run/drydock/over-ssh")
+  ? new HostSocket("/run/drydock/agent.sock", log)
+  : new HostPort(AGENT_PORT, log);
 const hostFolders = new HostFolders(spawnCommand, log);
 const imageProxy = new ImageProxyRelay(log);
 const life = new AbortController();
@@ -160,7 +164,7 @@ async function waitForDocker(runtime: DockerRuntime): Promise<string> {
 
 async function main(): Promise<void> {
   imageVersion = (await readFile("/run/drydock/agent/image-version", "utf8").catch(() => "unknown")).trim();
-  void port.run(onMessage, life.signal);
+  port.run(onMessage, life.signal).catch((error: unknown) => fatal("port", error));
   // When the node itself runs out of memory, Pods go before the one that looks after them.
   await writeFile("/proc/self/oom_score_adj", "-999");
   void imageProxy
@@ -215,7 +219,7 @@ async function main(): Promise<void> {
   enter("network");
   const networkReady = again
     ? Promise.resolve()
-    : runCommand("ip", ["-force", "-batch", "-"], { input: networkCommands(received, CLUSTER_MTU) });
+    : runCommand("ip", ["-force", "-batch", "-"], { input: networkCommands(received, received.mtu ?? CLUSTER_MTU) });
   networkReady.catch((error: unknown) => fatal("network", error));
   agent = new NodeAgent({
     identity: received,

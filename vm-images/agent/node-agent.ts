@@ -108,7 +108,7 @@ export class NodeAgent {
     this.#options = options;
     this.#token = options.identity.bootstrapToken;
     this.#certificates = new CertificateStore(`${options.stateFolder}/pki`);
-    this.#network = new PodNetwork(options.run, CLUSTER_MTU);
+    this.#network = new PodNetwork(options.run, options.identity.mtu ?? CLUSTER_MTU);
   }
 
   /** The host has made another bootstrap token. */

@@ -1,13 +1,13 @@
 /** A QEMU machine that runs: its control socket, its agent's port, its forwards, its end. */
 import { readFile, writeFile } from "node:fs/promises";
-import { createServer } from "node:net";
 import path from "node:path";
 import type { AgentMessage, HostMessage } from "../../../common/node/identity.ts";
+import { freePort } from "../../host/free-port.ts";
 import type { Machine, MachineSpec, MachineState, PortForward } from "../driver.ts";
 import { MachineError } from "../failure.ts";
 import { AgentPort } from "./agent-port.ts";
 import { HeldWatch } from "./held.ts";
-import { killQemu, lastLines, untilGone } from "./process.ts";
+import { killQemu, lastLines, processMemory, untilGone } from "./process.ts";
 import type { QemuProcess } from "./process.ts";
 import type { Qmp } from "./qmp.ts";
 
@@ -135,13 +135,8 @@ export class QemuMachine implements Machine {
     return () => this.heldListeners.delete(listener);
   }
 
-  /** Resident and private bytes, from Linux' smaps_rollup; elsewhere unknown, zero. */
-  async memory(): Promise<{ residentBytes: number; privateBytes: number }> {
-    if (process.platform !== "linux") return { residentBytes: 0, privateBytes: 0 };
-    const rollup = await readFile(`/proc/${this.pid}/smaps_rollup`, "utf8");
-    const field = (name: string): number =>
-      Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(rollup)?.[1] ?? 0) * 1024;
-    return { residentBytes: field("Rss"), privateBytes: field("Private_Clean") + field("Private_Dirty") };
+  memory(): Promise<{ residentBytes: number; privateBytes: number }> {
+    return processMemory(this.pid);
   }
 
   /** Lets go of a machine that runs on, as the end of our process would: another engine may adopt it. */
@@ -183,15 +178,4 @@ export class QemuMachine implements Machine {
 /** As QEMU's monitor wants it. */
 function hostEnd({ protocol = "tcp", hostAddress = "127.0.0.1", hostPort }: PortForward): string {
   return `${protocol}:${hostAddress}:${hostPort}`;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once("error", reject);
-    server.listen({ host: "127.0.0.1", port: 0 }, () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" && address ? address.port : 0));
-    });
-  });
 }

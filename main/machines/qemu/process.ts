@@ -125,3 +125,12 @@ export async function lastLines(file: string, count = 10): Promise<string[]> {
     .filter((line) => line !== "")
     .slice(-count);
 }
+
+/** Resident and private bytes, from Linux' smaps_rollup; elsewhere unknown, zero. */
+export async function processMemory(pid: number): Promise<{ residentBytes: number; privateBytes: number }> {
+  if (process.platform !== "linux") return { residentBytes: 0, privateBytes: 0 };
+  const rollup = await readFile(`/proc/${pid}/smaps_rollup`, "utf8");
+  const field = (name: string): number =>
+    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(rollup)?.[1] ?? 0) * 1024;
+  return { residentBytes: field("Rss"), privateBytes: field("Private_Clean") + field("Private_Dirty") };
+}

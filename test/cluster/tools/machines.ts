@@ -1,31 +1,71 @@
-/** A QEMU driver in folders of its own, with the image and templates that this user has. */
-import { mkdtemp, rm } from "node:fs/promises";
+/** A machine driver in folders of its own, with the image and templates that this user has. */
+import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { randomBytes } from "node:crypto";
 import { homedir, tmpdir } from "node:os";
 import path from "node:path";
 import type { AgentMessage, AgentStage, NodeIdentity } from "../../../common/node/identity.ts";
-import type { Machine, MachineSpec, Progress } from "../../../main/machines/driver.ts";
+import type { DriverFeatures, Machine, MachineDriver, MachineSpec, Progress } from "../../../main/machines/driver.ts";
+import type { LimaDriverOptions } from "../../../main/machines/drivers.ts";
+import { LimaDriver } from "../../../main/machines/lima/driver.ts";
+import type { LearningSwitch } from "../../../main/machines/network/switch.ts";
 import { QemuDriver } from "../../../main/machines/qemu/driver.ts";
 
 export const SHAPE = { cpus: 2, memoryMiB: 1024, diskGiB: 20, accelerator: "tcg" } as const;
 
+/** A driver of real machines. */
+export type TestedDriver = MachineDriver & { network(id: string): LearningSwitch };
+
+export interface Maker {
+  features: Pick<DriverFeatures, "templates" | "suspend">;
+  make(options: LimaDriverOptions): TestedDriver;
+  /** What it may have kept of machines outside their folders. */
+  leftovers(home: string): Promise<string[]>;
+}
+
+export const QEMU_MAKER: Maker = {
+  features: { templates: true, suspend: true },
+  make: (options) => new QemuDriver(options),
+  leftovers: () => Promise.resolve([]),
+};
+
+export const LIMA_MAKER: Maker = {
+  features: { templates: false, suspend: false },
+  make: (options) => new LimaDriver(options),
+  // Its own settings and keys begin with "_".
+  leftovers: async (home) => (await readdir(path.join(home, "lima"))).filter((name) => !name.startsWith("_")),
+};
+
+/** undefined: Lima can be used here. */
+export async function whyNoLima(): Promise<string | undefined> {
+  const bench = await makeBench(LIMA_MAKER);
+  try {
+    const probe = await bench.driver.probe();
+    return probe.problem?.message;
+  } finally {
+    await bench.remove();
+  }
+}
+
 export interface Bench {
-  driver: QemuDriver;
+  driver: TestedDriver;
   /** Another driver on the same folders, as after an engine's death. */
-  successor(): QemuDriver;
+  successor(): TestedDriver;
   spec(name: string): MachineSpec;
   run: string;
   log: string[];
   progress: Progress;
+  leftovers(): Promise<string[]>;
   remove(): Promise<void>;
 }
 
-export async function makeBench(): Promise<Bench> {
+export async function makeBench(maker: Maker): Promise<Bench> {
   process.env["DRYDOCK_IMAGES"] ??= path.join(homedir(), ".drydock", "images");
   const home = await mkdtemp(path.join(tmpdir(), "drydock-test-"));
   const run = await mkdtemp(path.join(tmpdir(), "dd-"));
   const log: string[] = [];
-  const make = (): QemuDriver => new QemuDriver({ home, runFolder: run, log: (line) => log.push(line) });
+  const options = { home, runFolder: run, log: (line: string) => void log.push(line) };
+  const qemu = new QemuDriver(options);
+  const make = (): TestedDriver => maker.make({ ...options, probeQemu: (signal) => qemu.probe(signal) });
   return {
     driver: make(),
     successor: make,
@@ -40,7 +80,9 @@ export async function makeBench(): Promise<Bench> {
     run,
     log,
     progress: { log: (line) => log.push(line) },
+    leftovers: () => maker.leftovers(home),
     async remove() {
+      await qemu.close();
       await rm(home, { recursive: true, force: true });
       await rm(run, { recursive: true, force: true });
     },

@@ -7,7 +7,7 @@ import path from "node:path";
 import { buffer } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { pack } from "tar-stream";
-import { pickPort } from "../../../main/clusters/control-plane-process.ts";
+import { freePort } from "../../../main/host/free-port.ts";
 
 export const REGISTRY = "/usr/bin/docker-registry";
 const START_TRIES = 100;
@@ -28,7 +28,7 @@ export class Registry {
 
   static async start(): Promise<Registry> {
     const folder = await mkdtemp(path.join(tmpdir(), "drydock-registry-"));
-    const port = await pickPort();
+    const port = await freePort();
     const config = `version: 0.1\nstorage: {filesystem: {rootdirectory: ${folder}/data}}\nhttp: {addr: "127.0.0.1:${port}"}\n`;
     await writeFile(path.join(folder, "config.yml"), config);
     const child = spawn(REGISTRY, ["serve", path.join(folder, "config.yml")], { stdio: ["ignore", "pipe", "pipe"] });
