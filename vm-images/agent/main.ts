@@ -44,8 +44,9 @@ const CLOCK_TOLERANCE = 500;
 const QUIET = 60_000;
 
 const log = new Log();
-/** Under Lima the host comes over SSH. */
-const port = existsSync("/run/drydock/over-ssh")
+/** Under Lima the host comes over SSH, and every node boots: there is no template whose clones would gain by what it does. */
+const underLima = existsSync("/run/drydock/over-ssh");
+const port = underLima
   ? new HostSocket("/run/drydock/agent.sock", log)
   : new HostPort(AGENT_PORT, log);
 const hostFolders = new HostFolders(spawnCommand, log);
@@ -189,7 +190,7 @@ async function main(): Promise<void> {
   if (again) {
     received = kept;
   } else {
-    if (!kept) {
+    if (!kept && !underLima) {
       await pool.fill(1);
       await rehearse({ runtime, cache, pool, dockerVersion, log, run: runCommand }).catch((error: unknown) =>
         log.error("rehearsal", "failed", error),
