@@ -21,6 +21,13 @@ echo "$*" >>"$here/calls"
 for last in "$@"; do :; done
 case "$1" in
 --version) echo "limactl version 1.2.2" ;;
+create)
+  mkdir "$here/creating" || exit 1
+  sleep 0.1
+  name=\${3#--name=}
+  mkdir -p "$LIMA_HOME/$name"
+  echo Stopped >"$LIMA_HOME/$name/status"
+  rmdir "$here/creating" ;;
 list)
   for dir in "$LIMA_HOME"/[a-z]*; do
     [ -e "$dir/status" ] || continue
@@ -87,6 +94,15 @@ it("says that an instance was deleted behind its back", async () => {
     code: "MACHINE_FAILED",
     message: expect.stringContaining("has no instance one-one-worker-1"),
   });
+});
+
+it("has instances made one after another, as Lima needs it", async () => {
+  const image = { version: "1", kernel: "/k", initrd: "/i", disk: "/d", diskFormat: "qcow2" as const, append: "" };
+  Object.assign(driver, { prepared: { ...image, key: "k", bytes: 1 } });
+  const specs = [1, 2, 3].map((number) => ({ ...spec, id: `one-${number}`, folder: `${spec.folder}-${number}` }));
+  await Promise.all(specs.map((one) => driver.create(one, quiet)));
+  for (const { id, folder: made } of specs)
+    expect([existsSync(path.join(home(), id)), existsSync(path.join(made, "lima.yaml"))]).toEqual([true, true]);
 });
 
 it("tells why a start failed, and leaves nothing running", async () => {

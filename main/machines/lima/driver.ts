@@ -29,7 +29,7 @@ import { Limactl, refused } from "./limactl.ts";
 import type { Instance } from "./limactl.ts";
 import { LimaLink } from "./link.ts";
 import { LimaMachine } from "./machine.ts";
-import { answers, startWire } from "./wire.ts";
+import { answers, startWire } from "./plug.ts";
 
 /** Lima asks for the guest's SSH so long; a boot under emulation on a busy computer takes minutes. */
 const START_MINUTES = 9;
@@ -38,6 +38,7 @@ const START_MILLIS = (START_MINUTES * 60 + 30) * 1000;
 const CREATE_MILLIS = 300_000;
 const STOP_MILLIS = 4 * 60_000;
 const SETTLE_MILLIS = 30_000;
+const HALT_MILLIS = 1000;
 const MiB = 1024 ** 2;
 /** Frames on macOS' hypervisor are Ethernet's. */
 const VZ_MTU = 1500;
@@ -49,6 +50,7 @@ export class LimaDriver implements MachineDriver {
   private readonly switches = new Map<string, LearningSwitch>();
   private readonly held = new Map<string, LimaMachine>();
   private prepared: NodeImage | undefined;
+  private creating: Promise<unknown> = Promise.resolve();
 
   constructor(options: LimaDriverOptions) {
     this.options = options;
@@ -108,7 +110,9 @@ export class LimaDriver implements MachineDriver {
       const parts = { spec, image, nic: this.sockets(spec).nic };
       await writeFile(file, JSON.stringify(template(parts), null, 2), { mode: 0o600 });
       progress.log(`limactl create --name=${name} (LIMA_HOME=${this.limactl.home})`);
-      await this.limactl.call(["create", "--tty=false", `--name=${name}`, file], { millis: CREATE_MILLIS, signal });
+      await this.oneByOne(() =>
+        this.limactl.call(["create", "--tty=false", `--name=${name}`, file], { millis: CREATE_MILLIS, signal }),
+      );
     } catch (error) {
       await this.remove(name);
       await rm(spec.folder, { recursive: true, force: true });
@@ -143,9 +147,7 @@ export class LimaDriver implements MachineDriver {
     } catch (error) {
       if (made) made.ending = true;
       const lines = await consoleLines(instance.dir);
-      await this.limactl
-        .call(["stop", "--force", name])
-        .catch((problem: unknown) => this.options.log(`${spec.id}: ${String(problem)}`));
+      await this.halt(name).catch((problem: unknown) => this.options.log(`${spec.id}: ${String(problem)}`));
       await made?.look();
       cut();
       await this.removeSockets(spec);
@@ -230,6 +232,13 @@ export class LimaDriver implements MachineDriver {
     return made;
   }
 
+  /** Two that are the first in a LIMA_HOME both make its key, and one of them fails over it. */
+  private oneByOne(create: () => Promise<unknown>): Promise<unknown> {
+    const created = this.creating.then(create);
+    this.creating = created.catch(() => undefined);
+    return created;
+  }
+
   private nameOf(spec: MachineSpec): string {
     return instanceName(this.limactl.home, spec.id);
   }
@@ -302,9 +311,16 @@ export class LimaDriver implements MachineDriver {
     return machine.gone(1000);
   }
 
+  /** Of a start that was broken off: a process of Lima's that was just beginning is not known to Lima yet. */
+  private async halt(name: string): Promise<void> {
+    await this.limactl.call(["stop", "--force", name]);
+    await sleep(HALT_MILLIS);
+    await this.untilStopped(name, 0);
+  }
+
   /** Lima's own process ends a little later than the machine. */
-  private async untilStopped(name: string): Promise<void> {
-    const until = Date.now() + SETTLE_MILLIS;
+  private async untilStopped(name: string, millis = SETTLE_MILLIS): Promise<void> {
+    const until = Date.now() + millis;
     for (;;) {
       const instance = await this.limactl.find(name);
       if (!instance || instance.status === "Stopped") return;

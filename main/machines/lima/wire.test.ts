@@ -5,7 +5,8 @@ import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { answers, runWire } from "./wire.ts";
+import { answers } from "./plug.ts";
+import { runWire } from "./wire.ts";
 import type { WirePaths } from "./wire.ts";
 
 let folder: string;

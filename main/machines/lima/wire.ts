@@ -3,15 +3,8 @@
  * the engine comes and goes. So a small process of its own holds the NIC's end as long as the machine lives, and the
  * cluster's switch connects to it as it does to QEMU (network/switch.ts): whole frames both ways.
  */
-import { spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
-import { rm } from "node:fs/promises";
-import { connect, createServer } from "node:net";
+import { createServer } from "node:net";
 import type { Server, Socket } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
-import { entry, nodeRuntime } from "../../host/paths.ts";
-import { lastLines } from "../qemu/process.ts";
-import { MachineError } from "../failure.ts";
 import { FrameDecoder } from "../network/frames.ts";
 
 export interface WirePaths {
@@ -23,53 +16,6 @@ export interface WirePaths {
 
 /** Who does not read loses frames, as on a wire. */
 const QUEUE_BYTES = 8 * 1024 * 1024;
-const START_MILLIS = 60_000;
-const POLL_MILLIS = 50;
-
-/** Starts the process; resolves when both sockets are there. It ends with the machine; what is returned ends it before. */
-export async function startWire(paths: WirePaths, log: string, signal?: AbortSignal): Promise<() => void> {
-  for (const file of [paths.nic, paths.network]) await rm(file, { force: true });
-  const { command, environment } = nodeRuntime();
-  const output = openSync(log, "w", 0o600);
-  const child = spawn(command, [entry("lima-wire"), paths.nic, paths.network], {
-    detached: true,
-    stdio: ["ignore", output, output],
-    env: { ...process.env, ...environment },
-  });
-  closeSync(output);
-  let ended: string | undefined;
-  child.once("error", (error) => (ended = error.message));
-  child.once("exit", (code) => (ended ??= `it ended with code ${code}`));
-  child.unref();
-  const until = Date.now() + START_MILLIS;
-  while (!(await answers(paths.network))) {
-    if (ended !== undefined || signal?.aborted || Date.now() > until) {
-      child.kill("SIGKILL");
-      signal?.throwIfAborted();
-      throw new MachineError({
-        code: "MACHINE_FAILED",
-        message: `the wire to the cluster's network did not start: ${ended ?? `nothing within ${START_MILLIS / 1000} s`}`,
-        lastLines: await lastLines(log),
-        log,
-        advice: "Read its last lines.",
-      });
-    }
-    await sleep(POLL_MILLIS);
-  }
-  return () => void child.kill("SIGKILL");
-}
-
-/** Whether somebody listens there. */
-export function answers(file: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(file);
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
-}
 
 /** Resolves when the machine's NIC has been unplugged, or nothing was plugged in for so long. */
 export async function runWire(paths: WirePaths, patienceMillis: number): Promise<void> {
