@@ -46,9 +46,7 @@ const QUIET = 60_000;
 const log = new Log();
 /** Under Lima the host comes over SSH, and every node boots: there is no template whose clones would gain by what it does. */
 const underLima = existsSync("/run/drydock/over-ssh");
-const port = underLima
-  ? new HostSocket("/run/drydock/agent.sock", log)
-  : new HostPort(AGENT_PORT, log);
+const port = underLima ? new HostSocket("/run/drydock/agent.sock", log) : new HostPort(AGENT_PORT, log);
 const hostFolders = new HostFolders(spawnCommand, log);
 const imageProxy = new ImageProxyRelay(log);
 const life = new AbortController();
