@@ -58,7 +58,10 @@ export function machineContract(maker: Maker): void {
       }),
     )) as [Machine, Machine];
     for (const machine of [first, second]) {
-      expect(await reached(machine, ["awaiting-identity"], firstMillis)).toMatchObject({ type: "hello" });
+      await reached(machine, ["awaiting-identity"], firstMillis);
+      expect(await heard(machine, ({ type }) => type === "hello", ANSWER_MILLIS)).toMatchObject({
+        stage: "awaiting-identity",
+      });
       expect(machine.forwards()).toMatchObject([{ name: "kubelet", guestPort: 10250 }]);
       expect(machine.forwards()[0]?.hostPort).toBeGreaterThan(0);
     }
