@@ -18,6 +18,8 @@ interface Entry {
   /** What the server has, as we last wrote it. */
   written: string;
   writtenStatus: PodStatus | undefined;
+  /** The Pod's resourceVersion with it. */
+  writtenAt: string;
   wanted: PodStatus;
   writing: Promise<void> | undefined;
   /** The server has no such Pod any more. */
@@ -47,10 +49,17 @@ export class StatusWriter {
       pod,
       written: JSON.stringify(pod.status ?? {}),
       writtenStatus: pod.status,
+      writtenAt: pod.metadata.resourceVersion ?? "",
       wanted: status,
       writing: undefined,
       dropped: false,
     };
+    if (isNewer(pod.metadata.resourceVersion, entry.writtenAt) && differs(pod.status, entry.writtenStatus)) {
+      // Somebody else has written since: the node controller, while this node seemed to be away.
+      entry.written = "";
+      entry.writtenStatus = pod.status;
+      entry.writtenAt = pod.metadata.resourceVersion ?? "";
+    }
     entry.pod = pod;
     entry.wanted = status;
     this.#entries.set(uid, entry);
@@ -94,7 +103,7 @@ export class StatusWriter {
       if (text === entry.written) return;
       const { namespace = "", name = "" } = entry.pod.metadata;
       try {
-        await this.#client.patch(
+        const written = await this.#client.patch<Pod>(
           { group: "", version: "v1", resource: "pods", namespace, name, subresource: "status" },
           "application/strategic-merge-patch+json",
           // The mirror of a static Pod has a uid of its own.
@@ -103,6 +112,7 @@ export class StatusWriter {
         );
         entry.written = text;
         entry.writtenStatus = status;
+        entry.writtenAt = written.metadata.resourceVersion ?? "";
         delay = RETRY_FIRST;
       } catch (error) {
         // The Pod is gone, or another of the same name is there.
@@ -117,6 +127,18 @@ export class StatusWriter {
       }
     }
   }
+}
+
+/** Of two resourceVersions; what is no number is no newer. */
+function isNewer(version: string | undefined, than: string): boolean {
+  return /^\d+$/.test(version ?? "") && /^\d+$/.test(than) && BigInt(version ?? "") > BigInt(than);
+}
+
+/** Whether a condition that we wrote is another one now. */
+function differs(status: PodStatus | undefined, written: PodStatus | undefined): boolean {
+  return (written?.conditions ?? []).some(
+    (ours) => status?.conditions?.find(({ type }) => type === ours.type)?.status !== ours.status,
+  );
 }
 
 /** Conditions that are there only while they are so. */
