@@ -46,6 +46,7 @@ import { PodNetwork } from "./network/pod-network.ts";
 import { Routes, wantedRoutes } from "./network/routes.ts";
 import { allocatable, MAX_PODS, nodeStatus } from "./node/node-object.ts";
 import { Registration } from "./node/registration.ts";
+import { RuntimeState } from "./node/runtime-state.ts";
 import { PolicyEnforcer } from "./policy/enforcer.ts";
 import { hostPorts } from "./proxy/host-ports.ts";
 import { ServiceProxy } from "./proxy/proxy.ts";
@@ -100,6 +101,7 @@ export class NodeAgent {
   #registration: Registration | undefined;
   #kubelet: Kubelet | undefined;
   #network: PodNetwork;
+  readonly #runtimeState: RuntimeState;
   #leaving = false;
   #token: string | undefined;
   #tokenCame = Promise.withResolvers<void>();
@@ -109,6 +111,7 @@ export class NodeAgent {
     this.#token = options.identity.bootstrapToken;
     this.#certificates = new CertificateStore(`${options.stateFolder}/pki`);
     this.#network = new PodNetwork(options.run, options.identity.mtu ?? CLUSTER_MTU);
+    this.#runtimeState = new RuntimeState(options.runtime);
   }
 
   /** The host has made another bootstrap token. */
@@ -343,18 +346,17 @@ export class NodeAgent {
   }
 
   async #status(previous: Node["status"]): Promise<NonNullable<Node["status"]>> {
-    const { identity, dockerVersion, runtime } = this.#options;
+    const { identity, dockerVersion } = this.#options;
     const facts = this.#facts as MachineFacts;
-    const [images, health] = await Promise.all([runtime.images().catch(() => undefined), nodeHealth()]);
-    const notReady =
-      images === undefined
-        ? "container runtime is down"
-        : this.#leaving
-          ? "node is shutting down"
-          : this.#network.ready
-            ? undefined
-            : NETWORK_MISSING;
-    return nodeStatus(identity, facts, dockerVersion, images ?? [], { ...health, notReady }, previous, Date.now());
+    const [{ images, isDown }, health] = await Promise.all([this.#runtimeState.look(), nodeHealth()]);
+    const notReady = isDown
+      ? "container runtime is down"
+      : this.#leaving
+        ? "node is shutting down"
+        : this.#network.ready
+          ? undefined
+          : NETWORK_MISSING;
+    return nodeStatus(identity, facts, dockerVersion, images, { ...health, notReady }, previous, Date.now());
   }
 
   async #clientCertificate(): Promise<KeyPair> {
