@@ -73,6 +73,8 @@ export function labelValueProblems(value = ""): string[] {
 
 /** ConfigMap and Secret keys. */
 export function configMapKeyProblems(key = ""): string[] {
+  // There may be very many.
+  if (/^[-_a-zA-Z0-9][-._a-zA-Z0-9]{0,252}$/.test(key)) return [];
   const problems: string[] = [];
   if (key.length > 253) problems.push(tooLong(253));
   if (!/^[-._a-zA-Z0-9]+$/.test(key)) {

@@ -6,7 +6,7 @@ import type { Level } from "./api/log.ts";
 import { readPolicy } from "./audit/policy.ts";
 import { startControlPlane } from "./control-plane.ts";
 import type { ControlPlane, ControlPlaneOptions } from "./control-plane.ts";
-import { collectOnceSettled } from "./memory.ts";
+import { collectOnceSettled, growWhileBusy } from "./memory.ts";
 import { runSnapshot } from "./snapshot-command.ts";
 
 const USAGE = `Usage: drydock control-plane --data DIR [options]
@@ -164,6 +164,7 @@ export async function runControlPlane(argv: readonly string[]): Promise<number> 
   }
   process.stdout.write("ready\n");
   collectOnceSettled();
+  growWhileBusy();
   await ended;
   const cut = setTimeout(() => process.exit(1), STOP_MILLIS);
   await running.stop();

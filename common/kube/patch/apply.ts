@@ -7,6 +7,8 @@ import type { GroupVersionKind, KubeObject, ObjectMeta } from "../object.ts";
 import { apiVersionOf } from "../object.ts";
 import { customKind } from "../facts/custom.ts";
 import { factsFor } from "../facts/index.ts";
+import { atOnce } from "../steps.ts";
+import type { Steps } from "../steps.ts";
 import type { FieldSet, Shape, Struct } from "./field-set.ts";
 import {
   asMember,
@@ -97,6 +99,11 @@ const ownSet = (object: KubeObject, shape: Shape): FieldSet => ({ ...setOf(ownab
  * with another value, unless `force`.
  */
 export function serverSideApply(options: ApplyOptions): KubeObject {
+  return atOnce(applySteps(options));
+}
+
+/** The same in steps. */
+export function* applySteps(options: ApplyOptions): Steps<KubeObject> {
   const { live, applied, manager, force, gvk, subresource = "", now } = options;
   const shape = shapeFor(gvk);
   const apiVersion = apiVersionOf(gvk);
@@ -106,13 +113,16 @@ export function serverSideApply(options: ApplyOptions): KubeObject {
     const set = ownSet(live, shape);
     managers.push({ manager: beforeFirst, operation: "Update", apiVersion, subresource: "", time: stamp(now), set });
   }
+  yield;
   const config = ownSet(applied, shape);
   const mine = managers.find((one) => isSame(one, self));
   const others = managers.filter((one) => one !== mine);
 
   const base: KubeObject = live ? copyOf(live) : { apiVersion, kind: gvk.kind, metadata: {} };
+  yield;
   const { managedFields: _, ...metadata } = applied.metadata;
   const merged = merge(base, { ...applied, metadata }, shape) as KubeObject;
+  yield;
   if (mine) {
     const gone = difference(mine.set, config);
     // An item before its fields: without its keys it would not be found.
@@ -126,23 +136,37 @@ export function serverSideApply(options: ApplyOptions): KubeObject {
     }
   }
 
+  yield;
   const change = compare(live ? ownable(live) : {}, ownable(merged), shape);
   const touched = union(change.modified, change.added);
+  yield;
   const taken = intersection(touched, config);
-  const conflicts = isEmptySet(taken)
-    ? []
-    : others.flatMap((other) => [...members(intersection(other.set, taken))].map((path) => ({ other, path })));
-  if (conflicts.length > 0 && !force) throw conflictError(conflicts);
+  yield;
+  const conflicts =
+    force || isEmptySet(taken)
+      ? []
+      : others.flatMap((other) => [...members(intersection(other.set, taken))].map((path) => ({ other, path })));
+  if (conflicts.length > 0) throw conflictError(conflicts);
   const lost = union(taken, change.removed);
-  if (!isEmptySet(lost)) for (const other of others) other.set = difference(other.set, lost);
+  for (const other of isEmptySet(lost) ? [] : others) {
+    yield;
+    other.set = difference(other.set, lost);
+  }
+  yield;
   const unchanged = mine !== undefined && sameSet(mine.set, config);
   const entry: Manager = { ...self, set: config, time: unchanged && isEmptySet(touched) ? mine.time : stamp(now) };
+  yield;
   merged.metadata.managedFields = writeManagers([...others, entry], true);
   return merged;
 }
 
 /** After a write that was no apply: the writer owns what it changed, and nobody else does any more. */
 export function trackUpdate(options: TrackOptions): void {
+  atOnce(trackSteps(options));
+}
+
+/** The same in steps. */
+export function* trackSteps(options: TrackOptions): Steps<void> {
   const { before, after, manager, subresource = "", now } = options;
   const { apiVersion } = after;
   const slash = apiVersion.indexOf("/");
@@ -162,19 +186,26 @@ export function trackUpdate(options: TrackOptions): void {
       time: stamp(now),
       set: ownSet(after, shape),
     };
+    yield;
     setManagers(after, [first], false);
     return;
   }
   // A client may empty the list to begin anew; one that sends none leaves it.
   const given = after.metadata.managedFields;
   const asStored = given === undefined || equal(given, before.metadata.managedFields);
+  yield;
   const managers = readManagers(asStored ? before : after);
   const change = compare(ownable(before), ownable(after), shape);
   const touched = union(change.modified, change.added);
+  yield;
   const self = { manager, operation: "Update" as const, apiVersion, subresource };
   let mine = managers.find((one) => isSame(one, self));
   const lost = union(change.modified, change.removed);
-  if (!isEmptySet(lost)) for (const other of managers) if (other !== mine) other.set = difference(other.set, lost);
+  for (const other of isEmptySet(lost) ? [] : managers) {
+    if (other === mine) continue;
+    other.set = difference(other.set, lost);
+    yield;
+  }
   if (!mine) {
     mine = { ...self, time: "", set: emptySet };
     managers.push(mine);
@@ -182,6 +213,7 @@ export function trackUpdate(options: TrackOptions): void {
   const set = difference(union(mine.set, touched), change.removed);
   if (!sameSet(set, mine.set)) mine.time = stamp(now);
   mine.set = set;
+  yield;
   setManagers(after, managers, asStored);
 }
 
@@ -191,16 +223,15 @@ function setManagers({ metadata }: KubeObject, managers: readonly Manager[], reu
   else delete metadata.managedFields;
 }
 
-/** `over` laid onto `base`, field by field as they are owned. */
+/** `over` laid onto `base`, which is changed, field by field as they are owned. */
 function merge(base: unknown, over: unknown, shape: Shape): unknown {
   const ownership = ownershipOf(over, shape);
   if (ownership.as === "keys" && isStruct(base)) {
-    const result: Struct = { ...base };
-    for (const [key, value] of Object.entries(over as Struct)) {
-      if (value === undefined) continue;
-      result[key] = merge(result[key], value, ownership.shapeOf(key));
+    for (const key of Object.keys(over as Struct)) {
+      const value = (over as Struct)[key];
+      if (value !== undefined) base[key] = merge(base[key], value, ownership.shapeOf(key));
     }
-    return result;
+    return base;
   }
   if (ownership.as === "items" && Array.isArray(base)) {
     const result: unknown[] = [...base];

@@ -3,19 +3,29 @@ import { Pointer, applyPatch } from "rfc6902";
 import type { Operation } from "rfc6902";
 import { copyOf } from "../copy.ts";
 import { StatusError } from "../status.ts";
+import { atOnce } from "../steps.ts";
+import type { Steps } from "../steps.ts";
 
 const isStruct = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-/** Returns the patched copy; `target` stays as it is. */
+/** Returns the patched copy, which shares nothing with `target`. */
 export function applyMergePatch(target: unknown, patch: unknown): unknown {
   if (!isStruct(patch)) return copyOf(patch);
-  const result: Record<string, unknown> = isStruct(target) ? { ...target } : {};
-  for (const [key, value] of Object.entries(patch)) {
-    if (value === null) delete result[key];
-    else result[key] = applyMergePatch(result[key], value);
-  }
+  const result: Record<string, unknown> = {};
+  const before = isStruct(target) ? target : {};
+  for (const key of Object.keys(before))
+    if (!Object.hasOwn(patch, key)) put(result, key, copyOf(before[key]));
+    else if (patch[key] !== null) put(result, key, applyMergePatch(before[key], patch[key]));
+  for (const key of Object.keys(patch))
+    if (patch[key] !== null && !Object.hasOwn(before, key)) put(result, key, applyMergePatch(undefined, patch[key]));
   return result;
+}
+
+/** A field called __proto__ is data like any other. */
+function put(object: Record<string, unknown>, key: string, value: unknown): void {
+  if (key !== "__proto__") object[key] = value;
+  else Object.defineProperty(object, key, { value, enumerable: true, writable: true, configurable: true });
 }
 
 /** The API server's bounds on one JSON patch: operations, and bytes of JSON that "copy" may add. */
@@ -24,6 +34,11 @@ const MOST_COPIED = 3 * 1024 * 1024;
 
 /** Returns the patched copy. Throws StatusError: BadRequest for a malformed patch, Invalid for one that does not apply. */
 export function applyJsonPatch<T>(target: T, patch: unknown): T {
+  return atOnce(jsonPatchSteps(target, patch));
+}
+
+/** The same, an operation at a time. */
+export function* jsonPatchSteps<T>(target: T, patch: unknown): Steps<T> {
   if (!Array.isArray(patch))
     throw new StatusError(
       "BadRequest",
@@ -46,9 +61,11 @@ export function applyJsonPatch<T>(target: T, patch: unknown): T {
     if (typeof operation["path"] !== "string")
       throw new StatusError("BadRequest", "error decoding patch: operation without a path");
   }
+  yield;
   const result = copyOf(target);
   let copied = 0;
   for (const operation of patch as Operation[]) {
+    yield;
     if (operation.op === "copy") {
       copied += sizeAt(result, operation.from);
       if (copied > MOST_COPIED)

@@ -1,4 +1,6 @@
 /** Long work in short slices: between them whatever else waits gets its turn. */
+import { atOnce } from "../../../common/kube/steps.ts";
+import type { Steps } from "../../../common/kube/steps.ts";
 
 /** One slice. A request that waits behind a few of them waits less than a person notices. */
 const SLICE_MILLIS = 8;
@@ -57,4 +59,21 @@ export async function inSlices<T>(
     }
     each(item);
   }
+}
+
+/** Takes the steps of long work, in slices. */
+export async function stepwise<T>(steps: Steps<T>): Promise<T> {
+  let began = performance.now();
+  for (;;) {
+    const step = steps.next();
+    if (step.done) return step.value;
+    if (performance.now() - began <= SLICE_MILLIS) continue;
+    await turn();
+    began = performance.now();
+  }
+}
+
+/** The same, where it is about a large object; else at once. */
+export function stepwiseIfLarge<T>(steps: Steps<T>, large: boolean): T | Promise<T> {
+  return large ? stepwise(steps) : atOnce(steps);
 }

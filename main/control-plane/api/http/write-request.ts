@@ -1,6 +1,7 @@
 /** From an HTTP write to what the registry is asked: options of the query, the object in the body. */
 import { decodeJson, parseJson, shapeObject } from "../../../../common/kube/codec/json.ts";
 import type { Decoded } from "../../../../common/kube/codec/json.ts";
+import { duplicateKeys } from "../../../../common/kube/codec/duplicates.ts";
 import { decodeProtobuf } from "../../../../common/kube/codec/protobuf.ts";
 import { WireError } from "../../../../common/kube/codec/wire.ts";
 import type { GroupVersionKind, KubeObject } from "../../../../common/kube/object.ts";
@@ -75,6 +76,7 @@ export async function readObject(
   request: WriteRequest,
 ): Promise<KubeObject> {
   const bytes = await exchange.body();
+  request.large = isLarge(bytes.length);
   const { object, problems } = await decode(bytes, exchange.contentType(), gvk, request.fieldValidation !== "Ignore");
   reportFields(
     problems,
@@ -85,7 +87,7 @@ export async function readObject(
         `${gvk.kind} in version "${gvk.version}" cannot be handled as a ${gvk.kind}: ${words}`,
       ),
   );
-  if (isLarge(bytes.length)) await turn();
+  if (request.large) await turn();
   return object;
 }
 
@@ -101,8 +103,18 @@ async function decode(bytes: Buffer, type: string, gvk: GroupVersionKind, findDu
     }
   }
   if (type === "application/yaml") return shapeObject(await readYaml(bytes), gvk);
-  if (JSON_TYPES.has(type)) return decodeJson(bytes, gvk, { findDuplicates });
+  if (JSON_TYPES.has(type))
+    return isLarge(bytes.length) ? decodeLarge(bytes, gvk, findDuplicates) : decodeJson(bytes, gvk, { findDuplicates });
   throw unsupported(["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"]);
+}
+
+/** decodeJson, others let in between. */
+async function decodeLarge(bytes: Buffer, gvk: GroupVersionKind, findDuplicates: boolean): Promise<Decoded> {
+  const { value } = parseJson(bytes, false);
+  await turn();
+  const duplicates = findDuplicates ? duplicateKeys(bytes.toString()) : [];
+  await turn();
+  return shapeObject({ value, duplicates }, gvk);
 }
 
 export function unsupported(accepted: readonly string[]): StatusError {

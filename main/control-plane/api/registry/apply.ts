@@ -1,8 +1,10 @@
 /** Server-side apply: the manager's wishes merged into what is there, or into nothing. */
 import { shapeObject } from "../../../../common/kube/codec/json.ts";
 import type { KubeObject } from "../../../../common/kube/object.ts";
-import { serverSideApply } from "../../../../common/kube/patch/apply.ts";
+import { applySteps } from "../../../../common/kube/patch/apply.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
+import type { Steps } from "../../../../common/kube/steps.ts";
+import { stepwiseIfLarge } from "../slices.ts";
 import { reportFields } from "./context.ts";
 import type { Answer, RegistryContext, WriteRequest } from "./context.ts";
 import { updateObject } from "./update.ts";
@@ -28,8 +30,8 @@ export async function applyObject(
   }
   applied.metadata.name ||= request.name ?? "";
   keepOwnPart(applied, request);
-  const apply = (live: KubeObject | undefined): KubeObject =>
-    serverSideApply({
+  const apply = (live?: KubeObject): Steps<KubeObject> =>
+    applySteps({
       ...(live ? { live } : {}),
       applied,
       manager: request.fieldManager,
@@ -41,8 +43,8 @@ export async function applyObject(
   return updateObject(
     context,
     request,
-    (old) => apply(subresource?.kind ? (subresource.read?.(old) ?? old) : old),
-    subresource ? {} : { createWith: () => apply(undefined) },
+    (old, large) => stepwiseIfLarge(apply(subresource?.kind ? (subresource.read?.(old) ?? old) : old), large),
+    subresource ? {} : { createWith: () => stepwiseIfLarge(apply(), request.large === true) },
   );
 }
 

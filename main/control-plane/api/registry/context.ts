@@ -39,6 +39,8 @@ export interface WriteRequest extends Target {
   dryRun: boolean;
   fieldManager: string;
   fieldValidation: "Strict" | "Warn" | "Ignore";
+  /** The body is so large that each step of the work on it deserves a turn of the loop. */
+  large?: boolean;
   /** The fields' owners were worked out already (server-side apply). */
   fieldsTracked?: boolean;
   warn(message: string): void;

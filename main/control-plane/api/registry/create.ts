@@ -9,6 +9,7 @@ import { validateMetadata } from "../../resources/validation/metadata.ts";
 import { keyOf } from "../catalog.ts";
 import { decodeShared, encodeStored } from "../stored.ts";
 import { admissionRequest, alreadyExists, storedForm, strategyContext, tellObserver, timestamp } from "./context.ts";
+import { turn } from "../slices.ts";
 import type { Answer, RegistryContext, WriteRequest } from "./context.ts";
 import { trackWrite } from "./managed-fields.ts";
 
@@ -76,13 +77,17 @@ async function createNamed(context: RegistryContext, given: WriteRequest, object
   const { strategy } = definition;
   const name = object.metadata.name ?? "";
   const request = { ...given, name };
+  const { large = false } = request;
   const words = strategyContext(context, request, "create");
+  if (large) await turn();
   strategy.prepareForCreate?.(object, words);
   const causes = [...validateMetadata(object, definition), ...(strategy.validate?.(object, words) ?? [])];
   if (causes.length > 0) throw invalidError(definition, name, causes);
   for (const warning of strategy.warnings?.(object) ?? []) request.warn(warning);
+  if (large) await turn();
   await context.admission.validate(admissionRequest(request, "CREATE", { object }));
-  trackWrite(undefined, object, request, context.now());
+  await trackWrite(undefined, object, request, large, context.now());
+  if (large) await turn();
   const key = keyOf(definition, request.namespace, name);
   const claim = strategy.claim?.(object, undefined, words);
   try {

@@ -1,22 +1,27 @@
 /** Who wrote which field: kept in metadata.managedFields with every write, for server-side apply. */
 import type { KubeObject } from "../../../../common/kube/object.ts";
-import { trackUpdate } from "../../../../common/kube/patch/apply.ts";
+import { trackSteps } from "../../../../common/kube/patch/apply.ts";
+import { atOnce } from "../../../../common/kube/steps.ts";
+import { stepwise } from "../slices.ts";
 import type { WriteRequest } from "./context.ts";
 
 /** Puts `after`'s managedFields right, in place. A client that empties the list resets it. */
-export function trackWrite(
+export async function trackWrite(
   before: KubeObject | undefined,
   after: KubeObject,
   request: Pick<WriteRequest, "fieldManager" | "subresource" | "fieldsTracked">,
+  large: boolean,
   now: Date,
-): void {
+): Promise<void> {
   if (request.fieldsTracked) return;
   const { subresource, fieldManager } = request;
-  trackUpdate({
+  const steps = trackSteps({
     ...(before ? { before } : {}),
     after,
     manager: fieldManager,
     ...(subresource ? { subresource: subresource.name } : {}),
     now,
   });
+  if (large) await stepwise(steps);
+  else atOnce(steps);
 }

@@ -1,12 +1,11 @@
 /** The four patches: each turns what is stored into what the client wants, then goes the way of an update. */
-import { copyOf } from "../../../../common/kube/copy.ts";
 import { parseJson, shapeObject } from "../../../../common/kube/codec/json.ts";
 import type { KubeObject } from "../../../../common/kube/object.ts";
-import { applyJsonPatch, applyMergePatch } from "../../../../common/kube/patch/merge.ts";
+import { applyMergePatch, jsonPatchSteps } from "../../../../common/kube/patch/merge.ts";
 import { applyStrategicMergePatch } from "../../../../common/kube/patch/strategic.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
 import { invalidError } from "../../resources/invalid.ts";
-import { isLarge, turn } from "../slices.ts";
+import { isLarge, stepwiseIfLarge, turn } from "../slices.ts";
 import { reportFields } from "./context.ts";
 import type { Answer, RegistryContext, WriteRequest } from "./context.ts";
 import { readYaml } from "../yaml/reading.ts";
@@ -33,15 +32,16 @@ export async function patchObject(
   if (type === "application/apply-patch+yaml") {
     const input = await readYaml(toBytes(body));
     if (large) await turn();
-    return applyObject(context, request, input, force);
+    return applyObject(context, { ...request, large }, input, force);
   }
   const { definition, subresource } = request;
   const { value: patch, duplicates } = parsePatch(body);
   if (large) await turn();
   const gvk = subresource?.kind ?? definition;
-  return updateObject(context, request, (old) => {
+  return updateObject(context, { ...request, large }, async (old, inSteps) => {
     const target = subresource?.kind ? (subresource.read?.(old) ?? old) : old;
-    const result = patched(type, target, patch, gvk);
+    const result = await patched(type, target, patch, gvk, inSteps);
+    if (inSteps) await turn();
     const { object, problems } = shapeObject({ value: result, duplicates }, gvk);
     reportFields(problems, request, (words) => {
       const message = `Invalid value: ${JSON.stringify(JSON.stringify(patch))}: ${words}`;
@@ -53,18 +53,18 @@ export async function patchObject(
 
 const toBytes = (body: Uint8Array | string): Uint8Array => (typeof body === "string" ? Buffer.from(body) : body);
 
-function patched(
+async function patched(
   type: PatchType,
   target: KubeObject,
   patch: unknown,
   gvk: { group: string; version: string; kind: string },
-): unknown {
+  inSteps: boolean,
+): Promise<unknown> {
   switch (type) {
     case "application/json-patch+json":
-      return applyJsonPatch(target, patch);
+      return stepwiseIfLarge(jsonPatchSteps(target, patch), inSteps);
     case "application/merge-patch+json":
-      // Shared parts of the stored object must not be changed by what comes after.
-      return copyOf(applyMergePatch(target, patch));
+      return applyMergePatch(target, patch);
     default:
       return applyStrategicMergePatch(target, patch, gvk);
   }

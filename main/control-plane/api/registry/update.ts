@@ -31,12 +31,13 @@ const ATTEMPTS = 10;
 /**
  * The new body, given what is stored now: the request's own for PUT, the patched copy for PATCH. For a
  * subresource with a body of its own (Scale) it is that body. Called again when somebody else was faster.
+ * `large`: the object or the body is, and whatever is done with it in several steps should let others in between.
  */
-export type Change = (old: KubeObject) => KubeObject | Promise<KubeObject>;
+export type Change = (old: KubeObject, large: boolean) => KubeObject | Promise<KubeObject>;
 
 export interface UpdateOptions {
   /** Makes the object where there is none (PUT of a Lease, server-side apply). */
-  createWith?: () => KubeObject;
+  createWith?: () => KubeObject | Promise<KubeObject>;
 }
 
 /** Throws StatusError. */
@@ -52,18 +53,18 @@ export async function updateObject(
     const item = await context.store.get(key);
     if (!item) {
       if (!options.createWith) throw notFound(definition, name);
-      const object = options.createWith();
+      const object = await options.createWith();
       // A name that was there when the client read it and is gone now is not made anew.
       if (object.metadata.uid) throw notFound(definition, name);
       return createObject(context, request, object);
     }
     await prepareViews(definition, [item]);
     const old = viewOf(definition, item);
-    const { length } = item.value;
-    if (isLarge(length)) await turn();
-    const body = await change(old);
-    if (isLarge(length)) await turn();
-    const written = await attemptUpdate(context, request, item, old, body);
+    const large = request.large === true || isLarge(item.value.length);
+    if (large) await turn();
+    const body = await change(old, large);
+    if (large) await turn();
+    const written = await attemptUpdate(context, { ...request, large }, item, old, body);
     if (written) return written;
     // A body that names the version it was read at is refused by the next round's check.
     if (attempt >= ATTEMPTS) throw conflict(definition, name, STALE);
@@ -78,7 +79,7 @@ async function attemptUpdate(
   old: KubeObject,
   body: KubeObject,
 ): Promise<Answer | undefined> {
-  const { definition, subresource } = request;
+  const { definition, subresource, large = false } = request;
   const { strategy } = definition;
   const words = strategyContext(context, request, "update");
   checkIdentity(request, body, old);
@@ -102,6 +103,7 @@ async function attemptUpdate(
   }
   keepServerFields(object, old);
   raiseGeneration(definition, object, old);
+  if (large) await turn();
   const causes = [
     ...validateMetadataUpdate(object, old),
     ...((subresource ? subresource.validateUpdate : strategy.validateUpdate)?.(object, old, words) ?? []),
@@ -109,9 +111,8 @@ async function attemptUpdate(
   if (causes.length > 0) throw invalidError(definition, request.name ?? "", causes);
   if (!subresource) for (const warning of strategy.warnings?.(object) ?? []) request.warn(warning);
   await context.admission.validate(admissionRequest(request, "UPDATE", { object: ownBody ? body : object, old }));
-  const large = isLarge(item.value.length);
   if (large) await turn();
-  trackWrite(old, object, request, context.now());
+  await trackWrite(old, object, request, large, context.now());
   if (large) await turn();
   if (unchanged(object, old)) return { item, object: old, created: false };
   if (isLastFinalizerGone(definition, object)) return removeInstead(context, request, item, object);

@@ -16,7 +16,7 @@ function validateConfigMap(object: KubeObject): StatusCause[] {
   const { data = {}, binaryData = {} } = object as ConfigMap;
   let bytes = 0;
   for (const [key, value] of Object.entries(data)) {
-    problems.invalidAll(`data[${key}]`, key, configMapKeyProblems(key));
+    for (const problem of configMapKeyProblems(key)) problems.invalid(`data[${key}]`, key, problem);
     if (Object.hasOwn(binaryData, key)) {
       problems.invalid(`data[${key}]`, key, "duplicate of key present in binaryData");
     }
@@ -85,7 +85,7 @@ function validateSecret(object: KubeObject): StatusCause[] {
   const data = ((object as Secret).data ?? {}) as Record<string, string>;
   let bytes = 0;
   for (const [key, value] of Object.entries(data)) {
-    problems.invalidAll(`data[${key}]`, key, configMapKeyProblems(key));
+    for (const problem of configMapKeyProblems(key)) problems.invalid(`data[${key}]`, key, problem);
     bytes += base64Bytes(value);
   }
   if (bytes > mostBytes) problems.tooLong("data", mostBytes);
