@@ -29,3 +29,23 @@ waiting{queue="x"} 7
 `);
   expect(exponential(0.001, 10, 4)).toEqual([0.001, 0.01, 0.1, 1]);
 });
+
+test("thousands of series are written in steps, and those that come meanwhile are for the next time", async () => {
+  const registry = new MetricsRegistry();
+  const seconds = registry.histogram("seconds", "Time.", [0.1, 1]);
+  for (let at = 0; at < 3000; at += 1) seconds.with({ resource: `r${at}` }).observe(1);
+  let most = 0;
+  const text = await registry.text(async (steps) => {
+    for (let taken = 0; ; taken += 1) {
+      const step = steps.next();
+      if (step.done) return step.value;
+      most = taken;
+      if (taken === 10) seconds.with({ resource: "late" }).observe(1);
+      if (taken % 100 === 0) await Promise.resolve();
+    }
+  });
+  expect(most).toBe(2999);
+  expect(text).not.toContain("late");
+  expect(text.match(/seconds_count/g)).toHaveLength(3000);
+  expect(await registry.text()).toContain('seconds_count{resource="late"} 1');
+});

@@ -3,6 +3,9 @@
  * fetched once by its labels and then counted without looking at them again.
  */
 
+import { atOnce } from "./steps.ts";
+import type { Steps } from "./steps.ts";
+
 export type Labels = Readonly<Record<string, string>>;
 
 type Kind = "counter" | "gauge" | "histogram";
@@ -93,9 +96,15 @@ export class Family<T extends Series | Distribution> {
     this.#series.clear();
   }
 
-  lines(): string[] {
-    const head = [`# HELP ${this.name} ${this.#help}`, `# TYPE ${this.name} ${this.#kind}`];
-    return [...head, ...[...this.#series].flatMap(([labels, series]) => series.lines(this.name, labels))];
+  /** Its text, a series at a time: of some there are thousands. */
+  *text(): Steps<string> {
+    let text = `# HELP ${this.name} ${this.#help}\n# TYPE ${this.name} ${this.#kind}\n`;
+    // Meanwhile others may be added: those are for the next time.
+    for (const [labels, series] of [...this.#series]) {
+      text += `${series.lines(this.name, labels).join("\n")}\n`;
+      yield;
+    }
+    return text;
   }
 }
 
@@ -121,10 +130,16 @@ export class MetricsRegistry {
     this.#collectors.push(collect);
   }
 
-  /** Throws what a collector throws. */
-  async text(): Promise<string> {
+  /** `take`: who takes the steps, so that others may be let in between. Throws what a collector throws. */
+  async text(take: (steps: Steps<string>) => string | Promise<string> = atOnce): Promise<string> {
     await Promise.all(this.#collectors.map((collect) => collect()));
-    return `${this.#families.flatMap((family) => family.lines()).join("\n")}\n`;
+    return take(this.#text());
+  }
+
+  *#text(): Steps<string> {
+    const texts: string[] = [];
+    for (const family of this.#families) texts.push(yield* family.text());
+    return texts.join("");
   }
 
   #keep<T extends Series | Distribution>(family: Family<T>): Family<T> {

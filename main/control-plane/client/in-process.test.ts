@@ -54,6 +54,25 @@ const pod = (): KubeObject => ({
 });
 
 describe("creating", () => {
+  it("updates what somebody made in between, where an update may create", async () => {
+    const lease = (holderIdentity: string): KubeObject => ({
+      apiVersion: "coordination.k8s.io/v1",
+      kind: "Lease",
+      metadata: { name: "node" },
+      spec: { holderIdentity },
+    });
+    const ref = { group: "coordination.k8s.io", version: "v1", resource: "leases", namespace: "a", name: "node" };
+    await Promise.all(["a", "b", "c"].map((holder) => client.update(ref, lease(holder))));
+    const applied = ["x", "y"].map((key) =>
+      client.patch({ ...configMaps, name: "both" }, "application/apply-patch+yaml", map("both", { [key]: "1" }), {
+        fieldManager: key,
+      }),
+    );
+    await Promise.all(applied);
+    expect((await client.get({ ...configMaps, name: "both" }))["data"]).toEqual({ x: "1", y: "1" });
+    expect((await client.get(ref))["spec"]).toMatchObject({ holderIdentity: expect.any(String) as string });
+  });
+
   it("fills in what the server owns, and the defaults", async () => {
     const made = await client.create({ ...deployments, name: "web" }, { ...deployment(), status: { replicas: 9 } });
     expect(made.metadata).toMatchObject({

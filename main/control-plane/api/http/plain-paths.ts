@@ -5,6 +5,7 @@ import { forward } from "../../aggregation/proxy.ts";
 import { aggregated, plainGroup, plainGroups, plainResources, plainVersions } from "../discovery/documents.ts";
 import type { ApiEnvironment } from "../environment.ts";
 import { openapiV2, openapiV3, openapiV3Index } from "../openapi/documents.ts";
+import { stepwise } from "../slices.ts";
 import { serverVersion } from "../version.ts";
 import type { Exchange } from "./exchange.ts";
 import { CONTENT_TYPES, negotiate } from "./negotiate.ts";
@@ -30,7 +31,7 @@ export async function handlePlain(environment: ApiEnvironment, exchange: Exchang
       return health(environment, exchange, root, rest.length === 0 ? undefined : rest.join("/"));
     case "metrics":
       return exchange.send(
-        Buffer.from(await environment.metrics.registry.text()),
+        Buffer.from(await environment.metrics.registry.text(stepwise)),
         "text/plain; version=0.0.4; charset=utf-8",
       );
     case "openapi":

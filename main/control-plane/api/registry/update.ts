@@ -1,6 +1,6 @@
 /** Changing an object that is there: read, change, check, write if nobody else has, else again. */
 import type { KubeObject } from "../../../../common/kube/object.ts";
-import { StatusError } from "../../../../common/kube/status.ts";
+import { StatusError, isStatus } from "../../../../common/kube/status.ts";
 import { isFinalized } from "../../resources/core/namespace.ts";
 import type { ResourceDefinition } from "../../resources/definition.ts";
 import { invalidError } from "../../resources/invalid.ts";
@@ -56,7 +56,13 @@ export async function updateObject(
       const object = await options.createWith();
       // A name that was there when the client read it and is gone now is not made anew.
       if (object.metadata.uid) throw notFound(definition, name);
-      return createObject(context, request, object);
+      try {
+        return await createObject(context, request, object);
+      } catch (error) {
+        // Somebody made it in between: then it is an update after all.
+        if (!isStatus(error, "AlreadyExists") || attempt >= ATTEMPTS) throw error;
+        continue;
+      }
     }
     await prepareViews(definition, [item]);
     const old = viewOf(definition, item);
