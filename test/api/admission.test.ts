@@ -468,6 +468,95 @@ describe("what writes nothing is asked about, too", () => {
   });
 });
 
+describe("the order", () => {
+  it("is built-in plug-ins, mutating policies, mutating webhooks, validating policies and webhooks, quotas", async () => {
+    const pods = [{ operations: ["CREATE"], apiGroups: [""], apiVersions: ["v1"], resources: ["pods"] }];
+    const only = { rules: pods, objectSelector: { matchLabels: { ordered: "yes" } } };
+    const admission = "admissionregistration.k8s.io/v1";
+    const matchConstraints = { resourceRules: pods, objectSelector: only.objectSelector };
+    await apply(
+      { apiVersion: "v1", kind: "ResourceQuota", metadata: { name: "last" }, spec: { hard: { "count/pods": "50" } } },
+      webhooks("MutatingWebhookConfiguration", "b-mutates", only),
+      webhooks("ValidatingWebhookConfiguration", "d-validates", only),
+      {
+        apiVersion: admission,
+        kind: "MutatingAdmissionPolicy",
+        metadata: { name: "a-mutates" },
+        spec: {
+          matchConstraints,
+          reinvocationPolicy: "Never",
+          failurePolicy: "Fail",
+          mutations: [
+            {
+              patchType: "ApplyConfiguration",
+              applyConfiguration: { expression: 'Object{metadata: Object.metadata{labels: {"policy": "seen"}}}' },
+            },
+          ],
+        },
+      },
+      {
+        apiVersion: admission,
+        kind: "MutatingAdmissionPolicyBinding",
+        metadata: { name: "a-mutates" },
+        spec: { policyName: "a-mutates" },
+      },
+      {
+        apiVersion: admission,
+        kind: "ValidatingAdmissionPolicy",
+        metadata: { name: "c-validates" },
+        spec: {
+          matchConstraints,
+          validations: [
+            { expression: "object.metadata.labels['webhook'] == 'seen' && !('bad' in object.metadata.labels)" },
+          ],
+        },
+      },
+      {
+        apiVersion: admission,
+        kind: "ValidatingAdmissionPolicyBinding",
+        metadata: { name: "c-validates" },
+        spec: { policyName: "c-validates", validationActions: ["Deny"] },
+      },
+    );
+    answer = ({ object }) => {
+      if (object?.metadata.labels?.["webhook"]) return { allowed: true };
+      return patch({ op: "add", path: "/metadata/labels/webhook", value: "seen" });
+    };
+    const used = (): Promise<string> => server.ok("get quota last -o jsonpath={.status.used.count/pods}");
+    const run = (name: string, labels: string): ReturnType<TestServer["kubectl"]> =>
+      server.kubectl(["run", name, "--image=a", `--labels=${labels}`]);
+    // All is in place when the last of them, by name, says no.
+    let at = 0;
+    await until(
+      () => run(`refused-${(at += 1)}`, "ordered=yes,bad=yes"),
+      ({ stderr }) => stderr.includes("'c-validates' with binding 'c-validates' denied request"),
+    );
+    const before = await until(used, (count) => count !== "");
+    asked.length = 0;
+    expect((await run("refused", "ordered=yes,bad=yes")).code).not.toBe(0);
+    // Policies refuse before webhooks are asked, and what is refused is not counted.
+    expect(asked).toHaveLength(1);
+    expect((await run("unselected", "bad=yes")).code).toBe(0);
+    asked.length = 0;
+    expect((await run("ordered", "ordered=yes")).code).toBe(0);
+    const [mutating, validating] = asked as unknown as {
+      object: { metadata: { labels: Record<string, string> }; spec: Record<string, unknown> };
+    }[];
+    expect(mutating?.object.metadata.labels).toEqual({ ordered: "yes", policy: "seen" });
+    expect(mutating?.object.spec).toMatchObject({
+      serviceAccountName: "default",
+      priority: 0,
+      tolerations: [expect.anything(), expect.anything()] as object[],
+      volumes: [expect.objectContaining({ projected: expect.anything() as object })] as object[],
+    });
+    expect(validating?.object.metadata.labels).toEqual({ ordered: "yes", policy: "seen", webhook: "seen" });
+    await until(used, (count) => Number(count) === Number(before) + 2);
+    await server.ok("delete mutatingwebhookconfiguration b-mutates");
+    await server.ok("delete validatingwebhookconfiguration d-validates");
+    await server.ok("delete quota last");
+  });
+});
+
 describe("Pod security", () => {
   it("refuses, warns, and tells what is there already", async () => {
     await server.ok("create ns strict");

@@ -19,9 +19,8 @@ interface Answered {
 }
 
 async function send(method: "POST" | "PUT" | "GET", path: string, object?: object): Promise<Answered> {
-  const { status, text, headers } = await server.raw(method, path, {
-    ...(object ? { headers: { "content-type": "application/json" }, body: JSON.stringify(object) } : {}),
-  });
+  const body = object ? { headers: { "content-type": "application/json" }, body: JSON.stringify(object) } : {};
+  const { status, text, headers } = await server.raw(method, path, body);
   return { status, body: JSON.parse(text) as Answered["body"], warning: headers["warning"] };
 }
 
