@@ -99,8 +99,9 @@ export class Family<T extends Series | Distribution> {
   /** Its text, a series at a time: of some there are thousands. */
   *text(): Steps<string> {
     let text = `# HELP ${this.name} ${this.#help}\n# TYPE ${this.name} ${this.#kind}\n`;
-    // Meanwhile others may be added: those are for the next time.
-    for (const [labels, series] of [...this.#series]) {
+    // Meanwhile others may be added, or all be forgotten: that is for the next time.
+    const known = [...this.#series];
+    for (const [labels, series] of known) {
       text += `${series.lines(this.name, labels).join("\n")}\n`;
       yield;
     }
