@@ -8,9 +8,10 @@ import type { PodCase } from "./case.ts";
 
 export type Kubectl = (args: string[], input?: string) => Promise<Result>;
 
-export function kubectlFor(file: string, kubeconfig: string): Kubectl {
+/** `millis`: what a command may take. */
+export function kubectlFor(file: string, kubeconfig: string, millis = 300_000): Kubectl {
   return (args, input) =>
-    run(file, ["--kubeconfig", kubeconfig, ...args], { millis: 300_000, ...(input === undefined ? {} : { input }) });
+    run(file, ["--kubeconfig", kubeconfig, ...args], { millis, ...(input === undefined ? {} : { input }) });
 }
 
 export class Cases {
