@@ -3,7 +3,7 @@ import { spawnSync } from "node:child_process";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
-const benches = ["control-plane", "long-requests", "scheduler", "simulated", "scale", "cluster"];
+const benches = ["control-plane", "long-requests", "scheduler", "simulated", "scale", "cluster", "node"];
 const wanted = process.argv.slice(2);
 for (const name of wanted) {
   if (benches.includes(name)) continue;
