@@ -12,8 +12,9 @@ import type { ClusterSummary } from "../../common/contract/cluster.ts";
 import { kubectlPath } from "../tools/kubectl.ts";
 import { Dock, eventually, run } from "./support.ts";
 import type { Result } from "./support.ts";
-import { REGISTRY, Registry } from "./tools/registry.ts";
+import { CAPTAIN, REGISTRY, Registry } from "./tools/registry.ts";
 
+const EVERYTHING = process.env["DRYDOCK_RUNS"] === "all";
 const NAME = "ops";
 const BUSYBOX = "drydock.local/busybox:1";
 const SITE = "/site";
@@ -81,7 +82,19 @@ describe("folders of this computer", () => {
         volumes: [volume("site"), volume("work")],
       },
     });
-    await ok("wait", "pod/desk", "--for=condition=Ready", "--timeout=180s");
+    const pillar = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "pillar" },
+      spec: {
+        nodeName: `${NAME}-worker-1`,
+        priorityClassName: "system-cluster-critical",
+        containers: [container("critical")],
+        volumes: [volume("site"), volume("work")],
+      },
+    };
+    if (EVERYTHING) await apply(pillar);
+    await ok("wait", "pod", "--all", "--for=condition=Ready", "--timeout=180s");
     expect(await inside("cat /site/index.html; touch /site/x 2>&1 || true")).toMatch(/from this computer\n.*Read-only/);
     await inside("mkdir /work/a && echo made > /work/a/b && mv /work/a /work/c && ln -s c/b /work/l && cat /work/l");
     expect(await readFile(path.join(folder("work"), "c", "b"), "utf8")).toBe("made\n");
@@ -119,6 +132,57 @@ describe("images", () => {
       const none = `localhost:${(registry as Registry).port}/none:1`;
       const missing = await dock.drydock(["image", "pull", none, "-c", NAME, "--node", "worker-1"]);
       expect(missing).toMatchObject({ code: 1, stderr: expect.stringContaining("DOCKER_REFUSED") });
+    },
+  );
+
+  it.skipIf(!EVERYTHING || !existsSync(REGISTRY))(
+    "of a private registry are for Pods that have its secret",
+    async () => {
+      const harbour = await Registry.start({ isPrivate: true });
+      try {
+        await harbour.push("team/secret", "1", { "etc/motd": "ahoy\n" });
+        const image = `localhost:${harbour.port}/team/secret:1`;
+        const auths = { [`localhost:${harbour.port}`]: CAPTAIN };
+        const pod = (name: string, more: object): object => ({
+          apiVersion: "v1",
+          kind: "Pod",
+          metadata: { name },
+          spec: {
+            nodeName: `${NAME}-worker-1`,
+            restartPolicy: "Never",
+            containers: [{ name: "main", image, imagePullPolicy: "Always", command: ["/none"] }],
+            ...more,
+          },
+        });
+        await apply(
+          {
+            apiVersion: "v1",
+            kind: "Secret",
+            metadata: { name: "harbour" },
+            type: "kubernetes.io/dockerconfigjson",
+            stringData: { ".dockerconfigjson": JSON.stringify({ auths }) },
+          },
+          pod("stranger", {}),
+          pod("friend", { imagePullSecrets: [{ name: "harbour" }] }),
+        );
+        // The image has no program: that there is a container at all says that it was pulled.
+        const events = (name: string): Promise<string> => ok("events", "--for", `pod/${name}`);
+        await eventually(
+          "the friend has it",
+          () => events("friend"),
+          (text) => text.includes("Successfully pulled image"),
+        );
+        const told = await eventually(
+          "the stranger has an answer",
+          () => events("stranger"),
+          (text) => text.includes("Failed to pull image"),
+        );
+        expect(told).toMatch(/unauthorized|no basic auth credentials|authentication required/i);
+        expect(told).not.toContain("Successfully pulled");
+        await ok("delete", "pod", "stranger", "friend", "--wait=false");
+      } finally {
+        await harbour.stop();
+      }
     },
   );
 
@@ -251,7 +315,9 @@ describe("nodes", () => {
   it("that are stopped end their Pods for good, in order, and tell so", async () => {
     await dock.ok("node", "stop", "worker-1", "-c", NAME);
     // What ended last still had the folder of this computer to say so.
-    expect(await readFile(path.join(folder("work"), "ends"), "utf8")).toBe("main\nsidecar\n");
+    expect(await readFile(path.join(folder("work"), "ends"), "utf8")).toBe(
+      `main\nsidecar\n${EVERYTHING ? "critical\n" : ""}`,
+    );
     expect(JSON.parse(await ok("get", "pod", "desk", "-o", "json"))).toMatchObject({
       status: {
         phase: "Failed",

@@ -13,6 +13,11 @@ export const REGISTRY = "/usr/bin/docker-registry";
 const START_TRIES = 100;
 const MANIFEST = "application/vnd.docker.distribution.manifest.v2+json";
 
+/** Who may use a registry that is not for everybody, and the bcrypt hash of the password as htpasswd has it. */
+export const CAPTAIN = { username: "captain", password: "anchor" };
+const HTPASSWD = "captain:$2b$04$07ZFaKDuYeLpRBr9rDggL.fb/c/bQxuY3RjLdTZug4h4AQQsdPBeC\n";
+const BASIC = `Basic ${Buffer.from(`${CAPTAIN.username}:${CAPTAIN.password}`).toString("base64")}`;
+
 const digestOf = (bytes: Buffer | string): string => `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
 
 export class Registry {
@@ -26,10 +31,14 @@ export class Registry {
     this.stopProcess = stop;
   }
 
-  static async start(): Promise<Registry> {
+  /** `isPrivate`: only for CAPTAIN. */
+  static async start({ isPrivate = false } = {}): Promise<Registry> {
     const folder = await mkdtemp(path.join(tmpdir(), "drydock-registry-"));
     const port = await freePort();
-    const config = `version: 0.1\nstorage: {filesystem: {rootdirectory: ${folder}/data}}\nhttp: {addr: "127.0.0.1:${port}"}\n`;
+    const users = path.join(folder, "htpasswd");
+    const auth = isPrivate ? `auth: {htpasswd: {realm: harbour, path: ${users}}}\n` : "";
+    const config = `version: 0.1\nstorage: {filesystem: {rootdirectory: ${folder}/data}}\nhttp: {addr: "127.0.0.1:${port}"}\n${auth}`;
+    await writeFile(users, HTPASSWD);
     await writeFile(path.join(folder, "config.yml"), config);
     const child = spawn(REGISTRY, ["serve", path.join(folder, "config.yml")], { stdio: ["ignore", "pipe", "pipe"] });
     const exited = new Promise<void>((resolve) => child.once("close", () => resolve()));
@@ -45,7 +54,7 @@ export class Registry {
     child.stderr.resume();
     for (let attempt = 0; attempt < START_TRIES; attempt++) {
       if (
-        await fetch(`${registry.url}/v2/`).then(
+        await fetch(`${registry.url}/v2/`, { headers: { authorization: BASIC } }).then(
           (response) => response.ok,
           () => false,
         )
@@ -104,7 +113,8 @@ export class Registry {
   private async send(method: string, target: string, body?: Buffer, type?: string): Promise<Response> {
     const response = await fetch(`${this.url}${target}`, {
       method,
-      ...(body ? { body: new Uint8Array(body), headers: { "content-type": type ?? "" } } : {}),
+      headers: { authorization: BASIC, ...(body ? { "content-type": type ?? "" } : {}) },
+      ...(body ? { body: new Uint8Array(body) } : {}),
     });
     if (!response.ok) throw new Error(`${method} ${target}: ${response.status} ${await response.text()}`);
     return response;
