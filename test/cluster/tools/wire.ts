@@ -66,18 +66,14 @@ export class Wire {
     const mac = await this.whoHas(target, options.millis);
     if (mac === undefined) return false;
     const sequence = ++this.sequence;
-    this.send(
-      echoRequest({
-        mac,
-        from: this.mac,
-        source: options.from ?? this.address,
-        target,
-        sequence,
-        bytes: options.bytes ?? 56,
-      }),
-    );
+    const echo = { mac, from: this.mac, source: options.from ?? this.address, target, sequence };
+    const frame = echoRequest({ ...echo, bytes: options.bytes ?? 56 });
     const until = Date.now() + options.millis;
-    while (Date.now() < until && !this.answered.has(sequence)) await sleep(10);
+    // Asked again each second: a machine that is just coming up may lose the first.
+    for (let turn = 0; Date.now() < until && !this.answered.has(sequence); turn++) {
+      if (turn % 100 === 0) this.send(frame);
+      await sleep(10);
+    }
     return this.answered.has(sequence);
   }
 
