@@ -183,7 +183,9 @@ export class LimaDriver implements MachineDriver {
     const held = own(machine);
     const name = this.nameOf(held.spec);
     held.ending = true;
-    if (options.force || !(await this.shutDown(held, name, options)))
+    // It may have ended by itself, and Lima may have forgotten it.
+    const there = !(await held.gone(0));
+    if (there && (options.force || !(await this.shutDown(held, name, options))))
       await this.limactl.call(["stop", "--force", name], { millis: STOP_MILLIS });
     if (!(await held.gone(SETTLE_MILLIS)))
       throw new MachineError({
