@@ -176,9 +176,9 @@ it(`bears ${REQUESTS} requests`, { timeout: 300_000 + REQUESTS * 30 }, async () 
   // What leaves leaves soon: connections that are being closed, watches that hear of it.
   const settled = ({ files, streams }: Probe): boolean => files <= before.files + SLACK && streams <= before.streams;
   const after = await until(look, settled, 20_000).catch(look);
-  // One that says nothing is given up after 30 s.
+  // One that says nothing is given up after a minute.
   const holding = async (): Promise<string[]> => kubelet.held();
-  const held = await until(holding, ({ length }) => length === 0, 45_000).catch(holding);
+  const held = await until(holding, ({ length }) => length === 0, 90_000).catch(holding);
 
   const statuses = [...counts.statuses].toSorted(([a], [b]) => a - b).map(([status, count]) => `${status}×${count}`);
   console.info(`${counts.requests} requests in ${seconds.toFixed(0)} s, seed ${SEED}: ${statuses.join(" ")}`);

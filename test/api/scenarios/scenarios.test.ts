@@ -76,7 +76,7 @@ const files = readScenarios(import.meta.dirname).filter(({ name }) => !ONLY || O
 for (const file of files) {
   const scenarios = file.scenarios.map((scenario, at) => ({ ...scenario, namespace: `${file.name}-${at + 1}` }));
   describe.concurrent(`${file.name}:`, () => {
-    it.for(scenarios)("$name", async ({ namespace, steps }) => {
+    it.for(scenarios)("$name", { timeout: 400_000 }, async ({ namespace, steps }) => {
       expect(await play(await serverFor(file), namespace, steps)).toBe(steps.length);
     });
   });
