@@ -75,7 +75,7 @@ async function runSuite(suite) {
   let problem;
   try {
     const args = ["run", "--project", suite, "--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
-    await run("vitest", args, { cwd: root, env: nodeEnvironment(), show: true, timeoutMillis: 2_400_000 });
+    await run("vitest", args, { cwd: root, env: nodeEnvironment(), show: true, timeoutMillis: 3_600_000 });
   } catch (error) {
     problem = error;
   }
