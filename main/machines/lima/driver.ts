@@ -23,7 +23,7 @@ import { ensureImage, findImage } from "../image/image.ts";
 import type { NodeImage } from "../image/image.ts";
 import { LearningSwitch } from "../network/switch.ts";
 import { TEMPLATE_FILE, imagesFolder } from "../paths.ts";
-import { followFile } from "../qemu/console.ts";
+import { followFile } from "../console.ts";
 import { environmentOf, instanceName, sizes, template, vmType } from "./instance.ts";
 import { Limactl, refused } from "./limactl.ts";
 import type { Instance } from "./limactl.ts";

@@ -4,8 +4,8 @@ import path from "node:path";
 import type { AgentMessage, HostMessage } from "../../../common/node/identity.ts";
 import { freePort } from "../../host/free-port.ts";
 import type { Machine, MachineSpec, MachineState, PortForward } from "../driver.ts";
-import { isAlive, lastLines, processMemory, untilGone } from "../qemu/process.ts";
-import type { QemuProcess } from "../qemu/process.ts";
+import { isAlive, lastLines, processMemory, untilGone } from "../process.ts";
+import type { MachineProcess } from "../process.ts";
 import type { LimaLink } from "./link.ts";
 
 type Exit = { expected: boolean; code: number | null; lastLines: string[] };
@@ -17,7 +17,7 @@ const LOOK_MILLIS = 1000;
 export class LimaMachine implements Machine {
   readonly id: string;
   readonly spec: MachineSpec;
-  readonly process: QemuProcess;
+  readonly process: MachineProcess;
   /** Set before we end it: its end is then no accident. */
   ending = false;
   private current: MachineState = "running";
@@ -32,7 +32,7 @@ export class LimaMachine implements Machine {
   readonly finished: Promise<void> = this.end.promise;
 
   /** `logs`: whose last lines tell of an unexpected end. */
-  constructor(spec: MachineSpec, running: QemuProcess, link: LimaLink, logs: string[], log: (line: string) => void) {
+  constructor(spec: MachineSpec, running: MachineProcess, link: LimaLink, logs: string[], log: (line: string) => void) {
     this.id = spec.id;
     this.spec = spec;
     this.process = running;

@@ -6,7 +6,7 @@ import { connect } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { entry, nodeRuntime } from "../../host/paths.ts";
 import { MachineError } from "../failure.ts";
-import { lastLines } from "../qemu/process.ts";
+import { lastLines } from "../process.ts";
 import type { WirePaths } from "./wire.ts";
 
 const START_MILLIS = 60_000;

@@ -23,14 +23,15 @@ import { LearningSwitch } from "../network/switch.ts";
 import { imagesFolder, templatesFolder } from "../paths.ts";
 import { ROOT_DRIVE, TEMPLATE_MAC, qemuArguments } from "./arguments.ts";
 import type { MachineArguments, Sockets } from "./arguments.ts";
-import { followFile } from "./console.ts";
+import { followFile } from "../console.ts";
 import { filesOf, isThere, processName, readOrigin, writeWhole } from "./files.ts";
 import type { Files, Origin } from "./files.ts";
 import { QemuMachine } from "./machine.ts";
 import { loadState, saveState, untilNoMigration } from "./migration.ts";
 import { probeQemu } from "./probe.ts";
-import { findQemu, killQemu, lastLines, spawnQemu } from "./process.ts";
-import type { QemuProcess } from "./process.ts";
+import { lastLines } from "../process.ts";
+import { findQemu, killQemu, spawnQemu } from "./process.ts";
+import type { MachineProcess } from "../process.ts";
 import { Qmp } from "./qmp.ts";
 import { cleanMaking, ensureTemplate, findTemplate, touchTemplate } from "./template.ts";
 import type { Shape } from "./template.ts";
@@ -354,7 +355,7 @@ export class QemuDriver implements MachineDriver {
     }
   }
 
-  private hold(spec: MachineSpec, files: Files, running: QemuProcess, qmp: Qmp): QemuMachine {
+  private hold(spec: MachineSpec, files: Files, running: MachineProcess, qmp: Qmp): QemuMachine {
     const sockets = this.sockets(spec);
     const machine = new QemuMachine(
       spec,

@@ -4,7 +4,7 @@ import path from "node:path";
 import type { MachineSpec } from "../driver.ts";
 import { MachineError } from "../failure.ts";
 import type { Kernel } from "./arguments.ts";
-import { readIfThere } from "./process.ts";
+import { readIfThere } from "../process.ts";
 
 /** What a machine was made of: kept beside its disk, since images and templates come and go. */
 export interface Origin {

@@ -7,8 +7,9 @@ import type { Machine, MachineSpec, MachineState, PortForward } from "../driver.
 import { MachineError } from "../failure.ts";
 import { AgentPort } from "./agent-port.ts";
 import { HeldWatch } from "./held.ts";
-import { killQemu, lastLines, processMemory, untilGone } from "./process.ts";
-import type { QemuProcess } from "./process.ts";
+import { lastLines, processMemory, untilGone } from "../process.ts";
+import { killQemu } from "./process.ts";
+import type { MachineProcess } from "../process.ts";
 import type { Qmp } from "./qmp.ts";
 
 type Exit = { expected: boolean; code: number | null; lastLines: string[] };
@@ -28,7 +29,7 @@ export interface MachineFiles {
 export class QemuMachine implements Machine {
   readonly id: string;
   readonly spec: MachineSpec;
-  readonly process: QemuProcess;
+  readonly process: MachineProcess;
   readonly qmp: Qmp;
   /** Set before we end it: its end is then no accident. */
   ending: "stopping" | "suspending" | undefined;
@@ -45,7 +46,7 @@ export class QemuMachine implements Machine {
   /** Resolves when the process is gone and everyone who listens has been told. */
   readonly finished: Promise<void>;
 
-  constructor(spec: MachineSpec, running: QemuProcess, qmp: Qmp, files: MachineFiles, log: (line: string) => void) {
+  constructor(spec: MachineSpec, running: MachineProcess, qmp: Qmp, files: MachineFiles, log: (line: string) => void) {
     this.id = spec.id;
     this.spec = spec;
     this.process = running;

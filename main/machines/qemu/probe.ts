@@ -10,7 +10,8 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Accelerator, DriverProbe } from "../driver.ts";
 import { MachineError } from "../failure.ts";
-import { isAlive, killQemu, lastLines, readIfThere, spawnQemu } from "./process.ts";
+import { isAlive, lastLines, readIfThere } from "../process.ts";
+import { killQemu, spawnQemu } from "./process.ts";
 import { qemuVersion } from "./tools.ts";
 
 type Tried = DriverProbe["accelerators"][number];

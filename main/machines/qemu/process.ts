@@ -1,18 +1,11 @@
 /** A QEMU process: started so that it outlives us or so that it does not, found again by its pid file, and its end. */
 import { spawn } from "node:child_process";
 import { closeSync, existsSync, openSync } from "node:fs";
-import { readFile } from "node:fs/promises";
-import { setTimeout as sleep } from "node:timers/promises";
 import { processStartTime } from "../../host/process-start.ts";
 import { MachineError } from "../failure.ts";
+import { isAlive, readIfThere, untilGone } from "../process.ts";
+import type { MachineProcess } from "../process.ts";
 import { QEMU } from "./tools.ts";
-
-export interface QemuProcess {
-  pid: number;
-  startTime: string;
-  /** Once it has ended; only known for our own child. */
-  exitCode?: number | null;
-}
 
 export interface SpawnOptions {
   args: string[];
@@ -24,7 +17,7 @@ export interface SpawnOptions {
 
 const SETPRIV = "/usr/bin/setpriv";
 
-export async function spawnQemu({ args, log, parent }: SpawnOptions): Promise<QemuProcess> {
+export async function spawnQemu({ args, log, parent }: SpawnOptions): Promise<MachineProcess> {
   const bound = parent === "dies" && existsSync(SETPRIV);
   const [command, all] = bound ? [SETPRIV, ["--pdeathsig", "KILL", QEMU, ...args]] : [QEMU, args];
   const output = openSync(log, "a", 0o600);
@@ -51,7 +44,7 @@ export async function spawnQemu({ args, log, parent }: SpawnOptions): Promise<Qe
       error,
     );
   }
-  const running: QemuProcess = { pid, startTime: (await processStartTime(pid)) ?? "gone" };
+  const running: MachineProcess = { pid, startTime: (await processStartTime(pid)) ?? "gone" };
   child.once("exit", (code) => (running.exitCode = code));
   // Its end is seen on its control socket; an error after the start has no other meaning.
   child.on("error", () => undefined);
@@ -59,12 +52,8 @@ export async function spawnQemu({ args, log, parent }: SpawnOptions): Promise<Qe
   return running;
 }
 
-export async function isAlive({ pid, startTime }: QemuProcess): Promise<boolean> {
-  return (await processStartTime(pid)) === startTime;
-}
-
 /** The process that a pid file names, if it runs and is the machine of that name. */
-export async function findQemu(pidFile: string, name: string): Promise<QemuProcess | undefined> {
+export async function findQemu(pidFile: string, name: string): Promise<MachineProcess | undefined> {
   const content = await readIfThere(pidFile);
   const pid = Number(content?.trim());
   if (!Number.isInteger(pid) || pid <= 1) return undefined;
@@ -74,7 +63,7 @@ export async function findQemu(pidFile: string, name: string): Promise<QemuProce
 }
 
 /** Kills it and waits until it is gone. */
-export async function killQemu(running: QemuProcess): Promise<void> {
+export async function killQemu(running: MachineProcess): Promise<void> {
   if (await isAlive(running)) {
     try {
       process.kill(running.pid, "SIGKILL");
@@ -83,16 +72,6 @@ export async function killQemu(running: QemuProcess): Promise<void> {
     }
   }
   await untilGone(running, 30_000);
-}
-
-/** False when it still runs after that time. */
-export async function untilGone(running: QemuProcess, millis: number): Promise<boolean> {
-  const until = Date.now() + millis;
-  while (await isAlive(running)) {
-    if (Date.now() > until) return false;
-    await sleep(25);
-  }
-  return true;
 }
 
 /** Linux has it in /proc; elsewhere the pid file alone must do. */
@@ -104,33 +83,4 @@ async function commandLine(pid: number): Promise<string[]> {
     return stdout.split(/\s+/);
   }
   return (await readIfThere(`/proc/${pid}/cmdline`))?.split("\0") ?? [];
-}
-
-export async function readIfThere(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, "utf8");
-  } catch (error) {
-    const code = (error as NodeJS.ErrnoException).code;
-    if (code === "ENOENT" || code === "ESRCH") return undefined;
-    throw error;
-  }
-}
-
-/** The last lines of a log, for a failure. */
-export async function lastLines(file: string, count = 10): Promise<string[]> {
-  const content = (await readIfThere(file)) ?? "";
-  return content
-    .trimEnd()
-    .split(/\r?\n/)
-    .filter((line) => line !== "")
-    .slice(-count);
-}
-
-/** Resident and private bytes, from Linux' smaps_rollup; elsewhere unknown, zero. */
-export async function processMemory(pid: number): Promise<{ residentBytes: number; privateBytes: number }> {
-  if (process.platform !== "linux") return { residentBytes: 0, privateBytes: 0 };
-  const rollup = await readFile(`/proc/${pid}/smaps_rollup`, "utf8");
-  const field = (name: string): number =>
-    Number(new RegExp(`^${name}:\\s+(\\d+) kB`, "m").exec(rollup)?.[1] ?? 0) * 1024;
-  return { residentBytes: field("Rss"), privateBytes: field("Private_Clean") + field("Private_Dirty") };
 }

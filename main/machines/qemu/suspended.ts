@@ -8,7 +8,7 @@ import { randomUUID } from "node:crypto";
 import { readFile, rm, writeFile } from "node:fs/promises";
 import { durable, isThere } from "./files.ts";
 import type { Files } from "./files.ts";
-import { readIfThere } from "./process.ts";
+import { readIfThere } from "../process.ts";
 
 interface Note {
   /** Which saving this was: what reached the disk is told by it. */

@@ -18,7 +18,8 @@ import { MachineError } from "../failure.ts";
 import { AgentPort } from "./agent-port.ts";
 import { TEMPLATE_MAC, qemuArguments, shapeOf } from "./arguments.ts";
 import { saveState } from "./migration.ts";
-import { findQemu, isAlive, killQemu, lastLines, readIfThere, spawnQemu, untilGone } from "./process.ts";
+import { isAlive, lastLines, readIfThere, untilGone } from "../process.ts";
+import { findQemu, killQemu, spawnQemu } from "./process.ts";
 import { Qmp } from "./qmp.ts";
 import { createOverlay, qemuVersion } from "./tools.ts";
 
