@@ -2,8 +2,16 @@
 import * as z from "zod";
 import { Failure } from "./failure.ts";
 
-/** A maker of machines: whether it can be used here, and what would help where it cannot. */
-const Found = z.object({ found: z.boolean(), version: z.string().optional(), advice: z.string().optional() });
+/**
+ * A maker of machines: whether it can be used here; where it cannot, why and what would help. Without a reason it is
+ * not known yet.
+ */
+const Found = z.object({
+  found: z.boolean(),
+  version: z.string().optional(),
+  reason: z.string().optional(),
+  advice: z.string().optional(),
+});
 
 export const SystemInfo = z.object({
   version: z.string(),

@@ -100,7 +100,7 @@ export const CATALOGUE = {
   },
   LIMA_MISSING: {
     meaning: "Lima is not installed.",
-    advice: "Install Lima (https://lima-vm.io/docs/installation/), or use QEMU itself (--driver qemu).",
+    advice: "Install Lima (https://lima-vm.io/docs/installation/), or choose the driver qemu.",
     action: retry,
   },
   LIMA_OLD: {
@@ -110,7 +110,7 @@ export const CATALOGUE = {
   },
   LIMA_REFUSED: {
     meaning: "Lima does not run as root.",
-    advice: "Start Drydock as another user, or use QEMU itself (--driver qemu).",
+    advice: "Start Drydock as another user, or choose the driver qemu.",
   },
   LIMA_FAILED: {
     meaning: "Lima (limactl) ended with an error, or said what is not understood.",

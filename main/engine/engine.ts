@@ -243,7 +243,11 @@ export class Engine {
 function found(probe: DriverProbe | undefined): SystemInfo["qemu"] {
   if (!probe) return { found: false };
   const { ok, version, problem } = probe;
-  return { found: ok, ...(version ? { version } : {}), ...(problem ? { advice: problem.advice } : {}) };
+  return {
+    found: ok,
+    ...(version ? { version } : {}),
+    ...(problem ? { reason: problem.message, advice: problem.advice } : {}),
+  };
 }
 
 /** Machines that were left running keep their sockets there. */

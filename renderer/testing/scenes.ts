@@ -22,7 +22,11 @@ export const SYSTEM: SystemInfo = {
   home: "/home/user/.drydock",
   engine: { pid: 4711, startedAt: new Date(Date.now() - 3_600_000).toISOString(), memoryBytes: 96 * 1024 ** 2 },
   qemu: { found: true, version: "7.2.15" },
-  lima: { found: false, advice: "Install Lima, or use QEMU itself (--driver qemu)." },
+  lima: {
+    found: false,
+    reason: "limactl is not installed",
+    advice: "Install Lima, or choose the driver qemu.",
+  },
   accelerator: {
     best: "tcg",
     reasons: [

@@ -124,7 +124,7 @@ export function refused(cause?: unknown): MachineError {
     {
       code: "LIMA_REFUSED",
       message: "Lima does not run as root",
-      advice: "Start Drydock as another user, or use QEMU itself (--driver qemu).",
+      advice: "Start Drydock as another user, or choose the driver qemu.",
     },
     cause,
   );
@@ -152,7 +152,7 @@ function missing(command: string, cause: unknown): MachineError {
     {
       code: "LIMA_MISSING",
       message: `${command} is not installed`,
-      advice: "Install Lima (https://lima-vm.io/docs/installation/), or use QEMU itself (--driver qemu).",
+      advice: "Install Lima (https://lima-vm.io/docs/installation/), or choose the driver qemu.",
     },
     cause,
   );
