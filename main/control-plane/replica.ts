@@ -87,6 +87,7 @@ export async function startReplica(options: ReplicaOptions): Promise<Replica> {
       lease: { namespace: "kube-system", name },
       identity,
       isFormerLife: () => options.alone,
+      alone: options.alone,
       clock,
       log,
       ...(options.timing ? { timing: options.timing } : {}),

@@ -42,14 +42,17 @@ class Replicas {
   readonly clock = new VirtualClock();
   readonly client = new FakeClient({ clock: this.clock });
   readonly log: string[] = [];
-  readonly all = new Map<string, { elector: LeaderElector; clock: FreezableClock; works: number; fails: boolean }>();
+  readonly all = new Map<
+    string,
+    { elector: LeaderElector; clock: FreezableClock; works: number; began: number; fails: boolean }
+  >();
   /** Who wrote, by what the API took. */
   readonly written: string[] = [];
   #stopAll: LeaderElector[] = [];
 
-  start(identity: string, isFormerLife?: (holder: string) => boolean): Promise<void> {
+  start(identity: string, isFormerLife?: (holder: string) => boolean, alone = false): Promise<void> {
     const clock = new FreezableClock(this.clock);
-    const replica = { elector: undefined as unknown as LeaderElector, clock, works: 0, fails: false };
+    const replica = { elector: undefined as unknown as LeaderElector, clock, works: 0, began: 0, fails: false };
     const client = withFaults(this.client, () => {
       if (replica.fails) throw new StatusError("InternalError", "no way through");
     });
@@ -60,10 +63,12 @@ class Replicas {
       identity,
       clock,
       random: () => 0.5,
+      alone,
       log: (line) => this.log.push(`${identity}: ${line}`),
       ...(isFormerLife ? { isFormerLife } : {}),
       lead: () => {
         replica.works += 1;
+        replica.began += 1;
         let stopped = false;
         const work = async (): Promise<void> => {
           if (stopped) return;
@@ -248,4 +253,27 @@ test("whoever comes while another leads is no former life, even where it would b
   // It took the Lease, as it was told it might; the first sees that at its next renewal and does not take it back.
   await replicas.clock.advance(10_000);
   expect(replicas.leaders()).toEqual(["b"]);
+});
+
+test("a leader that is alone goes on when it does not get through, writes nothing meanwhile, and ends when another leads", async () => {
+  replicas = new Replicas();
+  void replicas.start("a", undefined, true);
+  await replicas.clock.advance(1000);
+  const a = replicas.of("a");
+  a.fails = true;
+  await replicas.clock.advance(60_000);
+  expect(a).toMatchObject({ works: 1, began: 1 });
+  const before = replicas.written.length;
+  a.fails = false;
+  await replicas.clock.advance(5000);
+  expect(a).toMatchObject({ works: 1, began: 1 });
+  expect(replicas.written.length).toBeGreaterThan(before);
+  a.fails = true;
+  await replicas.clock.advance(20_000);
+  void replicas.start("b");
+  await replicas.clock.advance(40_000);
+  a.fails = false;
+  await replicas.clock.advance(5000);
+  expect(replicas.leaders()).toEqual(["b"]);
+  expect(a.works).toBe(0);
 });

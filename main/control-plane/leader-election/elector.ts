@@ -22,6 +22,11 @@ export interface LeaderElectorOptions {
   lead(): { stop(): Promise<void> };
   /** Asked of the holder that is found at first only. Default: nobody is. */
   isFormerLife?(holder: string): boolean;
+  /**
+   * No other replica is meant to lead: then a leader whose renewals are late goes on. To stop and begin again would only add to what
+   * keeps a busy server from answering; and writes wait for a renewal all the same, and another's Lease still ends the work.
+   */
+  alone?: boolean;
   timing?: Timing;
   clock?: Clock;
   random?(): number;
@@ -132,7 +137,7 @@ export class LeaderElector {
         this.#log("another replica leads");
         break;
       }
-      if (this.#sinceRenewed() >= this.#timing.renewDeadline) {
+      if (!this.#options.alone && this.#sinceRenewed() >= this.#timing.renewDeadline) {
         this.#log(`the lease could not be renewed for ${Math.round(this.#sinceRenewed() / 1000)} s`);
         break;
       }

@@ -52,16 +52,16 @@ export const ingressController: ControllerDefinition = {
     const slices = informers.for<EndpointSlice>(kinds.endpointSlices);
     const secrets = informers.for<Secret>(kinds.secrets);
     const pods = informers.for<Pod>(kinds.pods);
+    /** Names for which the cluster's authority has signed, and with what. */
+    let own: { names: string; pair: Promise<KeyAndCertificate> } | undefined;
+    /** The hash of the configuration as it was last written. */
+    let written: string | undefined;
     const poke = (): void => {
       if (ingresses.list().length > 0 || written !== undefined) keys.addAfter(EVERYTHING, GATHER);
     };
     const all = { add: poke, update: poke, delete: poke };
     for (const informer of [ingresses, classes, services, slices]) informer.addHandler(all);
     secrets.addHandler({ ...all, add: ({ type }) => type === "kubernetes.io/tls" && poke() });
-    /** Names for which the cluster's authority has signed, and with what. */
-    let own: { names: string; pair: Promise<KeyAndCertificate> } | undefined;
-    /** The hash of the configuration as it was last written. */
-    let written: string | undefined;
 
     async function ensure(kind: Kind, object: KubeObject): Promise<void> {
       try {
