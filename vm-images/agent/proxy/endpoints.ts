@@ -11,13 +11,18 @@ export interface Endpoint {
 
 const SERVICE_LABEL = "kubernetes.io/service-name";
 
+/** "namespace/name" of the Service that a slice is of; undefined for one that is of none, or of no use here. */
+export function serviceOf(slice: EndpointSlice): string | undefined {
+  const name = slice.metadata.labels?.[SERVICE_LABEL];
+  return name && slice.addressType === "IPv4" ? `${slice.metadata.namespace}/${name}` : undefined;
+}
+
 /** Slices by "namespace/service". */
 export function slicesByService(slices: EndpointSlice[]): Map<string, EndpointSlice[]> {
   const result = new Map<string, EndpointSlice[]>();
   for (const slice of slices) {
-    const name = slice.metadata.labels?.[SERVICE_LABEL];
-    if (!name || slice.addressType !== "IPv4") continue;
-    const key = `${slice.metadata.namespace}/${name}`;
+    const key = serviceOf(slice);
+    if (key === undefined) continue;
     const list = result.get(key);
     if (list) list.push(slice);
     else result.set(key, [slice]);

@@ -6,10 +6,12 @@ import { sleep } from "../command.ts";
 import type { RunCommand } from "../command.ts";
 import type { Log } from "../log.ts";
 import { formatAddress, parseCidr } from "../network/address.ts";
+import { RuleBook } from "./rule-book.ts";
 import { proxyRules } from "./rules.ts";
-import type { HostPort, Ruleset } from "./rules.ts";
+import type { HostPort, ProxyInput, Ruleset } from "./rules.ts";
+import { ServiceIndex } from "./service-index.ts";
 import { staleFlows } from "./stale-flows.ts";
-import { EMPTY, frame, transaction } from "./transaction.ts";
+import { frame, transaction } from "./transaction.ts";
 import type { StaticRules } from "./transaction.ts";
 
 /** Changes that come together are applied together. */
@@ -25,16 +27,21 @@ export interface ProxyOptions {
   log: Log;
 }
 
+/** Sorts after every Service: a port that a Pod has taken on the node is not a Service's. */
+const HOST_PORTS = "~";
+
 export class ServiceProxy {
   readonly #options: ProxyOptions;
-  #applied: Ruleset | undefined;
+  readonly #index: ServiceIndex;
+  /** What the kernel has; undefined when that is not known. */
+  #book: RuleBook | undefined;
   #wake = Promise.withResolvers<void>();
   #podCIDR: string | undefined;
 
+  /** Before the collections are followed. */
   constructor(options: ProxyOptions) {
     this.#options = options;
-    options.services.onChange(() => this.poke());
-    options.slices.onChange(() => this.poke());
+    this.#index = new ServiceIndex(options.services, options.slices, () => this.poke());
   }
 
   /** Something that the rules are made from has changed. */
@@ -53,7 +60,7 @@ export class ServiceProxy {
       } catch (error) {
         log.error("proxy", "nft", error);
         // The kernel's table is in doubt: begin anew, all of it in one transaction.
-        this.#applied = undefined;
+        this.#book = undefined;
         await sleep(RETRY, signal);
         continue;
       }
@@ -63,28 +70,38 @@ export class ServiceProxy {
   }
 
   async #apply(): Promise<void> {
-    const { identity, services, slices, hostPorts, run, log } = this.#options;
+    const { hostPorts, run, log } = this.#options;
     const begin = performance.now();
-    const next = proxyRules({
-      services: services.items(),
-      slices: slices.items(),
-      hostPorts: hostPorts(),
-      nodeName: identity.nodeName,
-      clusterCIDR: identity.clusterCIDR,
-      clusterDNS: identity.clusterDNS,
-    });
-    const changes = transaction(this.#applied ?? EMPTY, next);
-    const input = this.#applied ? changes : this.#frame() + changes;
+    const concerned = this.#index.take();
+    const book = this.#book ?? new RuleBook();
+    const pieces = new Map<string, Ruleset | undefined>();
+    for (const key of this.#book ? concerned : this.#index.all()) pieces.set(key, this.#piece(key));
+    pieces.set(HOST_PORTS, this.#rules({ hostPorts: hostPorts() }));
+    const { old, next } = book.revise(pieces);
+    const changes = transaction(old, next);
+    const input = this.#book ? changes : this.#frame() + changes;
     if (input === "") return;
+    const made = performance.now();
     await run("nft", ["-f", "-"], { input });
-    const stale = this.#applied ? staleFlows(this.#applied, next) : [];
-    this.#applied = next;
+    const stale = this.#book ? staleFlows(old, next) : [];
+    this.#book = book;
     // It ends with 1 when there was no such flow.
     for (const args of stale) await run("conntrack", args).catch(() => undefined);
+    const millis = (from: number): string => `${Math.round(performance.now() - from)} ms`;
     log.info(
       "proxy",
-      `${next.services.size} service ports, ${next.nodePorts.size} node ports, ${input.split("\n").length - 1} lines in ${Math.round(performance.now() - begin)} ms`,
+      `${pieces.size - 1} Services changed, ${input.split("\n").length - 1} lines in ${millis(begin)}, nft ${millis(made)}`,
     );
+  }
+
+  #piece(key: string): Ruleset | undefined {
+    const service = this.#index.service(key);
+    return service && this.#rules({ services: [service], slices: this.#index.slices(key) });
+  }
+
+  #rules(input: Partial<ProxyInput>): Ruleset {
+    const { nodeName, clusterCIDR, clusterDNS } = this.#options.identity;
+    return proxyRules({ services: [], slices: [], hostPorts: [], nodeName, clusterCIDR, clusterDNS, ...input });
   }
 
   #frame(): string {

@@ -3,7 +3,9 @@ import type { EndpointSlice, Service } from "../../../common/kube/types.ts";
 import { proxyRules } from "./rules.ts";
 import type { ProxyInput, Ruleset } from "./rules.ts";
 import { staleFlows } from "./stale-flows.ts";
-import { EMPTY, transaction } from "./transaction.ts";
+import { transaction } from "./transaction.ts";
+
+const EMPTY = rules([], []);
 
 function service(name: string, spec: object): Service {
   return {

@@ -13,14 +13,6 @@ export interface StaticRules {
   podCIDR: string;
 }
 
-export const EMPTY: Ruleset = {
-  chains: new Map(),
-  sets: new Map(),
-  services: new Map(),
-  nodePorts: new Map(),
-  udp: new Map(),
-};
-
 /** The table's frame. Replaces whatever an agent before this one has left, in the same transaction as the rules that follow. */
 export function frame(rules: StaticRules, podAddresses: string[]): string {
   return `add table ${TABLE}
