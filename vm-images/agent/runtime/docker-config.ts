@@ -14,6 +14,8 @@ export function toCreateOptions(config: ContainerConfig): ContainerCreateOptions
     ...(config.workingDir ? { WorkingDir: config.workingDir } : {}),
     ...(config.user === undefined ? {} : { User: config.user }),
     ...(config.stopSignal === undefined ? {} : { StopSignal: config.stopSignal }),
+    // The agent does a sandbox's network. Docker's own way to none would begin a second dockerd, seconds of an emulated processor.
+    ...(config.network === "none" ? { NetworkDisabled: true } : {}),
     Env: config.env,
     Labels: config.labels,
     Tty: config.tty,
