@@ -76,6 +76,27 @@ describe("decoding", () => {
     expect(() => parseJson(body)).toThrow(refused);
   });
 
+  test.each([
+    ["[", "]"],
+    ['{"a":', "}"],
+    ['[{"a":', "}]"],
+  ])("five hundred levels of %s are taken, one more is not", (open, close) => {
+    const levels = open.length === 1 || open.startsWith("{") ? 500 : 250;
+    const nested = (times: number, value: string): string => open.repeat(times) + value + close.repeat(times);
+    expect(parseJson(nested(levels, '"[[[{{{"')).value).toBeDefined();
+    expect(() => parseJson(nested(levels, "[]"))).toThrow("more than 500 levels");
+    // Many side by side are not deep.
+    expect(parseJson(`[${Array(2000).fill('{"a":[]}').join(",")}]`).value).toHaveLength(2000);
+  });
+
+  test.each(["9007199254740993", "-9007199254740993", "9007199254740993e0", "900719925474099.3e1"])(
+    "the number %s keeps its digits where it is an integer, else its value",
+    (digits) => {
+      const exact = /^-?\d+$/.test(digits) ? BigInt(digits) : Number(digits);
+      expect(parseJson(`{"a":[1,{"b":${digits}}]}`).value).toEqual({ a: [1, { b: exact }] });
+    },
+  );
+
   test("an alias bomb is refused", () => {
     const bomb = `a: &a [x,x,x,x,x,x,x,x,x]\n${"bcdefgh"
       .split("")
