@@ -15,6 +15,7 @@ import { TestServer, until } from "../support.ts";
 import { startStandIn } from "./kubelet.ts";
 import type { StandIn } from "./kubelet.ts";
 import { Finding } from "./judge.ts";
+import type { Outcome } from "./judge.ts";
 import { Lane } from "./lane.ts";
 import type { Ground } from "./lane.ts";
 import { CUSTOM_GROUP, makeCustomKind, makeNamespace, makePod, readKinds } from "./prepare.ts";
@@ -162,7 +163,7 @@ it(`bears ${REQUESTS} requests`, { timeout: 300_000 + REQUESTS * 30 }, async () 
   const kinds = served.filter(({ verbs }) => verbs.includes("create"));
   for (const number of lanes) await makeNamespace(client, laneName(number));
   await witness.watch(endpoint, kinds);
-  const counts = { requests: 0, writes: 0, statuses: new Map<number, number>() };
+  const counts = { requests: 0, writes: 0, outcomes: new Map<Outcome, number>() };
   const ground: Ground = { endpoint, kinds, pod, refused: new Map(), counts };
 
   const round = { next: 0 };
@@ -180,8 +181,8 @@ it(`bears ${REQUESTS} requests`, { timeout: 300_000 + REQUESTS * 30 }, async () 
   const holding = async (): Promise<string[]> => kubelet.held();
   const held = await until(holding, ({ length }) => length === 0, 90_000).catch(holding);
 
-  const statuses = [...counts.statuses].toSorted(([a], [b]) => a - b).map(([status, count]) => `${status}×${count}`);
-  console.info(`${counts.requests} requests in ${seconds.toFixed(0)} s, seed ${SEED}: ${statuses.join(" ")}`);
+  const outcomes = [...counts.outcomes].map(([outcome, count]) => `${outcome}×${count}`).toSorted();
+  console.info(`${counts.requests} requests in ${seconds.toFixed(0)} s, seed ${SEED}: ${outcomes.join(" ")}`);
   console.info(`before ${JSON.stringify(before)}\nafter  ${JSON.stringify(after)}`);
   if (SURVEY) console.info(server.output);
   expect([...findings.values()].join("\n\n=====\n\n")).toBe("");

@@ -53,15 +53,23 @@ export function checkReply(reply: Reply, head: boolean): void {
   if (status >= 400 && !isStatus) throw new Finding(`${status} with no Status of it: ${said.slice(0, 300)}`);
 }
 
-/** The same for an answer of which only the beginning was read. */
-export function checkHead(head: string): void {
-  const status = statusOf(head);
-  if (status >= 500 && ![503, 504, 505].includes(status) && !WITH_CAUSE.test(head))
-    throw new Finding(head.slice(0, 600));
+/** What came of a request: a status, nothing within the time it was given, or the connection's end without a word. */
+export type Outcome = number | "unanswered" | "closed";
+
+/** Of a request of which only the beginning of the answer was read. Throws Finding. */
+export function outcomeOf(head: string, closed: boolean, must: boolean): Outcome {
+  if (head !== "") return checkHead(head);
+  if (must) throw new Finding(closed ? "closed without an answer" : "no head of an answer came");
+  return closed ? "closed" : "unanswered";
 }
 
-/** NaN where there is no head. */
-export const statusOf = (head: string): number => Number(/^HTTP\/1\.1 (\d+)/.exec(head)?.[1]);
+function checkHead(head: string): number {
+  const status = Number(/^HTTP\/1\.1 (\d+)/.exec(head)?.[1]);
+  if (Number.isNaN(status)) throw new Finding(`no HTTP came: ${head.slice(0, 100)}`);
+  if (status >= 500 && ![503, 504, 505].includes(status) && !WITH_CAUSE.test(head))
+    throw new Finding(head.slice(0, 600));
+  return status;
+}
 
 /** Throws Finding when a write that had no effect had one, or the answer is not what is stored now. */
 export function checkWrite(

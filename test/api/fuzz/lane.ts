@@ -6,8 +6,8 @@ import { factsFor } from "../../../common/kube/facts/index.ts";
 import { apiVersion, bytesOf } from "./asks.ts";
 import type { Ask, Kind } from "./asks.ts";
 import { Dice } from "./dice.ts";
-import { Finding, checkHead, checkReply, checkWrite, isStruct, statusOf } from "./judge.ts";
-import type { Struct, Tracked } from "./judge.ts";
+import { Finding, checkReply, checkWrite, isStruct, outcomeOf } from "./judge.ts";
+import type { Outcome, Struct, Tracked } from "./judge.ts";
 import { guard, isDangerous } from "./kinds.ts";
 import { mutate } from "./mutate.ts";
 import { seedOf } from "./seeds.ts";
@@ -22,7 +22,7 @@ export interface Ground {
   pod: string;
   /** Marks of writes that were refused or only tried, with what they were. */
   refused: Map<string, string>;
-  counts: { requests: number; writes: number; statuses: Map<number, number> };
+  counts: { requests: number; writes: number; outcomes: Map<Outcome, number> };
 }
 
 export interface Glance {
@@ -107,9 +107,7 @@ export class Lane {
       await wire.send(bytes);
       const head = (await wire.take(millis)).toString("latin1");
       this.#trace.push(`  → ${head.slice(0, 300)}`);
-      if (must && head === "" && !wire.closed) throw new Finding("no head of an answer came");
-      this.#count(statusOf(head));
-      checkHead(head);
+      this.#count(outcomeOf(head, wire.closed, must));
       if (!after) return;
       await wire.send(after);
       if (half) wire.halfClose();
@@ -119,9 +117,9 @@ export class Lane {
     }
   }
 
-  #count(status: number): void {
-    const { statuses } = this.ground.counts;
-    statuses.set(status, (statuses.get(status) ?? 0) + 1);
+  #count(outcome: Outcome): void {
+    const { outcomes } = this.ground.counts;
+    outcomes.set(outcome, (outcomes.get(outcome) ?? 0) + 1);
   }
 
   async get(path: string): Promise<string | undefined> {
