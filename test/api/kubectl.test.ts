@@ -135,6 +135,41 @@ describe("saying no", () => {
     );
   });
 
+  it("says that a patch is at fault for what came of it", async () => {
+    await server.ok("create configmap patched --from-literal=a=1");
+    expect(await server.fails(`patch configmap patched -p {"metadata":{"annotations":{"a":5}}}`)).toMatch(
+      /^The request is invalid: patch: Invalid value: .*cannot unmarshal number into Go struct field metadata\.annotations\.a/,
+    );
+    const path = "/api/v1/namespaces/default/configmaps/patched";
+    const patch = async (type: string, query: string, body: unknown): Promise<unknown> => {
+      const headers = { "content-type": `application/${type}` };
+      return JSON.parse((await server.raw("PATCH", `${path}?${query}`, { headers, body: JSON.stringify(body) })).text);
+    };
+    const misfit = [{ op: "add", path: "/data/a", value: 5 }];
+    expect(await patch("json-patch+json", "", misfit)).toMatchObject({
+      code: 422,
+      reason: "Invalid",
+      details: { causes: [{ field: "patch", reason: "FieldValueInvalid" }] },
+    });
+    expect(await patch("merge-patch+json", "fieldValidation=Strict", { datta: {} })).toMatchObject({ code: 422 });
+    const causes = async (query: string): Promise<unknown> => await patch("merge-patch+json", query, {});
+    for (const [query, reason] of [
+      ["dryRun=x", "FieldValueNotSupported"],
+      [`fieldManager=${"x".repeat(129)}`, "FieldValueTooLong"],
+      ["fieldManager=a%07", "FieldValueInvalid"],
+      ["force=true", "FieldValueForbidden"],
+    ] as const)
+      expect(await causes(query)).toMatchObject({ code: 422, details: { causes: [{ reason }] } });
+    for (const [applied, words] of [
+      [{ kind: "ConfigMap" }, /^Incorrect version specified in apply patch/],
+      [{ apiVersion: "v1" }, /'Kind' is missing/],
+    ] as const)
+      expect(await patch("apply-patch+yaml", "fieldManager=m", applied)).toMatchObject({
+        code: 400,
+        message: expect.stringMatching(words) as string,
+      });
+  });
+
   it("keeps to optimistic concurrency", async () => {
     await server.ok("create configmap contested --from-literal=a=1");
     const old = await server.ok("get configmap contested -o yaml");

@@ -125,11 +125,22 @@ export function toYaml(value: unknown): string {
 
 /**
  * Makes an object of parsed input: apiVersion and kind must be the expected ones (or absent), fields
- * must be of the schema's types. Unknown fields are removed and reported.
+ * must be of the schema's types. Unknown fields are removed and reported. Throws StatusError: MisfitError, BadRequest.
  */
 export function shapeObject(input: Parsed, gvk: GroupVersionKind): Decoded {
   look(input.value);
   return shape(input, gvk);
+}
+
+/** BadRequest: a field's value is of another type than the schema's. */
+export class MisfitError extends StatusError {
+  /** Which, and what it should be. */
+  readonly why: string;
+
+  constructor({ kind, version }: GroupVersionKind, why: string) {
+    super("BadRequest", `${kind} in version "${version}" cannot be handled as a ${kind}: ${why}`);
+    this.why = why;
+  }
 }
 
 export interface Parsed {
@@ -173,11 +184,7 @@ function shape({ value, duplicates }: Parsed, gvk: GroupVersionKind): Decoded {
     if (fact) checkShape(object, fact, problems);
     else shapeCustom(object, gvk, problems);
   } catch (error) {
-    if (!(error instanceof ShapeError)) throw error;
-    throw new StatusError(
-      "BadRequest",
-      `${gvk.kind} in version "${gvk.version}" cannot be handled as a ${gvk.kind}: ${error.message}`,
-    );
+    throw error instanceof ShapeError ? new MisfitError(gvk, error.message) : error;
   }
   if (typeof object.metadata !== "object" || object.metadata === null) object.metadata = {};
   return { object, problems };

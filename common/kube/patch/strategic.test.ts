@@ -50,6 +50,36 @@ describe("lists by key", () => {
     expect(result.spec.containers.map(({ name }) => name)).toEqual(expected);
   });
 
+  test.each([
+    ["{spec: {ports: [{port: 80, nodePort: 1}]}}", ["x", "z", "y"]],
+    ["{spec: {ports: [{port: 81, nodePort: 1}]}}", ["x", "z", "y"]],
+    ["{spec: {ports: [{port: 90, name: w}]}}", ["w", "x", "z", "y"]],
+  ])("a key that stands twice counts where it stands first: %s", (patch, expected) => {
+    const ports = "{spec: {ports: [{name: x, port: 80}, {name: y, port: 81}, {name: z, port: 80, protocol: UDP}]}}";
+    const service = { group: "", version: "v1", kind: "Service" };
+    const result = patched(ports, patch, service) as { spec: { ports: { name: string }[] } };
+    expect(result.spec.ports.map(({ name }) => name)).toEqual(expected);
+  });
+
+  test.each([
+    ["{containers: [{name: c}], $setElementOrder/containers: [{name: b}]}", /^The order in patch list/],
+    ["{containers: [{name: b}, {name: a}], $setElementOrder/containers: [{name: a}, {name: b}]}", /doesn't match/],
+    ["{$setElementOrder/containers: [{nm: b}]}", /does not contain the merge key name/],
+    ["{$setElementOrder/containers: [b]}", /does not contain the merge key name/],
+    ["{containers: [{name: a, $patch: merge}]}", /^merging lists cannot yet be specified/],
+    ["{containers: [{$patch: merge}, {name: a}]}", /^merging lists cannot yet be specified/],
+    ["{containers: [{name: c, $patch: explode}]}", /^Unknown patch type found: explode/],
+  ])("%s is refused", (spec, words) => {
+    expect(() => patched(target, `{spec: ${spec}}`)).toThrow(words);
+  });
+
+  test("an order leaves out what is deleted", () => {
+    const spec =
+      "{containers: [{name: a, $patch: delete}, {name: c}], $setElementOrder/containers: [{name: c}, {name: b}]}";
+    const result = patched(target, `{spec: ${spec}}`) as { spec: { containers: { name: string }[] } };
+    expect(result.spec.containers.map(({ name }) => name)).toEqual(["c", "b"]);
+  });
+
   test("an item without its key is refused", () => {
     expect(() => patched(target, "{spec: {containers: [{image: x}]}}")).toThrow(/name/);
   });

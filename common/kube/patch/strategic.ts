@@ -37,11 +37,7 @@ function mergeStruct(target: Struct, patch: Struct, fact: TypeFact | undefined):
     return stripDirectives(rest) as Struct;
   }
   if (directive === "delete") return {};
-  if (directive !== undefined && directive !== "merge")
-    throw new StatusError(
-      "BadRequest",
-      `Unknown patch type found: ${typeof directive === "string" ? directive : JSON.stringify(directive)}`,
-    );
+  if (directive !== undefined && directive !== "merge") throw unknownDirective(directive);
   const result: Struct = { ...target };
   const retain = patch["$retainKeys"];
   if (retain !== undefined) {
@@ -74,10 +70,38 @@ function mergeStruct(target: Struct, patch: Struct, fact: TypeFact | undefined):
     const name = key.slice(ORDER.length);
     const current = result[name];
     if (!Array.isArray(order)) throw new StatusError("BadRequest", `invalid patch format of ${key}`);
-    if (Array.isArray(current))
-      result[name] = reorder(current, order, fact?.fields.get(name)?.patchMergeKey, (target[name] ?? []) as unknown[]);
+    const mergeKey = fact?.fields.get(name)?.patchMergeKey;
+    checkOrder(key, order, patch[name], mergeKey);
+    if (Array.isArray(current)) result[name] = reorder(current, order, mergeKey, (target[name] ?? []) as unknown[]);
   }
   return result;
+}
+
+const unknownDirective = (directive: unknown): StatusError =>
+  new StatusError(
+    "BadRequest",
+    `Unknown patch type found: ${typeof directive === "string" ? directive : JSON.stringify(directive)}`,
+  );
+
+/** An order must name what the patch writes into the list, in the order in which it stands there. Throws BadRequest. */
+function checkOrder(key: string, order: readonly unknown[], items: unknown, mergeKey: string | undefined): void {
+  const keyOf = (item: unknown): unknown => {
+    if (mergeKey === undefined) return item;
+    if (isStruct(item) && item[mergeKey] !== undefined) return item[mergeKey];
+    throw new StatusError("BadRequest", `${key}: ${JSON.stringify(item)} does not contain the merge key ${mergeKey}`);
+  };
+  const named = order.map(keyOf);
+  if (!Array.isArray(items) || items.some((item) => isStruct(item) && item["$patch"] === "replace")) return;
+  let next = 0;
+  for (const item of items) {
+    if (isStruct(item) && item["$patch"] === "delete") continue;
+    const at = named.indexOf(keyOf(item), next);
+    if (at < 0) {
+      const why = `The order in patch list: ${JSON.stringify(items)} doesn't match ${key}: ${JSON.stringify(order)}`;
+      throw new StatusError("BadRequest", why);
+    }
+    next = at + 1;
+  }
 }
 
 function mergeValue(target: unknown, patch: unknown, field: FieldFact | undefined, key: string): unknown {
@@ -127,15 +151,18 @@ function mergeList(
   const added: unknown[] = [];
   for (const item of patch) {
     if (!isStruct(item)) throw new StatusError("BadRequest", `invalid patch: expected objects in the list ${key}`);
+    const directive = item["$patch"];
+    if (directive === "merge")
+      throw new StatusError("BadRequest", "merging lists cannot yet be specified in the patch");
+    if (directive !== undefined && directive !== "delete") throw unknownDirective(directive);
     if (item[mergeKey] === undefined) {
-      if (item["$patch"] === "merge") continue;
       throw new StatusError(
         "BadRequest",
         `map: ${JSON.stringify(item)} does not contain declared merge key: ${mergeKey}`,
       );
     }
     const same = (other: unknown): boolean => isStruct(other) && other[mergeKey] === item[mergeKey];
-    if (item["$patch"] === "delete") {
+    if (directive === "delete") {
       result = result.filter((other) => !same(other));
       continue;
     }
@@ -152,20 +179,25 @@ function mergeList(
  * the server's goes first only when the original list had both, and had it first:
  *
  *     original [a b c]   order [c n a]   gives   [b c n a]: b was before c; n was nowhere
+ *
+ * A key that stands twice in the list, as a Service's port of two protocols does, counts where it stands first.
  */
 function reorder(current: unknown[], order: unknown[], mergeKey: string | undefined, original: unknown[]): unknown[] {
   const keyOf = (item: unknown): unknown => (mergeKey !== undefined && isStruct(item) ? item[mergeKey] : item);
   const rank = new Map(order.map((item, at) => [keyOf(item), at]));
-  const position = new Map(original.map((item, at) => [keyOf(item), at]));
+  const position = new Map(original.map((item, at) => [keyOf(item), at] as const).toReversed());
+  const placeOf = (item: unknown, otherwise: number): number => position.get(keyOf(item)) ?? otherwise;
   const named = current
     .filter((item) => rank.has(keyOf(item)))
     .toSorted((a, b) => (rank.get(keyOf(a)) as number) - (rank.get(keyOf(b)) as number));
-  const others = current.filter((item) => !rank.has(keyOf(item)));
+  const others = current
+    .filter((item) => !rank.has(keyOf(item)))
+    .toSorted((a, b) => placeOf(a, Number.MAX_SAFE_INTEGER) - placeOf(b, Number.MAX_SAFE_INTEGER));
   const result: unknown[] = [];
   let next = 0;
   for (const item of named) {
-    const place = position.get(keyOf(item)) ?? -1;
-    while (next < others.length && (position.get(keyOf(others[next])) ?? Number.MAX_SAFE_INTEGER) < place) {
+    const place = placeOf(item, -1);
+    while (next < others.length && placeOf(others[next], Number.MAX_SAFE_INTEGER) < place) {
       result.push(others[next]);
       next += 1;
     }

@@ -3,8 +3,8 @@ import { copyOf } from "../../../../common/kube/copy.ts";
 import { apiVersionOf } from "../../../../common/kube/object.ts";
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
-import type { ResourceDefinition, SubresourceDefinition, Verb } from "../../resources/definition.ts";
 import { invalidError } from "../../resources/invalid.ts";
+import type { ResourceDefinition, SubresourceDefinition, Verb } from "../../resources/definition.ts";
 import type { ApiEnvironment } from "../environment.ts";
 import { admissionRequest, bytesOf, viewOf } from "../registry/context.ts";
 import type { Answer, Target } from "../registry/context.ts";
@@ -20,7 +20,7 @@ import { sendList } from "./list-answer.ts";
 import { negotiate } from "./negotiate.ts";
 import type { Format } from "./negotiate.ts";
 import { streamWatch } from "./watch-stream.ts";
-import { readDelete, readObject, unsupported, writeRequest } from "./write-request.ts";
+import { invalidOption, readDelete, readObject, unsupported, writeRequest } from "./write-request.ts";
 
 const objectForms = ["Table", "PartialObjectMetadata"] as const;
 const listForms = ["Table", "PartialObjectMetadataList"] as const;
@@ -141,18 +141,16 @@ async function patch({ registry }: ApiEnvironment, exchange: Exchange, target: T
   if (!patchTypes.includes(type as PatchType)) throw unsupported(patchTypes);
   const force = exchange.info.query.get("force") === "true";
   const apply = type === "application/apply-patch+yaml";
-  if (force && !apply) throw invalidPatchOption("force", "Forbidden: may not be specified for non-apply patch");
+  if (force && !apply) {
+    const message = "Forbidden: may not be specified for non-apply patch";
+    throw invalidOption("PatchOptions", "force", "FieldValueForbidden", message);
+  }
   if (apply && !exchange.info.query.get("fieldManager")) {
-    throw invalidPatchOption("fieldManager", "Required value: is required for apply patch");
+    const message = "Required value: is required for apply patch";
+    throw invalidOption("PatchOptions", "fieldManager", "FieldValueRequired", message);
   }
   const answer = await patchObject(registry, request, type as PatchType, await exchange.body(), force);
   return sendItem(exchange, target, answer, format);
-}
-
-function invalidPatchOption(field: string, message: string): StatusError {
-  return invalidError({ group: "meta.k8s.io", kind: "PatchOptions" }, "", [
-    { reason: message.startsWith("Required") ? "FieldValueRequired" : "FieldValueForbidden", message, field },
-  ]);
 }
 
 async function remove({ registry }: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {

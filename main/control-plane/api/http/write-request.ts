@@ -7,6 +7,7 @@ import { WireError } from "../../../../common/kube/codec/wire.ts";
 import type { GroupVersionKind, KubeObject } from "../../../../common/kube/object.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
 import type { ResourceDefinition } from "../../resources/definition.ts";
+import { invalidError } from "../../resources/invalid.ts";
 import type { DeleteBody } from "../registry/delete.ts";
 import { reportFields } from "../registry/context.ts";
 import type { Target, WriteRequest } from "../registry/context.ts";
@@ -17,12 +18,9 @@ import { isLarge, turn } from "../slices.ts";
 const JSON_TYPES = new Set(["application/json", "", "text/plain"]);
 const LONGEST_MANAGER = 128;
 
-function invalidOption(kind: string, field: string, why: string): StatusError {
-  return new StatusError("Invalid", `${kind}.meta.k8s.io "" is invalid: ${field}: ${why}`, {
-    group: "meta.k8s.io",
-    kind,
-    causes: [{ reason: "FieldValueInvalid", message: why, field }],
-  });
+/** Of a query's option that cannot be so. `reason`: of the cause, FieldValueInvalid and the like. */
+export function invalidOption(kind: string, field: string, reason: string, message: string): StatusError {
+  return invalidError({ group: "meta.k8s.io", kind }, "", [{ reason, message, field }]);
 }
 
 /** Throws StatusError on options that are none. */
@@ -42,13 +40,21 @@ export function writeRequest(exchange: Exchange, target: Target, optionsKind: st
 function readDryRun(values: string[], kind: string): boolean {
   if (values.length === 0 || (values.length === 1 && values[0] === "")) return false;
   if (values.every((value) => value === "All")) return true;
-  throw invalidOption(kind, "dryRun", `Unsupported value: ${JSON.stringify(values)}: supported values: "All"`);
+  const message = `Unsupported value: ${JSON.stringify(values)}: supported values: "All"`;
+  throw invalidOption(kind, "dryRun", "FieldValueNotSupported", message);
 }
 
 function readManager(value: string | null, kind: string): string | undefined {
   if (value === null || value === "") return undefined;
-  if (value.length > LONGEST_MANAGER) {
-    throw invalidOption(kind, "fieldManager", `Too long: may not be more than ${LONGEST_MANAGER} bytes`);
+  if (Buffer.byteLength(value) > LONGEST_MANAGER) {
+    const message = `Too long: may not be more than ${LONGEST_MANAGER} bytes`;
+    throw invalidOption(kind, "fieldManager", "FieldValueTooLong", message);
+  }
+  const odd = /[^\p{L}\p{M}\p{N}\p{P}\p{S} ]/u.exec(value);
+  if (odd) {
+    const code = odd[0].codePointAt(0)?.toString(16).toUpperCase().padStart(4, "0");
+    const message = `Invalid value: ${JSON.stringify(value)}: invalid character U+${code} (at position ${odd.index})`;
+    throw invalidOption(kind, "fieldManager", "FieldValueInvalid", message);
   }
   return value;
 }
@@ -65,6 +71,7 @@ function readValidation(value: string | null, kind: string): WriteRequest["field
   throw invalidOption(
     kind,
     "fieldValidation",
+    "FieldValueNotSupported",
     `Unsupported value: ${JSON.stringify(value)}: supported values: "Ignore", "Strict", "Warn"`,
   );
 }

@@ -1,6 +1,6 @@
 /** Server-side apply: the manager's wishes merged into what is there, or into nothing. */
 import { shapeObject } from "../../../../common/kube/codec/json.ts";
-import type { KubeObject } from "../../../../common/kube/object.ts";
+import type { GroupVersionKind, KubeObject } from "../../../../common/kube/object.ts";
 import { applySteps } from "../../../../common/kube/patch/apply.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
 import type { Steps } from "../../../../common/kube/steps.ts";
@@ -19,6 +19,7 @@ export async function applyObject(
   const request = { ...given, fieldsTracked: true };
   const { definition, subresource } = request;
   const gvk = subresource?.kind ?? definition;
+  requireKind(input.value, gvk);
   const { object: applied, problems } = shapeObject(input, gvk);
   reportFields(
     problems,
@@ -46,6 +47,21 @@ export async function applyObject(
     (old, large) => stepwiseIfLarge(apply(subresource?.kind ? (subresource.read?.(old) ?? old) : old), large),
     subresource ? {} : { createWith: () => stepwiseIfLarge(apply(), request.large === true) },
   );
+}
+
+/** Unlike other writes, an apply must say what it is of: without a version its fields have no schema. */
+function requireKind(value: unknown, { group, version, kind }: GroupVersionKind): void {
+  const { apiVersion, kind: given } = { ...(value as { apiVersion?: unknown; kind?: unknown } | null) };
+  const expected = group === "" ? version : `${group}/${version}`;
+  if ((apiVersion ?? "") === "") {
+    const message = `Incorrect version specified in apply patch. Specified patch version: , expected: ${expected}`;
+    throw new StatusError("BadRequest", message);
+  }
+  if ((given ?? "") === "")
+    throw new StatusError(
+      "BadRequest",
+      `an apply patch must say its kind: Object 'Kind' is missing, expected: ${kind}`,
+    );
 }
 
 /** A write of the object says nothing of its status, and one of its status nothing of the rest. */

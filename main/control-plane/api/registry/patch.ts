@@ -1,6 +1,7 @@
 /** The four patches: each turns what is stored into what the client wants, then goes the way of an update. */
-import { parseJson, shapeObject } from "../../../../common/kube/codec/json.ts";
-import type { KubeObject } from "../../../../common/kube/object.ts";
+import { MisfitError, parseJson, shapeObject } from "../../../../common/kube/codec/json.ts";
+import type { Decoded, Parsed } from "../../../../common/kube/codec/json.ts";
+import type { GroupVersionKind, KubeObject } from "../../../../common/kube/object.ts";
 import { applyMergePatch, jsonPatchSteps } from "../../../../common/kube/patch/merge.ts";
 import { applyStrategicMergePatch } from "../../../../common/kube/patch/strategic.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
@@ -42,13 +43,25 @@ export async function patchObject(
     const target = subresource?.kind ? (subresource.read?.(old) ?? old) : old;
     const result = await patched(type, target, patch, gvk, inSteps);
     if (inSteps) await turn();
-    const { object, problems } = shapeObject({ value: result, duplicates }, gvk);
-    reportFields(problems, request, (words) => {
-      const message = `Invalid value: ${JSON.stringify(JSON.stringify(patch))}: ${words}`;
-      return invalidError(definition, request.name ?? "", [{ reason: "FieldValueInvalid", message, field: "patch" }]);
-    });
+    const { object, problems } = shapePatched({ value: result, duplicates }, patch, gvk);
+    reportFields(problems, request, (words) => invalidPatch(patch, words));
     return object;
   });
+}
+
+/** It is the patch that is at fault where what came of it is no such object. Throws StatusError, Invalid. */
+function shapePatched(result: Parsed, patch: unknown, gvk: GroupVersionKind): Decoded {
+  try {
+    return shapeObject(result, gvk);
+  } catch (error) {
+    throw error instanceof MisfitError ? invalidPatch(patch, error.why) : error;
+  }
+}
+
+/** Names no object, as kube-apiserver does not: kubectl says "The request is invalid". */
+function invalidPatch(patch: unknown, why: string): StatusError {
+  const message = `Invalid value: ${JSON.stringify(JSON.stringify(patch))}: ${why}`;
+  return invalidError({ group: "", kind: "" }, "", [{ reason: "FieldValueInvalid", message, field: "patch" }]);
 }
 
 const toBytes = (body: Uint8Array | string): Uint8Array => (typeof body === "string" ? Buffer.from(body) : body);
@@ -57,7 +70,7 @@ async function patched(
   type: PatchType,
   target: KubeObject,
   patch: unknown,
-  gvk: { group: string; version: string; kind: string },
+  gvk: GroupVersionKind,
   inSteps: boolean,
 ): Promise<unknown> {
   switch (type) {
