@@ -7,7 +7,8 @@ import { groupResource, MemoryReader } from "../resources/reader.ts";
 import { bootstrapObjects } from "./bootstrap/index.ts";
 import type { Auth } from "./index.ts";
 import { createAuth, forbiddenMessage } from "./index.ts";
-import type { Attributes, AuthenticationInput } from "./types.ts";
+import { authorizeNode } from "./node-authorizer.ts";
+import type { Attributes, AuthenticationInput, FieldValue } from "./types.ts";
 
 const plurals: Record<string, string> = { PriorityClass: "priorityclasses" };
 
@@ -152,6 +153,27 @@ describe("nodes", () => {
     ["delete deployments.apps web/x", false],
   ])("%s → %s", async (text, allowed) => {
     expect(await may(kubelet, text)).toBe(allowed);
+  });
+
+  const ofNode = (node: string): FieldValue[] => [{ field: "spec.nodeName", value: node }];
+  test.each([
+    ["get pods web/a", [], true, ""],
+    ["get pods web/b", [], false, "no relationship found between node 'w1' and this object"],
+    ["list pods", [], false, "can only list/watch pods with spec.nodeName field selector"],
+    ["watch pods", ofNode("w1"), true, ""],
+    ["watch pods", ofNode("w2"), false, "can only list/watch pods with spec.nodeName field selector"],
+    ["watch pods web/a", [], true, ""],
+    ["create pods web/x", [], true, ""],
+    ["get nodes w1", [], true, ""],
+    ["get nodes w2", [], false, "node 'w1' cannot read 'w2', only its own Node object"],
+    ["list nodes", [], false, "node 'w1' cannot read all nodes, only its own Node object"],
+  ])("by itself a kubelet may: %s %j → %s", (text, fields, allowed, reason) => {
+    expect(authorizeNode(kubelet, { ...ask(text), fields }, reader)).toEqual({ allowed, reason });
+  });
+
+  test("what the rest of the agent needs is granted by roles", async () => {
+    for (const text of ["list pods", "list nodes", "watch networkpolicies.networking.k8s.io"])
+      expect(await may(kubelet, text)).toBe(true);
   });
 
   test("says why", async () => {

@@ -1,7 +1,8 @@
 /**
- * Node authorization: a kubelet sees only the Secrets, ConfigMaps and volumes that Pods bound to its node
+ * Node authorization: a kubelet sees only its own Node and Pods, and the Secrets, ConfigMaps and volumes that those
  * use, and writes only its own Lease and its Pods' tokens. The rest of what kubelets may do is the
- * system:node ClusterRole's rules.
+ * system:node ClusterRole's rules. What the agent reads beyond that as service proxy, DNS and keeper of network
+ * policies, all Nodes and Pods among it, is granted to the group by ClusterRoles of those names.
  */
 import type { KubeObject } from "../../../common/kube/object.ts";
 import type { PersistentVolume, Pod, PodSpec } from "../../../common/kube/types.ts";
@@ -48,6 +49,10 @@ export function authorizeNode(user: User, attributes: Attributes, reader: Reader
       if (!name) return no("No Object name found");
       return related(node, resource, namespace, name, reader) ? yes : unrelated(node);
     }
+    case "nodes":
+      return nodeObject(node, attributes);
+    case "pods":
+      return podObject(node, attributes, reader);
     case "serviceaccounts/token": {
       if (verb !== "create") return no("can only create tokens for individual service accounts");
       const used = podsOf(node, namespace, reader).some((pod) => (pod.spec?.serviceAccountName ?? "default") === name);
@@ -74,6 +79,23 @@ export function authorizeNode(user: User, attributes: Attributes, reader: Reader
     default:
       return nodeRules.some((rule) => ruleAllows(rule, attributes)) ? yes : undefined;
   }
+}
+
+/** The name, not the object, is looked at: a kubelet asks for its Node before there is one. Admission limits writes. */
+function nodeObject(node: string, { verb, name }: Attributes): Decision | undefined {
+  if (["create", "update", "patch"].includes(verb) || (READS.has(verb) && name === node)) return yes;
+  if (!READS.has(verb)) return undefined;
+  return no(`node '${node}' cannot read ${name ? `'${name}'` : "all nodes"}, only its own Node object`);
+}
+
+/** Lists and watches are of the node's own Pods by field selector, or of one of them. Admission limits writes. */
+function podObject(node: string, attributes: Attributes, reader: Reader): Decision | undefined {
+  const { verb, name, namespace, fields = [] } = attributes;
+  if (verb === "create" || verb === "delete") return yes;
+  if (!READS.has(verb)) return undefined;
+  if (verb !== "get" && fields.some(({ field, value }) => field === "spec.nodeName" && value === node)) return yes;
+  if (name) return podsOf(node, namespace, reader).some((pod) => pod.metadata.name === name) ? yes : unrelated(node);
+  return no(verb === "get" ? "No Object name found" : "can only list/watch pods with spec.nodeName field selector");
 }
 
 function podsOf(node: string, namespace: string | undefined, reader: Reader): Pod[] {

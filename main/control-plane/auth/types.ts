@@ -36,8 +36,15 @@ export interface Attributes {
   subresource?: string;
   namespace?: string;
   name?: string;
+  /** What a list, a watch or a deletion of many is limited to by its field selector: fields that must equal a value. */
+  fields?: readonly FieldValue[];
   /** "/healthz": set for requests that are not about a resource; then all others but verb are absent. */
   nonResourcePath?: string;
+}
+
+export interface FieldValue {
+  field: string;
+  value: string;
 }
 
 export interface Decision {

@@ -361,7 +361,9 @@ describe("a kubelet", () => {
       403,
       'secrets is forbidden: User "system:node:dock-1" cannot list resource "secrets" in API group "" in the namespace "default": No Object name found',
     ]);
-    expect((await as("GET", `${secrets}?fieldSelector=metadata.name%3Dused`)).status).toBe(200);
+    for (const fields of ["metadata.name%3Dused", "type%3DOpaque,metadata.name%3D%3Dused"])
+      expect((await as("GET", `${secrets}?fieldSelector=${fields}`)).status).toBe(200);
+    expect((await as("GET", `${secrets}?fieldSelector=metadata.name!%3Dother`)).status).toBe(403);
     expect((await as("DELETE", `${secrets}/used`)).status).toBe(403);
   });
 

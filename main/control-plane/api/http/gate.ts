@@ -1,8 +1,10 @@
 /** Before anybody answers: who asks, whether they may, what the audit log notes, and what admission says of CONNECT. */
 import type { IncomingMessage } from "node:http";
+import { parseFieldSelector } from "../../../../common/kube/selector.ts";
+import { StatusError } from "../../../../common/kube/status.ts";
 import type { AuditRecord } from "../../audit/index.ts";
 import { forbiddenError } from "../../auth/forbidden.ts";
-import type { Attributes } from "../../auth/types.ts";
+import type { Attributes, FieldValue } from "../../auth/types.ts";
 import type { User } from "../../resources/definition.ts";
 import type { ApiEnvironment } from "../environment.ts";
 import type { Target } from "../registry/context.ts";
@@ -79,8 +81,8 @@ export function attributesOf(info: RequestInfo): Attributes {
   // A namespace is a member of itself: whoever administers it may read it.
   const namespace = place.namespace ?? (group === "" && resource === "namespaces" ? place.name : undefined);
   const fieldSelector = MANY.has(info.verb) ? query.get("fieldSelector") : null;
-  const selected = fieldSelector ? /^metadata\.name=([^,!=]+)$/.exec(fieldSelector)?.[1] : undefined;
-  const name = place.name ?? selected;
+  const fields = fieldSelector ? valuesOf(fieldSelector) : undefined;
+  const name = place.name ?? fields?.find(({ field }) => field === "metadata.name")?.value;
   return {
     verb: info.verb,
     group,
@@ -89,5 +91,16 @@ export function attributesOf(info: RequestInfo): Attributes {
     ...(subresource ? { subresource } : {}),
     ...(namespace ? { namespace } : {}),
     ...(name ? { name } : {}),
+    ...(fields ? { fields } : {}),
   };
+}
+
+/** A selector that is none limits nothing; whoever answers says what is wrong with it. */
+function valuesOf(fieldSelector: string): FieldValue[] {
+  try {
+    return parseFieldSelector(fieldSelector).filter(({ equal }) => equal);
+  } catch (error) {
+    if (error instanceof StatusError) return [];
+    throw error;
+  }
 }

@@ -1,13 +1,16 @@
 /** Reviews of tokens, of users, and of what they may do. */
 import type { KubeObject } from "../../../../common/kube/object.ts";
+import { parseFieldSelector } from "../../../../common/kube/selector.ts";
 import type { Auth } from "../../auth/index.ts";
 import { anonymous } from "../../auth/types.ts";
-import type { Attributes } from "../../auth/types.ts";
+import type { Attributes, FieldValue } from "../../auth/types.ts";
 import type { User } from "../definition.ts";
 import { invalidError } from "../invalid.ts";
 import type { PolicyRule } from "../rbac/rbac.ts";
 import { Problems } from "../validation/problems.ts";
 import type { VirtualHandler, VirtualHandlers } from "./handler.ts";
+
+type Asked = NonNullable<AccessSpec["resourceAttributes"]>;
 
 interface AccessSpec {
   resourceAttributes?: {
@@ -18,6 +21,10 @@ interface AccessSpec {
     resource?: string;
     subresource?: string;
     name?: string;
+    fieldSelector?: {
+      rawSelector?: string;
+      requirements?: { key?: string; operator?: string; values?: string[] }[];
+    };
   };
   nonResourceAttributes?: { path?: string; verb?: string };
   user?: string;
@@ -48,7 +55,17 @@ function userInfo(user: User): UserInfo {
 function attributesOf(spec: AccessSpec): Attributes {
   const { resourceAttributes: asked, nonResourceAttributes: path } = spec;
   if (path) return { verb: path.verb ?? "", nonResourcePath: path.path ?? "" };
-  const { verb = "", group = "", version = "", resource = "", subresource, namespace, name } = asked ?? {};
+  const {
+    verb = "",
+    group = "",
+    version = "",
+    resource = "",
+    subresource,
+    namespace,
+    name,
+    fieldSelector,
+  } = asked ?? {};
+  const fields = fieldSelector ? valuesOf(fieldSelector) : [];
   return {
     verb,
     group,
@@ -57,7 +74,16 @@ function attributesOf(spec: AccessSpec): Attributes {
     ...(subresource ? { subresource } : {}),
     ...(namespace ? { namespace } : {}),
     ...(name ? { name } : {}),
+    ...(fields.length > 0 ? { fields } : {}),
   };
+}
+
+/** The fields that must equal a value; other requirements limit no authorizer of ours. Throws StatusError. */
+function valuesOf({ rawSelector, requirements = [] }: Asked["fieldSelector"] & object): FieldValue[] {
+  if (rawSelector) return parseFieldSelector(rawSelector).filter(({ equal }) => equal);
+  return requirements.flatMap(({ key = "", operator, values = [] }) =>
+    operator === "In" && values.length === 1 ? [{ field: key, value: values[0] as string }] : [],
+  );
 }
 
 function check(object: KubeObject, kind: string, self: boolean, namespace?: string): AccessSpec {
