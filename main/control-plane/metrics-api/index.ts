@@ -4,18 +4,42 @@ import { parseLabelSelector } from "../../../common/kube/selector.ts";
 import { StatusError } from "../../../common/kube/status.ts";
 import type { Node, Pod } from "../../../common/kube/types.ts";
 import type { ComputedQuery, ResourceDefinition } from "../resources/definition.ts";
-import { define } from "../resources/define.ts";
+import { define, shows, table } from "../resources/define.ts";
+import type { TableColumn } from "../resources/define.ts";
 import type { Reader } from "../resources/reader.ts";
 import type { NodeUsage, Usage } from "./source.ts";
 
 const GROUP = { group: "metrics.k8s.io", version: "v1beta1" } as const;
 const API_VERSION = "metrics.k8s.io/v1beta1";
+const CPU_UNIT = "n";
+const MEMORY_UNIT = "Ki";
 
 export interface MetricsApi {
   /** undefined: the node does not say. */
   source: { usage(node: Node): Promise<NodeUsage | undefined> };
   reader: Reader;
 }
+
+type Amounts = Record<"cpu" | "memory", string>;
+interface Shown {
+  window: string;
+  usage?: Amounts;
+  containers?: { usage: Amounts }[];
+}
+
+/** Of a Pod: of its containers together. The units are those of `amounts`. */
+const amountColumn = (name: "cpu" | "memory", unit: string): TableColumn<Shown> =>
+  shows(name, `Usage of ${name}`, ({ usage, containers = [] }) => {
+    const all = usage ? [usage] : containers.map((one) => one.usage);
+    return `${all.reduce((sum, one) => sum + Number.parseInt(one[name], 10), 0)}${unit}`;
+  });
+
+/** As metrics-server's: NAME CPU MEMORY WINDOW. */
+const usageTable = table<KubeObject & Shown>(
+  amountColumn("cpu", CPU_UNIT),
+  amountColumn("memory", MEMORY_UNIT),
+  shows("Window", "What the usage is the average of", ({ window }) => window),
+);
 
 /** `api` is asked at each request: it is made after the definitions. */
 export function metricsDefinitions(api: () => MetricsApi): ResourceDefinition[] {
@@ -28,6 +52,7 @@ export function metricsDefinitions(api: () => MetricsApi): ResourceDefinition[] 
       namespaced: false,
       verbs: ["get", "list"],
       virtual: true,
+      table: usageTable,
       computed: {
         get: async (_namespace, name) => {
           const [found] = await nodeMetrics(api(), (node) => node.metadata.name === name);
@@ -44,6 +69,7 @@ export function metricsDefinitions(api: () => MetricsApi): ResourceDefinition[] 
       namespaced: true,
       verbs: ["get", "list"],
       virtual: true,
+      table: usageTable,
       computed: {
         get: async (namespace, name) => {
           const [found] = await podMetrics(api(), namespace, (pod) => pod.metadata.name === name);
@@ -122,6 +148,6 @@ function head(kind: string, { metadata }: KubeObject, usage: NodeUsage): KubeObj
 }
 
 /** Quantities: nanocores, kibibytes. */
-function amounts({ cpu, memoryBytes }: Usage): object {
-  return { cpu: `${cpu}n`, memory: `${Math.ceil(memoryBytes / 1024)}Ki` };
+function amounts({ cpu, memoryBytes }: Usage): Amounts {
+  return { cpu: `${cpu}${CPU_UNIT}`, memory: `${Math.ceil(memoryBytes / 1024)}${MEMORY_UNIT}` };
 }

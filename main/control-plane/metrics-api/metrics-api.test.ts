@@ -2,6 +2,7 @@ import { Readable } from "node:stream";
 import type { IncomingMessage } from "node:http";
 import { expect, it } from "vitest";
 import type { KubeObject } from "../../../common/kube/object.ts";
+import type { ResourceDefinition } from "../resources/definition.ts";
 import type { Reader } from "../resources/reader.ts";
 import { metricsDefinitions } from "./index.ts";
 import { parseSummary, UsageSource, usageBetween } from "./source.ts";
@@ -30,7 +31,15 @@ it("takes rates between two looks, and leaves out what has none yet", () => {
   expect(usageBetween(parseSummary(summary(2), 0), parseSummary(summary(1), 4000)).pods.size).toBe(0);
 });
 
-function api(): { asked: () => number; advance(by: number): void; list(of: string): Promise<KubeObject[]> } {
+interface Asked {
+  asked: () => number;
+  advance(by: number): void;
+  list(of: string): Promise<KubeObject[]>;
+  /** Each as kubectl prints it. */
+  rows(of: string): Promise<unknown[]>;
+}
+
+function api(): Asked {
   let now = 1_000_000;
   let asked = 0;
   const kubelets = {
@@ -65,10 +74,13 @@ function api(): { asked: () => number; advance(by: number): void; list(of: strin
     },
   );
   const definitions = metricsDefinitions(() => ({ source, reader }));
+  const definition = (of: string): ResourceDefinition => definitions.find(({ resource }) => resource === of)!;
+  const list = async (of: string): Promise<KubeObject[]> => (await definition(of).computed?.list("n", {})) ?? [];
   return {
     asked: () => asked,
     advance: (by) => (now += by),
-    list: async (of) => (await definitions.find(({ resource }) => resource === of)?.computed?.list("n", {})) ?? [],
+    list,
+    rows: async (of) => (await list(of)).map((one) => definition(of).table?.cells(one, new Date(now))),
   };
 }
 
@@ -84,6 +96,8 @@ it("answers with what is known, and is silent of nodes that do not answer", asyn
       containers: [{ name: "a", usage: { cpu: "100000000n" } }],
     },
   ]);
+  expect(await of.rows("nodes")).toEqual([["w1", "200000000n", "4Ki", "2.000s"]]);
+  expect(await of.rows("pods")).toEqual([["p", "100000000n", "2Ki", "2.000s"]]);
 });
 
 it("asks a kubelet at most every ten seconds, and once when the last answer is still a start", async () => {
