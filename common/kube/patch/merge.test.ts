@@ -51,10 +51,14 @@ describe("JSON patch (RFC 6902)", () => {
     [[{ op: "replace", path: "/missing/x", value: 1 }], 422],
     [[{ op: "add", path: "/a/b", value: 1 }], 422],
     [[{ op: "copy", path: "/b" }], 422],
+    [[{ op: "replace", path: "/list/__proto__", value: {} }], 422],
+    [[{ op: "replace", path: "/__proto__", value: { polluted: true } }], 422],
+    [[{ op: "add", path: "/__proto__/polluted", value: true }], 422],
+    [[{ op: "copy", from: "/__proto__", path: "/b" }], 422],
     [[{ op: "copy", from: "no pointer", path: "/b" }], 422],
     [Array.from({ length: 60 }, (_, at) => ({ op: "copy", from: "", path: `/x${at}` })), 413],
     [Array.from({ length: 10_001 }, () => ({ op: "test", path: "/a", value: 1 })), 413],
   ])("%j is refused with %d", (patch, code) => {
-    expect(() => applyJsonPatch({ a: 1 }, patch)).toThrow(expect.objectContaining({ code }) as Error);
+    expect(() => applyJsonPatch({ a: 1, list: [] }, patch)).toThrow(expect.objectContaining({ code }) as Error);
   });
 });

@@ -85,9 +85,15 @@ export function* jsonPatchSteps<T>(target: T, patch: unknown): Steps<T> {
   return result;
 }
 
-/** What keeps the operation from being applied: also what the library throws, such as for a member of a string. */
+/**
+ * What keeps the operation from being applied: also what the library throws, such as for a member of a string. A field
+ * called __proto__ is out of its reach: it would change the prototype of what holds the field.
+ */
 function applyOne(target: unknown, operation: Operation): Error | undefined {
   try {
+    const pointers = [operation.path, "from" in operation ? operation.from : undefined];
+    if (pointers.some((pointer) => typeof pointer === "string" && pointer.split("/").includes("__proto__")))
+      return new Error("no pointer goes to a prototype");
     return applyPatch(target, [operation])[0] ?? undefined;
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
