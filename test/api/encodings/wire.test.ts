@@ -100,6 +100,8 @@ describe("a watch in protobuf", () => {
       server.raw("GET", `${path}?watch=1&timeoutSeconds=1`, { headers: { accept } });
     const both = await ask(`${PROTOBUF},application/json`);
     expect([both.status, both.headers["content-type"]]).toEqual([200, "application/json"]);
+    const rather = await ask(`${PROTOBUF};stream=watch,application/json;q=0.5`);
+    expect([rather.status, rather.headers["content-type"]]).toEqual([200, STREAM]);
     const yaml = await ask("application/yaml");
     expect([yaml.status, (JSON.parse(yaml.text) as KubeObject)["message"]]).toEqual([
       406,

@@ -24,6 +24,8 @@ describe("negotiation", () => {
   it("prefers JSON where both it and protobuf are welcome", () => {
     expect(negotiate("application/vnd.kubernetes.protobuf, application/json").media).toBe("json");
     expect(negotiate("application/vnd.kubernetes.protobuf").media).toBe("protobuf");
+    expect(negotiate("application/json;q=0.9, application/vnd.kubernetes.protobuf").media).toBe("protobuf");
+    expect(negotiate("application/vnd.kubernetes.protobuf, */*;q=0.1").media).toBe("protobuf");
   });
 
   it("heeds quality", () => {

@@ -32,7 +32,10 @@ export const CONTENT_TYPES: Record<Format["media"], string> = {
   protobuf: "application/vnd.kubernetes.protobuf",
 };
 
-/** The acceptable formats in the client's order; those that also take JSON get JSON rather than protobuf. */
+/**
+ * The acceptable formats in the client's order. Who takes JSON as gladly as protobuf gets JSON, as client-go does: it is
+ * what objects are kept in. Who would rather have protobuf (a higher q) gets that.
+ */
 export function acceptable(accept: string | undefined): Format[] {
   const known = cache.get(accept ?? "");
   if (known) return known;
@@ -55,17 +58,17 @@ function parse(accept: string | undefined): Format[] {
   });
   const formats = clauses
     .toSorted((a, b) => b.quality - a.quality || a.at - b.at)
-    .flatMap(({ media, given }): Format[] => {
+    .flatMap(({ media, given, quality }): (Format & { quality: number })[] => {
       const as = given.get("as");
-      if (as === undefined) return [{ media }];
+      if (as === undefined) return [{ media, quality }];
       const kind = KNOWN[as as As] as (typeof KNOWN)[As] | undefined;
       const version = given.get("v") ?? "";
       if (!kind || kind.group !== given.get("g") || !kind.versions.includes(version)) return [];
-      return [{ media, as: as as As, version }];
+      return [{ media, as: as as As, version, quality }];
     });
-  const plainJson = formats.some(({ media, as }) => media === "json" && as === undefined);
-  return formats.map((format) =>
-    format.media === "protobuf" && (format.as !== undefined || plainJson) ? { ...format, media: "json" } : format,
+  const json = formats.find(({ media, as }) => media === "json" && as === undefined)?.quality ?? 0;
+  return formats.map(({ quality, ...format }) =>
+    format.media === "protobuf" && (format.as !== undefined || json >= quality) ? { ...format, media: "json" } : format,
   );
 }
 
