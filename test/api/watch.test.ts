@@ -1,8 +1,11 @@
 /** Lists and watches over HTTP: pages, bookmarks, initial events, selectors, a store that survives a crash. */
+import { readFile } from "node:fs/promises";
+import { request } from "node:https";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { HttpClient, Transport } from "../../common/kube/http-client.ts";
 import type { KubeObject, WatchEvent } from "../../common/kube/object.ts";
 import { isStatus } from "../../common/kube/status.ts";
+import { readKubeconfig } from "../../main/control-plane/client/node-transport.ts";
 import { TestServer } from "./support.ts";
 
 const configMaps = { group: "", version: "v1", resource: "configmaps" };
@@ -182,6 +185,37 @@ describe("limits", () => {
     expect(await post("x", "application/cbor")).toEqual({ status: 415, reason: "UnsupportedMediaType" });
     const large = { ...made("large"), data: { x: "x".repeat(3 * 1024 * 1024) } };
     expect(await post(JSON.stringify(large))).toEqual({ status: 413, reason: "RequestEntityTooLarge" });
+  });
+
+  it("answers in HTTP/1.1 who would rather speak something else, and opens no tunnel", async () => {
+    const headers = {
+      connection: "upgrade, http2-settings",
+      upgrade: "h2c",
+      "http2-settings": "AAMAAABkAARAAAAAAAIAAAAA",
+    };
+    expect(JSON.parse((await text("/version", {}, headers)).body)).toMatchObject({ major: "1" });
+    const { server: url, ca } = readKubeconfig(await readFile(server.kubeconfig, "utf8"));
+    const status = await new Promise((resolve, reject) => {
+      const asked = request(url, { ca, method: "CONNECT", path: "127.0.0.1:1", timeout: 30_000 });
+      asked.once("connect", ({ statusCode }, socket) => {
+        socket.destroy();
+        resolve(statusCode);
+      });
+      asked.once("timeout", () => asked.destroy(new Error("no answer")));
+      asked.once("error", reject).end();
+    });
+    expect(status).toBe(405);
+  });
+
+  it("takes numbers for what they are", async () => {
+    const wrong: Record<string, string>[] = [
+      { limit: "x" },
+      { limit: "1e3" },
+      { timeoutSeconds: "x" },
+      { watch: "1", timeoutSeconds: "1.5" },
+    ];
+    for (const query of wrong) expect((await text("/api/v1/configmaps", query)).status).toBe(400);
+    expect((await text("/api/v1/configmaps", { limit: "-1", timeoutSeconds: "0" })).status).toBe(200);
   });
 
   it("does not know what is not there", async () => {

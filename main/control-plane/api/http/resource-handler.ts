@@ -20,6 +20,7 @@ import { sendList } from "./list-answer.ts";
 import { negotiate } from "./negotiate.ts";
 import type { Format } from "./negotiate.ts";
 import { streamWatch } from "./watch-stream.ts";
+import { readInteger } from "./options.ts";
 import { invalidOption, readDelete, readObject, unsupported, writeRequest } from "./write-request.ts";
 
 const objectForms = ["Table", "PartialObjectMetadata"] as const;
@@ -76,10 +77,11 @@ async function list({ registry }: ApiEnvironment, exchange: Exchange, target: Ta
   const { definition, namespace } = target;
   const { query } = exchange.info;
   const format = negotiate(exchange.request.headers.accept, listForms);
+  readInteger(query.get("timeoutSeconds"));
   const page = await listObjects(registry, definition, namespace, {
     labelSelector: query.get("labelSelector") ?? undefined,
     fieldSelector: query.get("fieldSelector") ?? undefined,
-    limit: readLimit(query.get("limit")),
+    limit: readInteger(query.get("limit")),
     continue: query.get("continue") ?? undefined,
     resourceVersion: query.get("resourceVersion") ?? undefined,
     resourceVersionMatch: query.get("resourceVersionMatch") ?? undefined,
@@ -92,15 +94,6 @@ async function list({ registry }: ApiEnvironment, exchange: Exchange, target: Ta
   };
   const include = readInclude(query.get("includeObject"));
   return sendList(exchange, { definition, items: page.items, metadata, include, now: registry.now() }, format);
-}
-
-function readLimit(text: string | null): number | undefined {
-  if (text === null || text === "") return undefined;
-  const limit = Number(text);
-  if (!Number.isInteger(limit) || limit < 0) {
-    throw new StatusError("BadRequest", `strconv.ParseInt: parsing ${JSON.stringify(text)}: invalid syntax`);
-  }
-  return limit;
 }
 
 async function create({ registry }: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {

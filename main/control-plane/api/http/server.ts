@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Series } from "../../../../common/kube/metrics.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
+import type { Status } from "../../../../common/kube/status.ts";
 import { forward, forwardUpgrade } from "../../aggregation/proxy.ts";
 import type { AuditRecord } from "../../audit/index.ts";
 import { listWidth } from "../../fairness/index.ts";
@@ -65,10 +66,12 @@ export class ApiServer {
         keepAliveTimeout: 90_000,
         requestTimeout: REQUEST_MILLIS,
         noDelay: true,
+        shouldUpgradeCallback: (request) => this.#upgrades(request),
       },
       (request, response) => void this.#serve(request, response),
     );
     this.#server.on("upgrade", (request, socket, head) => void this.#upgrade(request, socket, head));
+    this.#server.on("connect", (_request, socket) => endWith(socket, notAllowed()));
     this.#server.on("tlsClientError", (error) =>
       environment.log.debug({ error: error.message }, "TLS handshake failed"),
     );
@@ -213,6 +216,18 @@ export class ApiServer {
     return handleResource(this.#environment, exchange, target);
   }
 
+  /** Whoever would rather speak another protocol is answered in this one where there is nothing to upgrade. */
+  #upgrades(request: IncomingMessage): boolean {
+    try {
+      const info = readUrl(request);
+      if (isStreaming(info) || this.#environment.aggregator?.ofPath(info.path)) return true;
+      return info.verb === "watch" && upgradeOf(request.headers) === "websocket";
+    } catch {
+      // It is no URL, which is said in the answer.
+      return false;
+    }
+  }
+
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     socket.on("error", (error: Error) =>
       this.#environment.log.debug({ error: error.message }, "upgraded connection failed"),
@@ -246,15 +261,23 @@ export class ApiServer {
     } catch (error) {
       const { status, code } = asStatus(error);
       record?.end(code, status);
-      const body = JSON.stringify(status);
-      // Nobody reads it, so that its other end would go unnoticed.
-      socket.once("finish", () => socket.destroy());
-      socket.end(
-        `HTTP/1.1 ${status.code} ${status.reason}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
-      );
+      endWith(socket, status);
     }
   }
 }
+
+/** Says it on a connection that no longer speaks HTTP, and ends that. */
+function endWith(socket: Duplex, status: Status): void {
+  const body = JSON.stringify(status);
+  // Nobody reads it, so that its other end would go unnoticed.
+  socket.once("finish", () => socket.destroy());
+  socket.end(
+    `HTTP/1.1 ${status.code} ${status.reason}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  );
+}
+
+const notAllowed = (): Status =>
+  new StatusError("MethodNotAllowed", "the server does not allow this method on the requested resource").status;
 
 const isWatched = ({ verb }: RequestInfo, { definition, subresource }: Target): boolean =>
   verb === "watch" && !subresource && definition.verbs.includes("watch");

@@ -5,6 +5,7 @@ import type { Target } from "../registry/context.ts";
 import { watchObjects } from "../registry/watch.ts";
 import type { WatchItem, WatchSink } from "../registry/watch.ts";
 import type { Exchange } from "./exchange.ts";
+import { readInteger } from "./options.ts";
 import { answerOutput } from "./watch-output.ts";
 import type { WatchOutput } from "./watch-output.ts";
 import { WATCH_CONTENT_TYPES, encoder, errorEvent, joined, negotiateWatch } from "./watch-encoding.ts";
@@ -61,7 +62,7 @@ export async function watchInto(
       resourceVersionMatch: query.get("resourceVersionMatch") ?? undefined,
       allowWatchBookmarks: isTrue(query.get("allowWatchBookmarks")),
       sendInitialEvents: query.has("sendInitialEvents") ? isTrue(query.get("sendInitialEvents")) : undefined,
-      timeoutSeconds: Number(query.get("timeoutSeconds") ?? 0) || undefined,
+      timeoutSeconds: readInteger(query.get("timeoutSeconds")),
     },
     sink,
   );

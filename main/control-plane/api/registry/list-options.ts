@@ -79,7 +79,7 @@ export function revisionOf(text: string | undefined): number {
 
 /** What a revision that is still to come is answered with. */
 export function tooLarge(revision: number, current: number): StatusError {
-  return new StatusError("Timeout", `Too large resource version: ${revision}, current: ${current}`, {
+  return new StatusError("Timeout", `Timeout: Too large resource version: ${revision}, current: ${current}`, {
     causes: [{ reason: "ResourceVersionTooLarge", message: "Too large resource version" }],
     retryAfterSeconds: 1,
   });

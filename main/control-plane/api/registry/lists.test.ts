@@ -161,7 +161,7 @@ describe("resourceVersion", () => {
     const asked = refusal(list({ resourceVersion: "9" }));
     await vi.advanceTimersByTimeAsync(3500);
     const error = await asked;
-    expect([error.code, error.message]).toEqual([504, "Too large resource version: 9, current: 2"]);
+    expect([error.code, error.message]).toEqual([504, "Timeout: Too large resource version: 9, current: 2"]);
     expect(error.status.details).toMatchObject({
       retryAfterSeconds: 1,
       causes: [{ reason: "ResourceVersionTooLarge" }],
