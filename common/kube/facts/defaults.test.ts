@@ -81,6 +81,22 @@ test("Recreate has no rolling update; a host's port is the container's", () => {
   expect((deployment["spec"] as { strategy: object }).strategy).not.toHaveProperty("rollingUpdate");
 });
 
+test.each([
+  [{}, { backoffLimit: 6, podReplacementPolicy: "TerminatingOrFailed" }],
+  [{ completionMode: "Indexed", completions: 2, backoffLimitPerIndex: 0 }, { backoffLimit: 2_147_483_647 }],
+  [
+    { podFailurePolicy: { rules: [{ action: "Ignore", onPodConditions: [{ type: "DisruptionTarget" }] }] } },
+    {
+      podReplacementPolicy: "Failed",
+      podFailurePolicy: { rules: [{ onPodConditions: [{ type: "DisruptionTarget", status: "True" }] }] },
+    },
+  ],
+])("a Job with %j", (spec, filledIn) => {
+  expect(filled("batch/v1", "Job", { spec: { ...spec, template: { spec: { containers } } } })["spec"]).toMatchObject(
+    filledIn,
+  );
+});
+
 test("twice is as once, and objects do not share their defaults", () => {
   const one = filled("v1", "Pod", { spec: { containers } });
   const again = structuredClone(one);

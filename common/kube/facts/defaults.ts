@@ -10,6 +10,8 @@ import { applySchemaDefaults, customKind } from "./custom.ts";
 import { factsOf, typeFact } from "./index.ts";
 import type { TypeFact } from "./index.ts";
 
+const MOST_INT32 = 2_147_483_647;
+
 type Values = Record<string, unknown>;
 type Struct = Record<string, unknown>;
 
@@ -75,12 +77,8 @@ const constants: Record<string, Values> = {
   "io.k8s.api.apps.v1.DaemonSetSpec": { revisionHistoryLimit: 10, updateStrategy: {} },
   "io.k8s.api.apps.v1.DaemonSetUpdateStrategy": { type: "RollingUpdate" },
   "io.k8s.api.apps.v1.RollingUpdateDaemonSet": { maxUnavailable: 1, maxSurge: 0 },
-  "io.k8s.api.batch.v1.JobSpec": {
-    backoffLimit: 6,
-    completionMode: "NonIndexed",
-    suspend: false,
-    podReplacementPolicy: "TerminatingOrFailed",
-  },
+  "io.k8s.api.batch.v1.JobSpec": { completionMode: "NonIndexed", suspend: false },
+  "io.k8s.api.batch.v1.PodFailurePolicyOnPodConditionsPattern": { status: "True" },
   "io.k8s.api.batch.v1.CronJobSpec": {
     concurrencyPolicy: "Allow",
     suspend: false,
@@ -231,6 +229,11 @@ const computed: Record<string, (value: Struct) => void> = {
   "io.k8s.api.batch.v1.JobSpec": (spec) => {
     if (spec["completions"] === undefined && spec["parallelism"] === undefined) set(spec, "completions", 1);
     set(spec, "parallelism", 1);
+    // Where each index has a limit of its own, the Job as a whole has none.
+    const limited = (spec["backoffLimitPerIndex"] ?? undefined) !== undefined;
+    set(spec, "backoffLimit", limited ? MOST_INT32 : 6);
+    const judged = (spec["podFailurePolicy"] ?? undefined) !== undefined;
+    set(spec, "podReplacementPolicy", judged ? "Failed" : "TerminatingOrFailed");
   },
   [flow("PriorityLevelConfigurationSpec")]: (spec) => {
     if (spec["type"] === "Exempt") set(spec, "exempt", {});

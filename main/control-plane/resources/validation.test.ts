@@ -295,6 +295,31 @@ describe("other kinds", () => {
       ],
     ],
     [
+      "{apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {managedBy: us, maxFailedIndexes: 1, podReplacementPolicy: TerminatingOrFailed, successPolicy: {rules: []}, podFailurePolicy: {rules: [{action: FailIndex, onExitCodes: {containerName: d, operator: In, values: [3, 2]}}, {action: Ignore, onPodConditions: [{type: Gone, status: Maybe}]}]}, template: {spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}}}",
+      [
+        "spec.backoffLimitPerIndex: Required value: when maxFailedIndexes is specified",
+        'spec.managedBy: Invalid value: "us": must be a domain-prefixed path (such as "acme.io/foo")',
+        "spec.maxFailedIndexes: Invalid value: 1: requires indexed completion mode",
+        'spec.podFailurePolicy.rules[0].action: Invalid value: "FailIndex": requires the backoffLimitPerIndex to be set',
+        'spec.podFailurePolicy.rules[0].onExitCodes.containerName: Invalid value: "d": must be one of the container or initContainer names in the pod template',
+        "spec.podFailurePolicy.rules[0].onExitCodes.values: Invalid value: [3,2]: must be ordered",
+        'spec.podFailurePolicy.rules[1].onPodConditions[0].status: Unsupported value: "Maybe": supported values: "False", "True", "Unknown"',
+        'spec.successPolicy: Invalid value: {"rules":[]}: requires indexed completion mode',
+        'spec.podReplacementPolicy: Unsupported value: "TerminatingOrFailed": supported values: "Failed"',
+      ],
+    ],
+    [
+      "{apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {completionMode: Indexed, completions: 200000, parallelism: 20000, backoffLimitPerIndex: 1, successPolicy: {rules: [{}, {succeededIndexes: 1-x}, {succeededIndexes: '5,3'}, {succeededIndexes: '0-2', succeededCount: 4}]}, template: {spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}}}",
+      [
+        "spec.maxFailedIndexes: Required value: must be specified when completions is above 100000",
+        "spec.parallelism: Invalid value: 20000: must be less than or equal to 10000 when completions are above 100000 and used with backoff limit per index",
+        "spec.successPolicy.rules[0]: Required value: at least one of succeededCount or succeededIndexes must be specified",
+        'spec.successPolicy.rules[1].succeededIndexes: Invalid value: "1-x": error parsing succeededIndexes: cannot convert string to integer for index: "x"',
+        'spec.successPolicy.rules[2].succeededIndexes: Invalid value: "5,3": error parsing succeededIndexes: non-increasing order, previous: 5, current: 3',
+        "spec.successPolicy.rules[3].succeededCount: Invalid value: 4: must be less than or equal to 3 (the number of indexes in the specified succeededIndexes field)",
+      ],
+    ],
+    [
       "{apiVersion: batch/v1, kind: CronJob, metadata: {name: j}, spec: {schedule: '61 * * * *', concurrencyPolicy: Odd, timeZone: Nowhere/Land, startingDeadlineSeconds: -1, jobTemplate: {spec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: i}]}}}}}}",
       [
         'spec.schedule: Invalid value: "61 * * * *": end of range (61) above maximum (59): 61',

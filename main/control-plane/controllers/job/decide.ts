@@ -162,8 +162,7 @@ function count(job: JobObject, pods: readonly Pod[], plan: JobPlan): Ended {
     const uid = pod.metadata.uid ?? "";
     const { phase } = pod.status ?? {};
     // Asked to go and not replaced until it has ended: with the usual policy it counts as failed right away.
-    const leaving =
-      pod.metadata.deletionTimestamp !== undefined && job.spec.podReplacementPolicy !== "Failed" && !isTerminated(pod);
+    const leaving = pod.metadata.deletionTimestamp !== undefined && !waitsForEnd(job) && !isTerminated(pod);
     if (phase === "Succeeded") result.succeeded.push(pod);
     else if (phase === "Failed") result.failed.push(pod);
     else if (!leaving) continue;
@@ -214,11 +213,14 @@ function failuresPerIndex(job: JobObject, pods: readonly Pod[]): Map<number, num
   return counts;
 }
 
+/** Whether a Pod that was asked to go counts, and is replaced, only when it has ended: a failure policy must see its end. */
+function waitsForEnd({ spec }: JobObject): boolean {
+  return spec.podReplacementPolicy === "Failed" || spec.podFailurePolicy !== undefined;
+}
+
 function hasFailed(job: JobObject, pod: Pod): boolean {
   if (pod.status?.phase === "Failed") return true;
-  return (
-    pod.metadata.deletionTimestamp !== undefined && job.spec.podReplacementPolicy !== "Failed" && !isTerminated(pod)
-  );
+  return pod.metadata.deletionTimestamp !== undefined && !waitsForEnd(job) && !isTerminated(pod);
 }
 
 function isTally(pod: Pod, pods: readonly Pod[], status: JobStatus): boolean {
@@ -343,7 +345,7 @@ function staff(job: JobObject, world: World & { living: readonly Pod[] }, plan: 
     plan.remove.push(...deletionOrder(active, active, nowMillis).slice(0, active.length - wanted));
     return;
   }
-  const present = spec.podReplacementPolicy === "Failed" ? living : active;
+  const present = waitsForEnd(job) ? living : active;
   const missing = Math.min(BURST, Math.max(0, wanted - present.length));
   if (missing === 0) return;
   const perIndex = spec.backoffLimitPerIndex !== undefined;

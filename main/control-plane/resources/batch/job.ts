@@ -1,6 +1,7 @@
 /** Jobs. */
 import type { IJob } from "kubernetes-models/batch/v1/Job";
 import type { KubeObject } from "../../../../common/kube/object.ts";
+import { dnsLabelProblems } from "../../../../common/kube/names.ts";
 import type { StatusCause } from "../../../../common/kube/status.ts";
 import type { RequestContext, ResourceDefinition } from "../definition.ts";
 import { define, shows, showsAge, statusSubresource, table, withStatus } from "../define.ts";
@@ -11,6 +12,7 @@ import { validatePodTemplate } from "../validation/pod/spec.ts";
 import { Problems, same } from "../validation/problems.ts";
 import { validateLabelSelector } from "../validation/selectors.ts";
 import { templateColumns } from "../workload/columns.ts";
+import { validateJobPolicies } from "./job-policies.ts";
 
 export type Job = KubeObject & Pick<IJob, "spec" | "status">;
 type Spec = NonNullable<IJob["spec"]>;
@@ -43,6 +45,8 @@ export function validateJobSpec(spec: Spec, field: string): StatusCause[] {
     "activeDeadlineSeconds",
     "backoffLimit",
     "ttlSecondsAfterFinished",
+    "backoffLimitPerIndex",
+    "maxFailedIndexes",
   ] as const) {
     problems.nonNegative(`${field}.${part}`, spec[part]);
   }
@@ -53,17 +57,7 @@ export function validateJobSpec(spec: Spec, field: string): StatusCause[] {
   if (policy !== "OnFailure" && policy !== "Never") {
     problems.required(`${field}.template.spec.restartPolicy`, 'valid values: "OnFailure", "Never"');
   }
-  problems.oneOf(`${field}.completionMode`, spec.completionMode, ["NonIndexed", "Indexed"]);
-  if (spec.completionMode === "Indexed") {
-    if (spec.completions === undefined) {
-      problems.required(`${field}.completions`, "when completion mode is Indexed");
-    }
-  } else if (spec.backoffLimitPerIndex !== undefined) {
-    problems.invalid(`${field}.backoffLimitPerIndex`, spec.backoffLimitPerIndex, "requires indexed completion mode");
-  }
-  (spec.podFailurePolicy?.rules ?? []).forEach((rule, index) =>
-    failureRule(rule, `${field}.podFailurePolicy.rules[${index}]`, problems),
-  );
+  problems.add(validateJobPolicies(spec, field));
   if (spec.podFailurePolicy !== undefined && policy !== "Never") {
     problems.invalid(
       `${field}.template.spec.restartPolicy`,
@@ -72,31 +66,6 @@ export function validateJobSpec(spec: Spec, field: string): StatusCause[] {
     );
   }
   return problems.causes;
-}
-
-type FailureRule = NonNullable<NonNullable<ReturnType<typeof specOf>["podFailurePolicy"]>["rules"]>[number];
-
-function failureRule(
-  { action, onExitCodes, onPodConditions = [] }: FailureRule,
-  field: string,
-  problems: Problems,
-): void {
-  problems.oneOf(`${field}.action`, action, ["Count", "FailIndex", "FailJob", "Ignore"]);
-  if (onExitCodes && onPodConditions.length > 0)
-    problems.invalid(field, "", "specifying both OnExitCodes and OnPodConditions is not supported");
-  else if (!onExitCodes && onPodConditions.length === 0)
-    problems.invalid(field, "", "specifying one of OnExitCodes and OnPodConditions is required");
-  if (!onExitCodes) return;
-  const { operator, values } = onExitCodes;
-  const place = `${field}.onExitCodes`;
-  problems.oneOf(`${place}.operator`, operator, ["In", "NotIn"]);
-  if (values.length === 0) problems.invalid(`${place}.values`, values, "at least one value is required");
-  else if (values.length > 255) problems.tooMany(`${place}.values`, values.length, 255);
-  values.forEach((value, at) => {
-    if (operator === "In" && value === 0)
-      problems.invalid(`${place}.values[${at}]`, value, "must not be 0 for the In operator");
-    if (values.indexOf(value) < at) problems.duplicate(`${place}.values[${at}]`, value);
-  });
 }
 
 function validateUpdate(object: KubeObject, old: KubeObject): StatusCause[] {
@@ -116,6 +85,8 @@ function validateUpdate(object: KubeObject, old: KubeObject): StatusCause[] {
   problems.immutable("spec.completionMode", spec.completionMode, before.completionMode);
   problems.immutable("spec.podFailurePolicy", spec.podFailurePolicy, before.podFailurePolicy);
   problems.immutable("spec.backoffLimitPerIndex", spec.backoffLimitPerIndex, before.backoffLimitPerIndex);
+  problems.immutable("spec.managedBy", spec.managedBy, before.managedBy);
+  problems.immutable("spec.successPolicy", spec.successPolicy, before.successPolicy);
   return problems.causes;
 }
 
@@ -158,6 +129,13 @@ export const job: ResourceDefinition = define({
       const problems = new Problems();
       problems.add(validateJobSpec(specOf(object), "spec"));
       if (specOf(object).selector === undefined) problems.required("spec.selector");
+      const { completionMode, completions: wanted = 0 } = specOf(object);
+      // Pods of an Indexed Job are called by its name and their index: better refused here than at each of them.
+      const last = `${object.metadata.name}-${wanted - 1}`;
+      if (completionMode === "Indexed" && wanted > 0 && dnsLabelProblems(last).length > 0) {
+        const detail = `will not able to create pod with invalid DNS label: ${last}`;
+        problems.invalid("metadata.name", object.metadata.name, detail);
+      }
       return problems.causes;
     },
     validateUpdate,

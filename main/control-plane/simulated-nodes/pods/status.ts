@@ -71,7 +71,7 @@ function running(input: PodInput): PodDecision {
       again: undefined,
     };
   const staged = stagesAt(input, seen);
-  if (staged.end) return { kind: "run", status: ended(input, seen, staged.end), again: undefined };
+  if (staged.end) return { kind: "run", status: ended(input, seen, staged.end, staged.conditions), again: undefined };
   const { statuses, initialized, failed, next } = containersOf(
     input,
     seen + drawDelay(behaviour.start, () => chance("start")),
@@ -186,11 +186,12 @@ function ended(
   input: PodInput,
   seen: number,
   why: { phase: Phase; reason?: string | undefined; message?: string | undefined } | undefined,
+  extra: readonly PodCondition[] = [],
 ): PodStatus {
   const { pod, now } = input;
   const { statuses, initialized } = containersOf(input, NEVER, seen);
   for (const name of statuses.keys()) stop(statuses, name, now, why?.phase === "Succeeded" ? 0 : TERMINATED);
-  const status = statusOf(input, seen, statuses, why?.phase ?? finalPhase(pod, statuses), initialized, []);
+  const status = statusOf(input, seen, statuses, why?.phase ?? finalPhase(pod, statuses), initialized, extra);
   return {
     ...status,
     ...(why?.reason ? { reason: why.reason } : {}),
