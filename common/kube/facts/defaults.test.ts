@@ -97,6 +97,22 @@ test.each([
   );
 });
 
+test("a HorizontalPodAutoscaler whose behaviour says one thing is told the others", () => {
+  const behavior = { scaleDown: { selectPolicy: "Disabled" } };
+  const scaler = filled("autoscaling/v2", "HorizontalPodAutoscaler", { spec: { maxReplicas: 2, behavior } });
+  expect((scaler["spec"] as { behavior: object }).behavior).toEqual({
+    scaleDown: { selectPolicy: "Disabled", policies: [{ type: "Percent", value: 100, periodSeconds: 15 }] },
+    scaleUp: {
+      stabilizationWindowSeconds: 0,
+      selectPolicy: "Max",
+      policies: [
+        { type: "Pods", value: 4, periodSeconds: 15 },
+        { type: "Percent", value: 100, periodSeconds: 15 },
+      ],
+    },
+  });
+});
+
 test("twice is as once, and objects do not share their defaults", () => {
   const one = filled("v1", "Pod", { spec: { containers } });
   const again = structuredClone(one);

@@ -10,6 +10,18 @@ import { applySchemaDefaults, customKind } from "./custom.ts";
 import { factsOf, typeFact } from "./index.ts";
 import type { TypeFact } from "./index.ts";
 
+/** How fast an autoscaler goes when nobody says. */
+const SCALING = {
+  scaleUp: {
+    stabilizationWindowSeconds: 0,
+    selectPolicy: "Max",
+    policies: [
+      { type: "Pods", value: 4, periodSeconds: 15 },
+      { type: "Percent", value: 100, periodSeconds: 15 },
+    ],
+  },
+  scaleDown: { selectPolicy: "Max", policies: [{ type: "Percent", value: 100, periodSeconds: 15 }] },
+};
 const MOST_INT32 = 2_147_483_647;
 
 type Values = Record<string, unknown>;
@@ -234,6 +246,14 @@ const computed: Record<string, (value: Struct) => void> = {
     set(spec, "backoffLimit", limited ? MOST_INT32 : 6);
     const judged = (spec["podFailurePolicy"] ?? undefined) !== undefined;
     set(spec, "podReplacementPolicy", judged ? "Failed" : "TerminatingOrFailed");
+  },
+  // A behaviour that says something says all: what it leaves out is filled in.
+  "io.k8s.api.autoscaling.v2.HorizontalPodAutoscalerBehavior": (behavior) => {
+    for (const [direction, rules] of Object.entries(SCALING)) {
+      const given = struct(behavior[direction]) ?? {};
+      for (const [field, value] of Object.entries(rules)) set(given, field, copyOf(value));
+      behavior[direction] = given;
+    }
   },
   [flow("PriorityLevelConfigurationSpec")]: (spec) => {
     if (spec["type"] === "Exempt") set(spec, "exempt", {});

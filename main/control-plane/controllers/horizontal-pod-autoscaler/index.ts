@@ -318,8 +318,8 @@ function failedMetric(spec: MetricSpec, namespace: string, message: string): Ref
 }
 
 function nameOf({ resource, container, target }: ResourceMetric): string {
-  const of = container === undefined ? resource : `${container} container ${resource}`;
-  return target.type === "Utilization" ? `${of} resource utilization (percentage of request)` : `${of} resource`;
+  if (target.type !== "Utilization") return `${resource} resource`;
+  return `${resource}${container === undefined ? "" : " container"} resource utilization (percentage of request)`;
 }
 
 function currentMetric(spec: MetricSpec, { resource, container }: ResourceMetric, proposal: Proposal): object {

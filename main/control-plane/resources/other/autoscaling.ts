@@ -30,17 +30,27 @@ function validate(object: KubeObject): StatusCause[] {
   return problems.causes;
 }
 
-/** "cpu: 12%/80%" */
+const UNKNOWN = "<unknown>";
+const amount = (value: unknown): string => String(value ?? UNKNOWN);
+
+/** "cpu: 12%/80%"; of metrics that are not of a resource only the two values, as kubectl has always shown them. */
 function metricText(metric: Metric, index: number, one: Autoscaler): string {
-  const current = one.status?.currentMetrics?.[index];
-  if (metric.type !== "Resource" || !metric.resource) return `${metric.type}: <unknown>`;
-  const { name, target } = metric.resource;
-  const now = current?.resource?.current;
-  const percent = (value: number | undefined): string => (value === undefined ? "<unknown>" : `${value}%`);
-  if (target.averageUtilization !== undefined) {
-    return `${name}: ${percent(now?.averageUtilization)}/${target.averageUtilization}%`;
+  const status = one.status?.currentMetrics?.[index];
+  const ofResource = metric.resource ?? metric.containerResource;
+  if (ofResource) {
+    const now = (status?.resource ?? status?.containerResource)?.current;
+    const { name, target } = ofResource;
+    if (target.averageValue !== undefined)
+      return `${name}: ${amount(now?.averageValue)}/${String(target.averageValue)}`;
+    const used = now?.averageUtilization;
+    const wanted = target.averageUtilization;
+    return `${name}: ${used === undefined ? UNKNOWN : `${used}%`}/${wanted === undefined ? "<auto>" : `${wanted}%`}`;
   }
-  return `${name}: ${String(now?.averageValue ?? "<unknown>")}/${String(target.averageValue ?? "")}`;
+  if (metric.pods) return `${amount(status?.pods?.current.averageValue)}/${amount(metric.pods.target.averageValue)}`;
+  const { target } = metric.object ?? metric.external ?? {};
+  const now = (status?.object ?? status?.external)?.current;
+  if (target?.averageValue !== undefined) return `${amount(now?.averageValue)}/${String(target.averageValue)} (avg)`;
+  return `${amount(now?.value)}/${amount(target?.value)}`;
 }
 
 function targets(one: Autoscaler): string {
