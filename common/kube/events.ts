@@ -100,8 +100,14 @@ export class EventRecorder {
     return this.#dropped;
   }
 
-  /** `reason` is one CamelCase word, `message` a sentence for people. */
-  record(about: KubeObject | ObjectReference, type: "Normal" | "Warning", reason: string, message: string): void {
+  /** `reason` is one CamelCase word, `message` a sentence for people; `host` instead of the source's, where one speaks for many. */
+  record(
+    about: KubeObject | ObjectReference,
+    type: "Normal" | "Warning",
+    reason: string,
+    message: string,
+    host = this.#options.source.host,
+  ): void {
     const object = referenceTo(about);
     const now = this.#clock.now();
     if (!this.#spend(`${object.uid}/${object.namespace ?? ""}/${object.name}`, now)) return;
@@ -111,7 +117,7 @@ export class EventRecorder {
       this.#dropped += 1;
       return;
     }
-    this.#queue.push(() => this.#write(key, object, type, reason, text.message.slice(0, 1024), now));
+    this.#queue.push(() => this.#write(key, object, type, reason, text.message.slice(0, 1024), now, host));
     this.#next();
   }
 
@@ -158,6 +164,7 @@ export class EventRecorder {
     reason: string,
     message: string,
     at: number,
+    host: string | undefined,
   ): Promise<void> {
     const known = this.#written.get(key);
     if (known) {
@@ -170,7 +177,7 @@ export class EventRecorder {
     this.#sequence += 1;
     const unique = (BigInt(Math.floor(at)) * 1_000_000n + BigInt(this.#sequence % 1_000_000)).toString(16);
     const name = `${object.name}.${unique}`;
-    const { component, host } = this.#options.source;
+    const { component } = this.#options.source;
     const time = timestamp(at);
     const event: KubeObject = {
       apiVersion: "v1",

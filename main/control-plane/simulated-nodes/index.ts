@@ -17,6 +17,9 @@ import { NO_SIMULATION } from "./rules/read.ts";
 import type { Simulation } from "./rules/schema.ts";
 import { SimulatedUsage } from "./usage.ts";
 
+/** With more nodes, what their kubelets tell of Pods would be most of all writes, and nobody reads it. */
+const MOST_THAT_SPEAK = 50;
+
 export { readSimulation } from "./rules/read.ts";
 
 export interface SimulatedNodesOptions {
@@ -46,11 +49,12 @@ export async function startSimulatedNodes(options: SimulatedNodesOptions): Promi
   const failed = (error: unknown): void => log(`simulated nodes: ${String(error)}`);
   const informers = options.informers ?? new InformerFactory(client, { clock, failed: (_gvr, error) => failed(error) });
   const events = new EventRecorder(client, { source: { component: "simulated-nodes" }, clock, failed });
+  const names = simulatedNames(options.nodes);
   const nodes = informers.for<Node>(kinds.nodes);
   const pods = informers.for<Pod>(kinds.pods);
   const machines = new SimulatedNodes({
     client,
-    names: simulatedNames(options.nodes),
+    names,
     simulation,
     version,
     clock,
@@ -59,7 +63,18 @@ export async function startSimulatedNodes(options: SimulatedNodesOptions): Promi
     log,
     changed: (name) => kubelets.lookAtNode(name),
   });
-  const kubelets: SimulatedPods = new SimulatedPods({ client, simulation, clock, pods, nodes, machines, events, log });
+  const { events: speak = names.length <= MOST_THAT_SPEAK } = simulation;
+  const kubelets: SimulatedPods = new SimulatedPods({
+    client,
+    simulation,
+    clock,
+    pods,
+    nodes,
+    machines,
+    events,
+    kubeletEvents: speak ? new EventRecorder(client, { source: { component: "kubelet" }, clock, failed }) : undefined,
+    log,
+  });
   const usage = new SimulatedUsage(
     pods,
     (pod) => kubelets.behaviour(pod),

@@ -3,6 +3,7 @@ import type { Client, ObjectRef } from "../../../common/kube/client.ts";
 import type { Clock } from "../../../common/kube/clock.ts";
 import type { EventRecorder } from "../../../common/kube/events.ts";
 import type { Informer } from "../../../common/kube/informer.ts";
+import { referenceTo } from "../../../common/kube/events.ts";
 import { objectKey } from "../../../common/kube/object.ts";
 import { isStatus } from "../../../common/kube/status.ts";
 import type { Node, Pod, PodStatus } from "../../../common/kube/types.ts";
@@ -11,6 +12,8 @@ import { isTerminated, podRef } from "../controllers/kernel/pods.ts";
 import { same } from "../resources/validation/problems.ts";
 import { PodAddresses, spareCidr } from "./addresses.ts";
 import type { SimulatedNodes } from "./nodes.ts";
+import { eventsOfChange, eventsOfEnd } from "./pods/events.ts";
+import type { PodEvent } from "./pods/events.ts";
 import { decidePod } from "./pods/status.ts";
 import { draw } from "./rules/chance.ts";
 import { behaviourOf } from "./rules/read.ts";
@@ -26,6 +29,8 @@ export interface PodsOptions {
   nodes: Informer<Node>;
   machines: SimulatedNodes;
   events: EventRecorder;
+  /** For what a kubelet would tell of its Pods; undefined: these say nothing. */
+  kubeletEvents: EventRecorder | undefined;
   log(line: string): void;
 }
 
@@ -98,6 +103,7 @@ export class SimulatedPods {
     const moments = this.#moments.get(uid) ?? new Map<string, number>();
     this.#moments.set(uid, moments);
     const host = machines.address(node);
+    const asked = pod.metadata.deletionTimestamp !== undefined && !moments.has("deleted");
     const decision = decidePod({
       pod,
       behaviour: this.behaviour(pod),
@@ -107,8 +113,13 @@ export class SimulatedPods {
       chance: (question) => draw(simulation.seed, "pod", uid, question),
     });
     if (decision.kind === "nothing") return undefined;
+    if (asked) this.#tell(pod, eventsOfEnd(pod, pod.status));
     try {
-      if (decision.status && !same(decision.status, pod.status)) await this.#write(pod, decision.status);
+      if (decision.status && !same(decision.status, pod.status)) {
+        await this.#write(pod, decision.status);
+        if (decision.kind === "run" && pod.metadata.deletionTimestamp === undefined)
+          this.#tell(pod, eventsOfChange(pod, pod.status, decision.status));
+      }
       if (decision.kind === "remove")
         await client.delete(podRef(pod), { gracePeriodSeconds: 0, preconditions: { uid } });
     } catch (error) {
@@ -119,6 +130,18 @@ export class SimulatedPods {
     if (decision.kind === "remove") return undefined;
     if (decision.again === undefined) this.#moments.delete(uid);
     return decision.again === undefined ? undefined : { again: decision.again };
+  }
+
+  #tell(pod: Pod, told: readonly PodEvent[]): void {
+    const recorder = this.#options.kubeletEvents;
+    for (const { type, reason, message, fieldPath } of recorder ? told : [])
+      recorder?.record(
+        { ...referenceTo(pod), ...(fieldPath === undefined ? {} : { fieldPath }) },
+        type,
+        reason,
+        message,
+        pod.spec?.nodeName,
+      );
   }
 
   async #write(pod: Pod, status: PodStatus): Promise<void> {

@@ -89,6 +89,61 @@ describe("simulated nodes", () => {
     expect(client.all(PODS)).toEqual([]);
   });
 
+  it("tell of their Pods as kubelets do, once", async () => {
+    const { clock, client } = await start();
+    const told = (): string[] =>
+      client
+        .all(EVENTS)
+        .filter(({ source }) => (source as { component: string }).component === "kubelet")
+        .map(({ type, reason, message, count, involvedObject, source }) => {
+          const { fieldPath, name } = involvedObject as { fieldPath: string; name: string };
+          return `${name} ${fieldPath} ${(source as { host: string }).host} ${count}: ${type} ${reason} ${String(message).replace(/\(uid-\d+\)/, "(uid)")}`;
+        });
+    const annotations = (of: object): object =>
+      Object.fromEntries(Object.entries(of).map(([name, value]) => [`simulation.drydock.dev/${name}`, value]));
+    const make = (name: string, of: object, spec: object = {}): Promise<unknown> =>
+      client.create(
+        { ...PODS, namespace: "default", name },
+        pod({ metadata: { name, uid: name, annotations: annotations(of) }, spec }),
+      );
+    await make("crash", { run: "1s", "exit-code": "3" });
+    await make("pull", { "start-failure": "ImagePullBackOff" });
+    await make("late", { terminate: "5s" }, { activeDeadlineSeconds: 4 });
+    await clock.advance(6000);
+    await client.delete({ ...PODS, namespace: "default", name: "crash" }, { gracePeriodSeconds: 30 });
+    await client.delete({ ...PODS, namespace: "default", name: "pull" }, { gracePeriodSeconds: 30 });
+    await clock.advance(6000);
+    const web = "spec.containers{web} lab-worker-1";
+    const image = 'Container image "nginx" already present on machine and can be accessed by the pod';
+    expect(told()).toEqual([
+      `crash ${web} 2: Normal Pulled ${image}`,
+      `crash ${web} 2: Normal Created Container created`,
+      `crash ${web} 2: Normal Started Container started`,
+      `pull ${web} 1: Normal Pulling Pulling image "nginx"`,
+      `pull ${web} 1: Warning Failed Failed to pull image "nginx": simulated: container web cannot be started`,
+      `pull ${web} 1: Warning Failed Error: ErrImagePull`,
+      `pull ${web} 1: Normal BackOff Back-off pulling image "nginx"`,
+      `pull ${web} 1: Warning Failed Error: ImagePullBackOff`,
+      `late ${web} 1: Normal Pulled ${image}`,
+      `late ${web} 1: Normal Created Container created`,
+      `late ${web} 1: Normal Started Container started`,
+      `crash ${web} 1: Warning BackOff Back-off restarting failed container web in pod crash_default(uid)`,
+      "late undefined lab-worker-1 1: Normal DeadlineExceeded Pod was active on the node longer than the specified deadline",
+      `late ${web} 1: Normal Killing Stopping container web`,
+    ]);
+  });
+
+  it("say nothing of Pods where they are many, or are told not to", async () => {
+    for (const options of [{ nodes: 51 }, { nodes: 1, simulation: simulation("events: false") }]) {
+      const { clock, client } = await start(options);
+      await client.create({ ...PODS, namespace: "default", name: "web" }, pod({ spec: { nodeName: "simulated-1" } }));
+      await clock.advance(1000);
+      expect(client.all<Pod>(PODS)[0]?.status?.phase).toBe("Running");
+      expect(client.all(EVENTS)).toEqual([]);
+      await running?.stop();
+    }
+  });
+
   it("write nothing about a Pod that stays as it is", async () => {
     const { clock, client } = await start();
     await client.create({ ...PODS, namespace: "default", name: "web" }, pod());

@@ -209,6 +209,8 @@ export const Simulation = z.strictObject({
   kind: z.literal("Simulation"),
   /** The same seed draws the same chances. */
   seed: z.union([z.string(), z.number()]).default(0),
+  /** Whether kubelets tell of their Pods: Pulled, Started, BackOff, Killing. Default: with up to 50 nodes. */
+  events: z.boolean().optional(),
   /** The first rule that fits a Pod decides. */
   pods: z.array(PodRule).default([]),
   /** The first rule that fits a node decides. */
