@@ -22,13 +22,22 @@ function policyOf(spec: Container, kind: ContainerKind, podPolicy: string): stri
   return kind === "ephemeral" ? "Never" : kind === "sidecar" ? "Always" : (spec.restartPolicy ?? podPolicy);
 }
 
-/** After an end with this exit code. Init containers that succeeded have done their part whatever the policy. */
-export function shouldRestart(spec: Container, kind: ContainerKind, podPolicy: string, exitCode: number): boolean {
-  if (kind === "init" && exitCode === 0) return false;
-  const rule = rulesOf(spec).find(
+function ruleFor(spec: Container, exitCode: number): Rule | undefined {
+  return rulesOf(spec).find(
     ({ exitCodes }) =>
       exitCodes !== undefined && (exitCodes.values ?? []).includes(exitCode) === (exitCodes.operator === "In"),
   );
+}
+
+/** Whether an end with this exit code asks for all containers of the Pod to be started again (KEP-5532, on since 1.36). */
+export function restartsAll(spec: Container, exitCode: number): boolean {
+  return ruleFor(spec, exitCode)?.action === "RestartAllContainers";
+}
+
+/** After an end with this exit code. Init containers that succeeded have done their part whatever the policy. */
+export function shouldRestart(spec: Container, kind: ContainerKind, podPolicy: string, exitCode: number): boolean {
+  if (kind === "init" && exitCode === 0) return false;
+  const rule = ruleFor(spec, exitCode);
   if (rule?.action === "Restart") return true;
   const policy = policyOf(spec, kind, podPolicy);
   return policy === "Always" || (policy === "OnFailure" && exitCode !== 0);

@@ -6,7 +6,7 @@
  */
 import { timestamp } from "../../../../common/kube/clock.ts";
 import type { Container, ContainerStatus } from "../../../../common/kube/types.ts";
-import { shouldRestart } from "../../../../common/node/restart.ts";
+import { restartsAll, shouldRestart } from "../../../../common/node/restart.ts";
 import type { ContainerKind } from "../../../../common/node/restart.ts";
 import { drawDelay } from "../rules/chance.ts";
 import type { Behaviour } from "../rules/resolve.ts";
@@ -58,6 +58,12 @@ const BACKOFF_FORGET = 600_000;
 /** Changes that are caught up with in one look. */
 const MOST_CHANGES = 1000;
 
+/** How its run ended, if it waits to be started after that; one that starts with all others waits for nothing of its own. */
+export function endedRun(status: ContainerStatus | undefined): Terminated | undefined {
+  const { waiting, terminated } = status?.state ?? {};
+  return terminated ?? (waiting?.reason === "CrashLoopBackOff" ? status?.lastState?.terminated : undefined);
+}
+
 /** The first look of a probe at which something is so that is so from `from` on, and has been seen often enough. */
 function probed(probe: Probe | undefined, started: number, from: number): number {
   if (!probe) return from;
@@ -101,7 +107,7 @@ export function advance(input: ContainerInput): ContainerOutcome {
   let running = previous?.state?.running
     ? momentOf(input, `run ${attempt}`, previous.state.running.startedAt)
     : undefined;
-  let ended: Terminated | undefined = previous?.state?.terminated ?? previous?.lastState?.terminated;
+  let ended: Terminated | undefined = endedRun(previous);
   let last = previous?.lastState?.terminated;
   const base = {
     name: spec.name,
@@ -163,7 +169,9 @@ export function advance(input: ContainerInput): ContainerOutcome {
     }
     if (ended) {
       const endedAt = momentOf(input, `end ${attempt}`, ended.finishedAt);
-      if (!shouldRestart(spec, kind, input.podRestartPolicy, ended.exitCode)) {
+      // With the others, or not at all: not by itself.
+      const alone = !restartsAll(spec, ended.exitCode);
+      if (!alone || !shouldRestart(spec, kind, input.podRestartPolicy, ended.exitCode)) {
         const done = kind === "init" && ended.exitCode === 0;
         return {
           status: status({ terminated: ended }, { containerID: idOf(attempt), ready: done }),
@@ -215,7 +223,7 @@ export function advance(input: ContainerInput): ContainerOutcome {
 }
 
 /** Doubling, from the second restart on. */
-function backoffOf(
+export function backoffOf(
   { first, max }: Behaviour["restart"],
   attempt: number,
   { startedAt, finishedAt }: Terminated,

@@ -3,6 +3,7 @@
  * status to the next, so that it is told once, whenever somebody looks. Pure.
  */
 import type { Container, ContainerStatus, Pod, PodStatus } from "../../../../common/kube/types.ts";
+import { isRestartingAll } from "./restart-all.ts";
 
 export interface PodEvent {
   type: "Normal" | "Warning";
@@ -22,12 +23,17 @@ const MOST_RUNS = 5;
 export function eventsOfChange(pod: Pod, before: PodStatus | undefined, after: PodStatus): PodEvent[] {
   const old = statusesOf(before);
   const now = statusesOf(after);
-  const told = containersOf(pod).flatMap(([spec, field]) => {
+  const told: PodEvent[] = containersOf(pod).flatMap(([spec, field]) => {
     const status = now.get(spec.name);
     if (!status) return [];
     const fieldPath = `spec.${field}{${spec.name}}`;
     return eventsOfContainer(pod, spec, old.get(spec.name), status).map((event) => ({ ...event, fieldPath }));
   });
+  if (isRestartingAll(after) && !isRestartingAll(before)) {
+    const killed = (path = ""): boolean =>
+      now.get(/\{(.*)\}/.exec(path)?.[1] ?? "")?.state?.terminated?.exitCode === 137;
+    told.push(...eventsOfEnd(pod, before).filter(({ fieldPath }) => killed(fieldPath)));
+  }
   const { reason, message = "" } = after;
   if (reason === undefined || reason === before?.reason) return told;
   const end = reason === "DeadlineExceeded" ? normal(reason, message) : warning(reason, message);

@@ -172,6 +172,35 @@ describe("a Pod's life", () => {
       ["0s Running c=ready", "1s Running c=ready#1", "2s Running c=CrashLoopBackOff#1"],
     ],
     [
+      "starts all over, init containers too, when a container ends as its rule says; with back-off",
+      {
+        spec: {
+          restartPolicy: "Never",
+          initContainers: [{ name: "i" }],
+          containers: [
+            { name: "c" },
+            {
+              name: "w",
+              restartPolicy: "Never",
+              restartPolicyRules: [{ action: "RestartAllContainers", exitCodes: { operator: "In", values: [88] } }],
+            },
+          ],
+        },
+        rule: { init: "2s", containers: { w: { run: "3s", exitCode: 88 } } },
+      },
+      25,
+      [
+        "0s Pending i=running c=PodInitializing w=PodInitializing",
+        "2s Running i=Completed(0) c=ready w=ready",
+        "5s Pending i=Completed(0) c=Error(137) w=Error(88)",
+        "6s Pending i=running#1 c=PodInitializing#1 w=PodInitializing#1",
+        "8s Running i=Completed(0)#1 c=ready#1 w=ready#1",
+        "11s Pending i=Completed(0)#1 c=Error(137)#1 w=Error(88)#1",
+        "21s Pending i=running#2 c=PodInitializing#2 w=PodInitializing#2",
+        "23s Running i=Completed(0)#2 c=ready#2 w=ready#2",
+      ],
+    ],
+    [
       "fails as told, each time when the probability is 1",
       { spec: { restartPolicy: "Never" }, rule: { fail: { after: "4s", exitCode: 137, reason: "OOMKilled" } } },
       60,
@@ -216,6 +245,25 @@ describe("a Pod's life", () => {
       "0s PodReadyToStartContainers=True Initialized=True Ready=False(ContainersNotReady) ContainersReady=False(ContainersNotReady) PodScheduled=True",
       "0.5s PodReadyToStartContainers=True Initialized=True Ready=True ContainersReady=True PodScheduled=True",
       "1s PodReadyToStartContainers=False Initialized=True Ready=False(PodCompleted) ContainersReady=False(PodCompleted) PodScheduled=True",
+    ]);
+  });
+
+  it("says in a condition that all its containers are started again", () => {
+    const rules = [{ action: "RestartAllContainers", exitCodes: { operator: "NotIn", values: [0] } }];
+    const spec = {
+      initContainers: [{ name: "side", restartPolicy: "Always", restartPolicyRules: rules }],
+      restartPolicy: "Never",
+    };
+    const conditions = ({ status }: Pod): string =>
+      (status?.conditions ?? [])
+        .filter(({ type }) => type === "AllContainersRestarting" || type === "Ready")
+        .map(({ type, status: is, reason = "" }) => `${type}=${is} ${reason}`)
+        .join(" ");
+    const rule = { run: "6s", containers: { side: { fail: { after: "4s" } } } };
+    expect(live({ spec, rule }, 5.5, conditions)).toEqual([
+      "0s Ready=True  AllContainersRestarting=False ",
+      "4s Ready=False ContainersNotReady AllContainersRestarting=True RestartAllContainersStarted",
+      "5s Ready=True  AllContainersRestarting=False ",
     ]);
   });
 

@@ -5,9 +5,10 @@ import { conditionsOf, finalPhase, phaseOf } from "../../../../common/node/pod-s
 import type { Phase, PodCondition } from "../../../../common/node/pod-status.ts";
 import { drawDelay } from "../rules/chance.ts";
 import type { Behaviour } from "../rules/resolve.ts";
-import { advance } from "./container.ts";
+import { advance, endedRun } from "./container.ts";
 import type { ContainerKind } from "../../../../common/node/restart.ts";
 import type { ContainerOutcome } from "./container.ts";
+import { beginAnew, killAll, restartAllAt, restartCondition } from "./restart-all.ts";
 
 export interface PodInput {
   pod: Pod;
@@ -54,8 +55,16 @@ export function decidePod(input: PodInput): PodDecision {
   return { kind: "remove", status: ended(input, now, undefined) };
 }
 
-function running(input: PodInput): PodDecision {
-  const { pod, now, moments, behaviour, chance } = input;
+function running(given: PodInput): PodDecision {
+  const { now, moments, behaviour, chance } = given;
+  let input = given;
+  const again = restartAllAt(given.pod, previousOf(given.pod), behaviour.restart, moments);
+  if (again !== undefined && given.pod.status) {
+    if (now < again) return { kind: "run", status: given.pod.status, again: again - now };
+    input = { ...given, pod: { ...given.pod, status: beginAnew(given.pod.status) } };
+    moments.set("again", again);
+  }
+  const { pod } = input;
   const seen = moments.get("seen") ?? (pod.status?.startTime ? Date.parse(pod.status.startTime) : now);
   moments.set("seen", seen);
   const deadline = pod.spec?.activeDeadlineSeconds;
@@ -74,15 +83,19 @@ function running(input: PodInput): PodDecision {
   if (staged.end) return { kind: "run", status: ended(input, seen, staged.end, staged.conditions), again: undefined };
   const { statuses, initialized, failed, next } = containersOf(
     input,
-    seen + drawDelay(behaviour.start, () => chance("start")),
+    Math.max(seen + drawDelay(behaviour.start, () => chance("start")), moments.get("again") ?? lastEnd(pod)),
     seen,
   );
   const init = pod.spec?.initContainers ?? [];
   if (staged.ready !== undefined)
     for (const [name, status] of statuses)
       if (status.state?.running) statuses.set(name, { ...status, ready: staged.ready });
-  const phase = phaseOf(pod, statuses, failed, initialized < init.length);
-  const status = statusOf(input, seen, statuses, phase, initialized, staged.conditions);
+  const restarts = restartAllAt(pod, statuses, behaviour.restart, moments);
+  if (restarts !== undefined) killAll(pod, statuses, now);
+  const phase = restarts === undefined ? phaseOf(pod, statuses, failed, initialized < init.length) : "Pending";
+  const conditions = [...staged.conditions, ...restartCondition(pod, restarts !== undefined, phase)];
+  const status = statusOf(input, seen, statuses, phase, initialized, conditions);
+  if (restarts !== undefined) return { kind: "run", status, again: Math.max(1, restarts - now) };
   const until = Math.min(next, staged.next, late);
   const over = phase === "Succeeded" || phase === "Failed";
   return { kind: "run", status, again: over || until === NEVER ? undefined : Math.max(1, until - now) };
@@ -129,8 +142,8 @@ function containersOf(input: PodInput, start: number, seen: number): Containers 
   const init = pod.spec?.initContainers ?? [];
   // Once the others have run, a sidecar that fails holds nobody up.
   const begun = (pod.spec?.containers ?? []).some(({ name }) => {
-    const { state, lastState } = previous.get(name) ?? {};
-    return Boolean(state?.running ?? state?.terminated ?? lastState?.terminated);
+    const status = previous.get(name);
+    return Boolean(status?.state?.running ?? endedRun(status));
   });
   for (const spec of init) {
     const kind = spec.restartPolicy === "Always" ? "sidecar" : "init";
@@ -149,6 +162,16 @@ function containersOf(input: PodInput, start: number, seen: number): Containers 
     for (const { name } of init) stop(statuses, name, now, 0);
   }
   return { statuses, initialized, failed, next };
+}
+
+/** When all containers were ended to be started again, of those that have not been; 0: nothing of the kind. */
+function lastEnd(pod: Pod): number {
+  const ends = [...previousOf(pod).values()].map(({ state, lastState }) =>
+    state?.waiting && state.waiting.reason !== "CrashLoopBackOff"
+      ? Date.parse(lastState?.terminated?.finishedAt ?? "")
+      : 0,
+  );
+  return Math.max(0, ...ends.filter((end) => !Number.isNaN(end)));
 }
 
 function previousOf({ status }: Pod): Map<string, ContainerStatus> {
