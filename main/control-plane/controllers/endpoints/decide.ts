@@ -1,6 +1,7 @@
 /** From a Service and its Pods: the endpoints it has, and how they are laid out in EndpointSlices. */
 import type { Node, Pod, Service } from "../../../../common/kube/types.ts";
 import { isReady, isTerminated } from "../kernel/pods.ts";
+import { wantsHints } from "./topology.ts";
 
 export interface EndpointPort {
   name: string;
@@ -69,7 +70,8 @@ function endpointOf(service: Service, pod: Pod, address: string, node: Node | un
   const hostname = pod.spec?.hostname;
   const zone = node?.metadata.labels?.["topology.kubernetes.io/zone"];
   const ready = service.spec?.publishNotReadyAddresses ? true : serving && !terminating;
-  const hints = ready ? hintsFor(service.spec?.trafficDistribution, zone, pod.spec?.nodeName) : undefined;
+  const hints =
+    ready && !wantsHints(service) ? hintsFor(service.spec?.trafficDistribution, zone, pod.spec?.nodeName) : undefined;
   return {
     addresses: [address],
     conditions: { ready, serving, terminating },

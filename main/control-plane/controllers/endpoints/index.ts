@@ -1,5 +1,8 @@
 /** EndpointSlices and the older Endpoints: the addresses behind each Service that has a selector. */
 import { timestamp } from "../../../../common/kube/clock.ts";
+import type { EventRecorder } from "../../../../common/kube/events.ts";
+import type { Informer } from "../../../../common/kube/informer.ts";
+import { objectKey } from "../../../../common/kube/object.ts";
 import { selectorFromMap } from "../../../../common/kube/selector.ts";
 import { isStatus } from "../../../../common/kube/status.ts";
 import type { EndpointSlice, Endpoints, Node, Pod, Service } from "../../../../common/kube/types.ts";
@@ -11,6 +14,7 @@ import { kinds } from "../kernel/kinds.ts";
 import { controllerReference } from "../kernel/ownership.ts";
 import { decideEndpoints, decideSubsets, isTruncated } from "./decide.ts";
 import type { EndpointGroup } from "./decide.ts";
+import { concernsTopology, sharesOf, wantsHints, withTopologyHints } from "./topology.ts";
 import { LAST_CHANGE, MANAGED_BY, SERVICE_NAME, bySlices, removeObject, writeSlices } from "./slices.ts";
 
 const MANAGER = "endpointslice-controller.k8s.io";
@@ -76,12 +80,65 @@ const managed = (service: Service | undefined): service is Service =>
   service.spec?.type !== "ExternalName" &&
   Object.keys(service.spec?.selector ?? {}).length > 0;
 
+const HINTS_ON = "Topology Aware Hints has been enabled";
+const HINTS_OFF = "Topology Aware Hints has been disabled";
+
+/** Gives the endpoints of Services that ask for it hints by the CPU of the zones, and tells when that begins, and when not. */
+function followTopology(
+  { informers, events }: Pick<ControllerContext, "informers"> & { events: EventRecorder },
+  services: Informer<Service>,
+  keys: Keys,
+): (key: string, service: Service | undefined, groups: EndpointGroup[]) => EndpointGroup[] {
+  const nodes = informers.for<Node>(kinds.nodes);
+  const wake = (): void => {
+    for (const service of services.list()) if (wantsHints(service)) keys.add(objectKey(service));
+  };
+  nodes.addHandler({
+    add: wake,
+    update: (node, old) => (concernsTopology(node) === concernsTopology(old) ? undefined : wake()),
+    delete: wake,
+  });
+  /** By Service: what was said of it last, for each address family. */
+  const said = new Map<string, Map<string, string>>();
+  return (key, service, groups) => {
+    const before = said.get(key);
+    if (service === undefined || (!wantsHints(service) && before === undefined)) {
+      said.delete(key);
+      return groups;
+    }
+    const now = new Map<string, string>();
+    const tell = (family: string, message: string): void => {
+      now.set(family, message);
+      if (before?.get(family) === message) return;
+      const on = message === HINTS_ON;
+      const reason = on ? "TopologyAwareHintsEnabled" : "TopologyAwareHintsDisabled";
+      events.record(service, on ? "Normal" : "Warning", reason, `${message}, addressType: ${family}`);
+    };
+    if (!wantsHints(service)) {
+      for (const [family, message] of before ?? []) if (message === HINTS_ON) tell(family, HINTS_OFF);
+      said.delete(key);
+      return groups;
+    }
+    const shares = sharesOf(nodes.list());
+    const result = [...new Set(groups.map(({ addressType }) => addressType))].flatMap((family) => {
+      const of = groups.filter(({ addressType }) => addressType === family);
+      const hinted = withTopologyHints(of, shares);
+      tell(family, typeof hinted === "string" ? hinted : HINTS_ON);
+      return typeof hinted === "string" ? of : hinted;
+    });
+    said.set(key, now);
+    return result;
+  };
+}
+
 export const endpointSliceController: ControllerDefinition = {
   name: "endpointslice-controller",
+  eventSource: "endpoint-slice-controller",
   concurrency: 5,
   setup(context, keys) {
     const { informers, clock } = context;
     const { services, groupsOf } = followServices(context, keys);
+    const hinted = followTopology(context, services, keys);
     const informer = informers.for<EndpointSlice>(kinds.endpointSlices);
     const slices = bySlices(informer, MANAGER, keys);
     const expectations = new Expectations(clock);
@@ -91,6 +148,7 @@ export const endpointSliceController: ControllerDefinition = {
         const mine = slices(key);
         if (!managed(service)) {
           expectations.forget(key);
+          hinted(key, undefined, []);
           // A Service that lost its selector leaves its slices to whoever maintains them by hand from now on.
           if (service === undefined) for (const slice of mine) await removeObject(context, kinds.endpointSlices, slice);
           return undefined;
@@ -102,7 +160,7 @@ export const endpointSliceController: ControllerDefinition = {
           expectations,
           informer,
           mine,
-          groups: groupsOf(service),
+          groups: hinted(key, service, groupsOf(service)),
           owner: service,
           labels: labelsOf(service),
           annotations: { [LAST_CHANGE]: timestamp(clock.now()) },
