@@ -39,6 +39,8 @@ export default defineConfig({
         extends: true,
         test: {
           name: "cluster",
+          // Containers start slowly on an emulated machine, and all at once slower still: so a few at a time.
+          maxConcurrency: 6,
           include: ["test/cluster/**/*.test.ts"],
           testTimeout: 600_000,
           hookTimeout: 900_000,

@@ -1,12 +1,16 @@
 /**
- * What Pods may expect of a node, in real machines: tables of Pods with what must become of each, then storage, network policy,
- * ingress and metrics as a user meets them. DRYDOCK_RUNS=all adds the cases that only take longer.
+ * What Pods may expect of a node, in real machines: tables of Pods with what must become of each; storage, network policy,
+ * ingress and metrics as a user meets them; the network and streams asked from inside; published manifests; remote storage. One
+ * cluster for all. DRYDOCK_RUNS=all adds the cases that only take longer.
  */
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { NodeCluster } from "./node/cluster.ts";
-import { nodeCluster } from "./node/cluster.ts";
+import { makeNamespace, nodeCluster } from "./node/cluster.ts";
 import { ENDING } from "./node/ending.ts";
 import { LIFECYCLE } from "./node/lifecycle.ts";
+import { buildHarbour } from "./node/harbour.ts";
+import { describeNetworking } from "./node/networking.ts";
+import { describeStreaming } from "./node/streaming.ts";
 import { Cases } from "./node/run-case.ts";
 import { SECURITY } from "./node/security.ts";
 import { TOWN } from "./node/town.ts";
@@ -19,9 +23,6 @@ import { eventually } from "./support.ts";
 const EVERYTHING = process.env["DRYDOCK_RUNS"] === "all";
 /** Names of the only cases to run, for whoever works on one. */
 const ONLY = process.env["DRYDOCK_CASES"] ? new Set(process.env["DRYDOCK_CASES"].split(",")) : undefined;
-/** Containers start slowly on an emulated machine, and all at once slower still: so a few at a time. */
-const TOGETHER = 6;
-
 let cluster: NodeCluster;
 beforeAll(async () => {
   cluster = await nodeCluster("nodes");
@@ -32,21 +33,16 @@ const cases = [...LIFECYCLE, ...ENDING, ...SECURITY, ...VOLUMES].filter(({ name,
   ONLY ? ONLY.has(name) : EVERYTHING || !extra,
 );
 
-describe("Pods", () => {
-  for (let from = 0; from < cases.length; from += TOGETHER) {
-    const some = cases.slice(from, from + TOGETHER);
-    it(`end as they should: ${some.map(({ name }) => name).join(", ")}`, { timeout: 600_000 }, async () => {
-      const running = new Cases(cluster.kubectl, `cases-${from}`);
-      await running.apply(some, cluster.worker);
-      const outcomes = await Promise.allSettled(some.map((each) => running.check(each)));
-      await running.remove();
-      const failures = outcomes.flatMap((outcome, index) =>
-        outcome.status === "rejected" ? [`${some[index]?.name}: ${(outcome.reason as Error).message}`] : [],
-      );
-      // As one text: a report that shortens arrays would not say which Pod it was.
-      expect(failures.join("\n")).toBe("");
-    });
-  }
+describe.concurrent("Pods", () => {
+  let running: Cases;
+  beforeAll(async () => {
+    running = await Cases.begin(cluster);
+  });
+  afterAll(() => running.end());
+
+  it.each(cases)("end as they should: $name", { timeout: 900_000 }, async (each) => {
+    await expect(running.run(each)).resolves.toBeUndefined();
+  });
 });
 
 describe("a small town", () => {
@@ -57,12 +53,7 @@ describe("a small town", () => {
     (await inside(pod, "wget -q -T 2 -O - http://hall")).stdout.includes("It works");
 
   beforeAll(async () => {
-    await cluster.ok(["create", "namespace", "town"]);
-    await eventually(
-      "the namespace has its ServiceAccount",
-      () => cluster.kubectl(["-n", "town", "get", "serviceaccount", "default"]),
-      ({ code }) => code === 0,
-    );
+    await makeNamespace(cluster, "town");
     await cluster.ok(["apply", "-f", "-"], TOWN.map((object) => JSON.stringify(object)).join("\n---\n"));
     await kubectl("wait", "--for=condition=Ready", "pod", "--all", "--timeout=180s");
   }, 240_000);
@@ -143,6 +134,12 @@ describe("a small town", () => {
     );
     expect(pods).toMatch(/citizen\s+main\s+\d+m\s+\d+Mi/);
   }, 180_000);
+});
+
+describe("a harbour", () => {
+  const harbour = buildHarbour(() => cluster);
+  describeNetworking(harbour);
+  describeStreaming(harbour);
 });
 
 describeMarket(() => cluster);

@@ -1,5 +1,4 @@
 /** A case of the node's tables: objects to apply, when the Pod has come to rest, and what must then be true of it. */
-import assert from "node:assert/strict";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Pod } from "../../../common/kube/types.ts";
 
@@ -7,6 +6,8 @@ export interface Facts {
   pod: Pod;
   /** Waits until one of the Pod's events, as "reason: message", fits: an event may come after the status that it explains. */
   told(event: RegExp): Promise<void>;
+  /** Waits until the Pod is so, and answers with it. */
+  becomes(what: string, fits: (pod: Pod) => boolean): Promise<Pod>;
   /** A container's log; `previous`: of the attempt before. */
   logs(container?: string, previous?: boolean): Promise<string>;
   kubectl(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }>;
@@ -76,12 +77,14 @@ export function waitingFor(reason: string, container = "main"): (pod: Pod) => bo
   };
 }
 
-/** Asks again until the answer fits. */
+/** Asks again until the answer fits, for three minutes: an emulated node may be slow, but is not that slow. */
 export async function until<T>(what: string, ask: () => Promise<T>, fits: (answer: T) => boolean): Promise<T> {
-  for (let attempt = 0; ; attempt++) {
+  const deadline = Date.now() + 180_000;
+  for (;;) {
     const answer = await ask();
     if (fits(answer)) return answer;
-    assert.ok(attempt < 90, `${what}: never; last: ${typeof answer === "string" ? answer : JSON.stringify(answer)}`);
+    if (Date.now() > deadline)
+      throw new Error(`${what}: never; last: ${typeof answer === "string" ? answer : JSON.stringify(answer)}`);
     await sleep(700);
   }
 }

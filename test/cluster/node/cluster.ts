@@ -4,15 +4,19 @@
  */
 import { entry } from "../../../main/host/paths.ts";
 import { kubectlPath } from "../../tools/kubectl.ts";
-import { Dock, run } from "../support.ts";
+import { readerOf } from "../tools/reader.ts";
+import type { Reader } from "../tools/reader.ts";
+import { kubectlFor } from "../tools/kubectl-for.ts";
+import type { Kubectl } from "../tools/kubectl-for.ts";
+import { Dock, eventually, run } from "../support.ts";
 import type { Result } from "../support.ts";
-import { kubectlFor } from "./run-case.ts";
-import type { Kubectl } from "./run-case.ts";
 
 export interface NodeCluster {
   kubeconfig: string;
   kubectl: Kubectl;
-  /** The same, which must go well; answers with standard output. */
+  /** For what is asked again and again. */
+  reader: Reader;
+  /** kubectl that must go well; answers with standard output. */
   ok(args: string[], input?: string): Promise<string>;
   worker: string;
   master: string;
@@ -51,13 +55,28 @@ export async function nodeCluster(name: string): Promise<NodeCluster> {
     const nodes = await ok(["get", "nodes", "-l", selector, "-o", "name"]);
     return (nodes.split("\n")[0] ?? "").replace("node/", "");
   };
+  const reader = await readerOf(kubeconfig);
   return {
     kubeconfig,
     kubectl,
+    reader,
     ok,
     worker: await first(`!${role}`),
     master: await first(role),
     load: async (archive) => void (await drydock("image", "load", cluster, archive)),
-    dispose: async () => dock?.dispose(),
+    dispose: async () => {
+      reader.close();
+      await dock?.dispose();
+    },
   };
+}
+
+/** Makes a namespace in which Pods can be made. */
+export async function makeNamespace(cluster: NodeCluster, name: string): Promise<void> {
+  await cluster.ok(["create", "namespace", name]);
+  await eventually(
+    "the namespace has its ServiceAccount",
+    () => cluster.reader.get(`/api/v1/namespaces/${name}/serviceaccounts/default`),
+    Boolean,
+  );
 }

@@ -1,15 +1,12 @@
 /** Pods that probes, hooks, limits and the node itself hold to something: when they are ready, and how they end. */
 import assert from "node:assert/strict";
 import { condition, isReady, once, PATIENT, sh, status, until } from "./case.ts";
-import type { Facts, PodCase } from "./case.ts";
+import type { PodCase } from "./case.ts";
 import { GRPC_HEALTH, javascript, nodeVolumes } from "./programs.ts";
 
 const shared = { volumes: [{ name: "shared", emptyDir: {} }] };
 const mount = { volumeMounts: [{ name: "shared", mountPath: "/shared" }] };
 const TERM = "while :; do sleep 1; done";
-
-export const field = async (kubectl: Facts["kubectl"], pod: string, path: string): Promise<string> =>
-  (await kubectl("get", "pod", pod, "-o", `jsonpath=${path}`)).stdout;
 
 export const ENDING: PodCase[] = [
   {
@@ -47,8 +44,7 @@ export const ENDING: PodCase[] = [
       volumes: nodeVolumes,
       containers: [
         javascript(GRPC_HEALTH, {
-          // In time: an answer that nobody waited for is an answer too, and the third is the good one.
-          startupProbe: { grpc: { port: 50051, service: "slow" }, periodSeconds: 1, failureThreshold: 90, ...PATIENT },
+          startupProbe: { grpc: { port: 50051, service: "slow" }, periodSeconds: 1, failureThreshold: 600, ...PATIENT },
           readinessProbe: { grpc: { port: 50051 }, periodSeconds: 1, ...PATIENT },
           livenessProbe: { grpc: { port: 50051, service: "live" }, periodSeconds: 1, ...PATIENT },
         }),
@@ -58,11 +54,17 @@ export const ENDING: PodCase[] = [
         }),
       ],
     },
-    settled: (pod) => status(pod).ready,
-    async check({ pod, told }) {
-      assert.equal(status(pod).restartCount, 0);
-      assert.equal(status(pod, "down").ready, false);
+    settled: (pod) => status(pod).state?.running !== undefined,
+    async check({ told, kubectl, becomes }) {
       await told(/^Unhealthy: Startup probe failed: .*NOT_SERVING/);
+      const before = await becomes("running", (pod) => status(pod).state?.running !== undefined);
+      assert.equal(status(before).started, false);
+      const served = await kubectl("exec", "probes-grpc", "-c", "main", "--", "touch", "/tmp/serves");
+      assert.equal(served.code, 0, served.stderr);
+      const after = await becomes("ready", (pod) => status(pod).ready);
+      assert.equal(status(after).restartCount, 0);
+      await told(/^Unhealthy: Readiness probe failed: .*NOT_SERVING/);
+      assert.equal(status(after, "down").ready, false);
     },
   },
   {
@@ -83,26 +85,17 @@ export const ENDING: PodCase[] = [
       ],
     },
     settled: isReady,
-    async check({ pod, kubectl }) {
+    async check({ pod, kubectl, becomes }) {
       const started = Date.parse(status(pod).state?.running?.startedAt as string);
       const ready = Date.parse(condition(pod, "Ready")?.lastTransitionTime as string);
       assert.ok(ready - started >= 3000, `ready ${ready - started} ms after its start: two questions, a second apart`);
       const removed = await kubectl("exec", "probe-thresholds", "--", "rm", "/tmp/ok");
       assert.equal(removed.code, 0, removed.stderr);
-      const path = "{.status.conditions[?(@.type=='Ready')].status}";
-      await until(
-        "not ready",
-        () => field(kubectl, "probe-thresholds", path),
-        (text) => text === "False",
-      );
-      assert.equal(await field(kubectl, "probe-thresholds", "{.status.containerStatuses[0].restartCount}"), "0");
+      const after = await becomes("not ready", (now) => condition(now, "Ready")?.status === "False");
+      assert.equal(status(after).restartCount, 0);
       const touched = await kubectl("exec", "probe-thresholds", "--", "touch", "/tmp/ok");
       assert.equal(touched.code, 0, touched.stderr);
-      await until(
-        "ready again",
-        () => field(kubectl, "probe-thresholds", path),
-        (text) => text === "True",
-      );
+      await becomes("ready again", isReady);
     },
   },
   {
@@ -192,39 +185,25 @@ export const ENDING: PodCase[] = [
       ],
     },
     settled: isReady,
-    async check({ kubectl }) {
+    async check({ kubectl, becomes }) {
       const resize = async (resources: object): Promise<void> => {
         const patch = { spec: { containers: [{ name: "main", resources }] } };
         const options = ["--subresource=resize", "-p", JSON.stringify(patch)];
         const patched = await kubectl("patch", "pod", "resize-limits", ...options);
         assert.equal(patched.code, 0, patched.stderr);
       };
-      const pending = (what: string): Promise<string> =>
-        field(kubectl, "resize-limits", `{.status.conditions[?(@.type=='PodResizePending')].${what}}`);
       await resize({ requests: { cpu: "90" }, limits: { cpu: "100" } });
-      await until(
-        "infeasible",
-        () => pending("reason"),
-        (text) => text === "Infeasible",
-      );
+      const pending = "PodResizePending";
+      const refused = await becomes("infeasible", (now) => condition(now, pending)?.reason === "Infeasible");
       assert.match(
-        await pending("message"),
+        condition(refused, pending)?.message ?? "",
         /^Node didn't have enough capacity: cpu, requested: 90000, capacity: \d+$/,
       );
       const quota = await kubectl("exec", "resize-limits", "--", "cat", "/sys/fs/cgroup/cpu.max");
       assert.equal(quota.stdout, "10000 100000\n");
       await resize({ requests: { cpu: "50m" }, limits: { cpu: "200m", memory: "48Mi" } });
-      await until(
-        "no longer pending",
-        () => pending("reason"),
-        (text) => text === "",
-      );
-      const count = "{.status.containerStatuses[0].restartCount}";
-      await until(
-        "restarted for its memory",
-        () => field(kubectl, "resize-limits", count),
-        (text) => text === "1",
-      );
+      await becomes("no longer pending", (now) => condition(now, pending) === undefined);
+      await becomes("restarted for its memory", (now) => status(now).restartCount === 1);
     },
   },
   {

@@ -1,6 +1,5 @@
 /** Pods and what must become of them: order, restarts, probes, hooks, endings. */
 import assert from "node:assert/strict";
-import type { Pod } from "../../../common/kube/types.ts";
 import { condition, IMAGE, isReady, once, PATIENT, sh, status, until, waitingFor } from "./case.ts";
 import type { PodCase } from "./case.ts";
 
@@ -172,7 +171,7 @@ export const LIFECYCLE: PodCase[] = [
       ],
     },
     settled: isReady,
-    async check({ kubectl }) {
+    async check({ kubectl, becomes }) {
       const page = "/usr/share/nginx/html/index.html";
       // What makes a container not ready, and ready again.
       for (const [container, away, back] of [
@@ -181,18 +180,16 @@ export const LIFECYCLE: PodCase[] = [
         ["main", "touch /tmp/busy", "rm /tmp/busy"],
       ] as const) {
         for (const [script, ready] of [
-          [away, "false"],
-          [back, "true"],
+          [away, "False"],
+          [back, "True"],
         ] as const) {
           const did = await kubectl("exec", "ready-and-not", "-c", container, "--", "sh", "-c", script);
           assert.equal(did.code, 0, did.stderr);
-          const condition = ["wait", `--for=condition=Ready=${ready}`, "pod/ready-and-not", "--timeout=60s"];
-          const { code, stderr } = await kubectl(...condition);
-          const { stdout } = await kubectl("describe", "pod", "ready-and-not");
-          assert.equal(code, 0, `after ${script} in ${container}: ${stderr}${stdout}`);
+          const what = `ready: ${ready}, after ${script} in ${container}`;
+          await becomes(what, (now) => condition(now, "Ready")?.status === ready);
         }
       }
-      const after = JSON.parse((await kubectl("get", "pod", "ready-and-not", "-o", "json")).stdout) as Pod;
+      const after = await becomes("ready", isReady);
       assert.equal(status(after).restartCount + status(after, "web").restartCount, 0);
       assert.equal(condition(after, "ContainersReady")?.status, "True");
     },

@@ -1,75 +1,82 @@
-/** Runs the cases of a table in a namespace of their own: all Pods at once, each looked at when it has come to rest. */
+/** Runs the cases of a table in a namespace of their own: each Pod is looked at when it has come to rest, and then taken away. */
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Pod } from "../../../common/kube/types.ts";
-import { run } from "../support.ts";
+import type { Reader } from "../tools/reader.ts";
+import { makeNamespace } from "./cluster.ts";
+import type { NodeCluster } from "./cluster.ts";
 import type { Result } from "../support.ts";
 import { ended, until } from "./case.ts";
 import type { PodCase } from "./case.ts";
 
-export type Kubectl = (args: string[], input?: string) => Promise<Result>;
-
-/** `millis`: what a command may take. */
-export function kubectlFor(file: string, kubeconfig: string, millis = 300_000): Kubectl {
-  return (args, input) =>
-    run(file, ["--kubeconfig", kubeconfig, ...args], { millis, ...(input === undefined ? {} : { input }) });
-}
+const NAMESPACE = "cases";
+/** How long a Pod may take to come to rest: some milliseconds of a quick machine, minutes of an emulated and busy one. */
+const REST = 400_000;
 
 export class Cases {
-  readonly #kubectl: Kubectl;
-  readonly #namespace: string;
-  #pods = new Map<string, Pod>();
-  #timer: Promise<void> | undefined;
-  #stopped = false;
+  readonly #cluster: NodeCluster;
+  readonly #reader: Reader;
+  #turn = 0;
 
-  constructor(kubectl: Kubectl, namespace: string) {
-    this.#kubectl = kubectl;
-    this.#namespace = namespace;
+  private constructor(cluster: NodeCluster, reader: Reader) {
+    this.#cluster = cluster;
+    this.#reader = reader;
   }
 
-  /** Applies everything; resolves when the API has taken it. */
-  async apply(cases: readonly PodCase[], node: string | undefined): Promise<void> {
-    const created = await this.#kubectl(["create", "namespace", this.#namespace]);
-    if (created.code !== 0 && !created.stderr.includes("AlreadyExists")) throw new Error(created.stderr);
-    const metadata = (fields: Record<string, unknown>): object => ({ ...fields, namespace: this.#namespace });
-    const items = cases.flatMap((each) => [
-      ...(each.with ?? []).map((object) => ({ ...object, metadata: metadata(object["metadata"] as object as never) })),
-      {
-        apiVersion: "v1",
-        kind: "Pod",
-        metadata: metadata({ name: each.name, ...each.metadata }),
-        spec: { ...(node ? { nodeName: node } : {}), ...each.spec },
-      },
-    ]);
-    const documents = items.map((item) => JSON.stringify(item)).join("\n---\n");
-    const applied = await this.#kubectl(["create", "-f", "-"], documents);
-    if (applied.code !== 0) throw new Error(applied.stderr);
-    this.#timer = this.#follow();
+  static async begin(cluster: NodeCluster): Promise<Cases> {
+    await makeNamespace(cluster, NAMESPACE);
+    return new Cases(cluster, cluster.reader);
   }
 
-  /** One listing serves all who wait. */
-  async #follow(): Promise<void> {
-    while (!this.#stopped) {
-      const listed = await this.#kubectl(["get", "pods", "-n", this.#namespace, "-o", "json"]);
-      if (listed.code === 0)
-        this.#pods = new Map(
-          (JSON.parse(listed.stdout) as { items: Pod[] }).items.map((pod) => [pod.metadata.name ?? "", pod]),
-        );
-      await sleep(700);
+  /** Its turn says which node it is for: two machines start containers sooner than one. */
+  async run(each: PodCase): Promise<void> {
+    const { worker, master } = this.#cluster;
+    await this.#apply(each, this.#turn++ % 2 === 0 ? worker : master);
+    try {
+      await this.#check(each, await this.#rest(each));
+    } finally {
+      // What has been seen must not go on taking the node's time.
+      await this.#kubectl("delete", "pod", each.name, "--wait=false", "--ignore-not-found");
     }
   }
 
-  async check(each: PodCase, millis = 400_000): Promise<void> {
-    const deadline = Date.now() + millis;
+  end(): Promise<unknown> {
+    return this.#cluster.ok(["delete", "namespace", NAMESPACE, "--wait=false"]);
+  }
+
+  #kubectl(...args: string[]): Promise<Result> {
+    return this.#cluster.kubectl(["-n", NAMESPACE, ...args]);
+  }
+
+  #pod(name: string): Promise<Pod> {
+    return this.#reader.get<Pod>(`/api/v1/namespaces/${NAMESPACE}/pods/${name}`);
+  }
+
+  async #apply(each: PodCase, nodeName: string): Promise<void> {
+    const metadata = (fields: object): object => ({ ...fields, namespace: NAMESPACE });
+    const pod = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: metadata({ name: each.name, ...each.metadata }),
+      spec: { nodeName, ...each.spec },
+    };
+    const objects = (each.with ?? []).map((one) => ({ ...one, metadata: metadata(one["metadata"] as object) }));
+    const documents = [...objects, pod].map((one) => JSON.stringify(one)).join("\n---\n");
+    await this.#cluster.ok(["create", "-f", "-"], documents);
+  }
+
+  async #rest(each: PodCase): Promise<Pod> {
     const settled = each.settled ?? ended;
+    const deadline = Date.now() + REST;
     for (;;) {
-      const pod = this.#pods.get(each.name);
+      const pod = await this.#pod(each.name);
       // A Pod that no kubelet has seen yet has no statuses to look at.
-      if (pod?.status?.containerStatuses && settled(pod)) break;
-      if (Date.now() > deadline) throw new Error(`${each.name} never came to rest: ${JSON.stringify(pod?.status)}`);
-      await sleep(200);
+      if (pod.status?.containerStatuses && settled(pod)) return pod;
+      if (Date.now() > deadline) throw new Error(`${each.name} never came to rest: ${JSON.stringify(pod.status)}`);
+      await sleep(250);
     }
-    const pod = this.#pods.get(each.name) as Pod;
-    const namespaced = (...args: string[]): Promise<Result> => this.#kubectl(["-n", this.#namespace, ...args]);
+  }
+
+  async #check(each: PodCase, pod: Pod): Promise<void> {
     await each.check({
       pod,
       told: async (event) =>
@@ -78,10 +85,11 @@ export class Cases {
           () => this.#events(each.name),
           (told) => told.some((one) => event.test(one)),
         )),
-      kubectl: namespaced,
+      becomes: (what, fits) => until(what, () => this.#pod(each.name), fits),
+      kubectl: (...args) => this.#kubectl(...args),
       logs: async (container, previous) => {
         const options = [...(container ? ["-c", container] : []), ...(previous ? ["--previous"] : [])];
-        const result = await namespaced("logs", each.name, ...options);
+        const result = await this.#kubectl("logs", each.name, ...options);
         if (result.code !== 0) throw new Error(result.stderr);
         return result.stdout;
       },
@@ -89,20 +97,9 @@ export class Cases {
   }
 
   async #events(pod: string): Promise<string[]> {
-    const result = await this.#kubectl([
-      "get",
-      "events",
-      `--namespace=${this.#namespace}`,
-      "--output=json",
-      `--field-selector=involvedObject.name=${pod}`,
-    ]);
-    const { items } = JSON.parse(result.stdout) as { items: { reason: string; message: string }[] };
+    const query = `fieldSelector=${encodeURIComponent(`involvedObject.name=${pod}`)}`;
+    const path = `/api/v1/namespaces/${NAMESPACE}/events?${query}`;
+    const { items } = await this.#reader.get<{ items: { reason: string; message: string }[] }>(path);
     return items.map(({ reason, message }) => `${reason}: ${message}`);
-  }
-
-  async remove(): Promise<void> {
-    this.#stopped = true;
-    await this.#timer;
-    await this.#kubectl(["delete", "namespace", this.#namespace, "--wait=false"]);
   }
 }

@@ -1,18 +1,12 @@
 /** A container's streams as a program meets them, without a kubectl for each: exec, attach and logs of the API over WebSocket and HTTPS. */
-import { readFile } from "node:fs/promises";
 import { request } from "node:https";
 import { WebSocket } from "ws";
-import { parse } from "yaml";
+import { accessOf } from "../tools/reader.ts";
 
 export interface Ended {
   stdout: Buffer;
   stderr: Buffer;
   code: number;
-}
-
-interface Kubeconfig {
-  clusters: { cluster: { server: string; "certificate-authority-data": string } }[];
-  users: { user: { "client-certificate-data": string; "client-key-data": string } }[];
 }
 
 export interface Api {
@@ -26,14 +20,7 @@ export interface Api {
 const DEADLINE = 240_000;
 
 export async function apiOf(kubeconfig: string, namespace: string): Promise<Api> {
-  const { clusters, users } = parse(await readFile(kubeconfig, "utf8")) as Kubeconfig;
-  const decode = (text: string | undefined): Buffer => Buffer.from(text ?? "", "base64");
-  const server = new URL(clusters[0]?.cluster.server ?? "");
-  const tls = {
-    ca: decode(clusters[0]?.cluster["certificate-authority-data"]),
-    cert: decode(users[0]?.user["client-certificate-data"]),
-    key: decode(users[0]?.user["client-key-data"]),
-  };
+  const { server, tls } = await accessOf(kubeconfig);
   const open = (pod: string, command: string[], flags: Record<string, string>): WebSocket => {
     const query = new URLSearchParams({ container: "main", ...flags });
     for (const word of command) query.append("command", word);

@@ -6,8 +6,8 @@ import { Engine } from "../../../main/engine/engine.ts";
 import type { LearningSwitch } from "../../../main/machines/network/switch.ts";
 import type { QemuDriver } from "../../../main/machines/qemu/driver.ts";
 import { kubectlPath } from "../../tools/kubectl.ts";
-import { kubectlFor } from "../node/run-case.ts";
-import type { Kubectl } from "../node/run-case.ts";
+import { kubectlFor } from "./kubectl-for.ts";
+import type { Kubectl } from "./kubectl-for.ts";
 import { Dock } from "../support.ts";
 
 export interface Lab {
