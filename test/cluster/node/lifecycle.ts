@@ -111,6 +111,29 @@ export const LIFECYCLE: PodCase[] = [
     },
   },
   {
+    name: "restart-all",
+    spec: once(
+      "cat /shared/log; [ $(grep -c init /shared/log) = 2 ] || exit 42; sleep 600",
+      {
+        ...mount,
+        restartPolicy: "Never",
+        restartPolicyRules: [{ action: "RestartAllContainers", exitCodes: { operator: "In", values: [42] } }],
+      },
+      {
+        ...shared,
+        initContainers: [sh("echo init >> /shared/log", { name: "first", ...mount })],
+      },
+    ),
+    settled: (pod) => status(pod).state?.running !== undefined && status(pod).restartCount === 1,
+    async check({ pod, logs }) {
+      assert.equal(pod.status?.phase, "Running");
+      assert.equal(status(pod).lastState?.terminated?.exitCode, 42);
+      assert.equal(status(pod, "first").restartCount, 1);
+      assert.equal(condition(pod, "AllContainersRestarting")?.status, "False");
+      assert.equal(await logs(), "init\ninit\n");
+    },
+  },
+  {
     name: "liveness-exec",
     spec: {
       terminationGracePeriodSeconds: 1,

@@ -2,6 +2,7 @@
 import type { Container, Pod } from "../../../common/kube/types.ts";
 import type { ContainerConfig, Device, ImageDetail, Mount } from "../runtime/runtime.ts";
 import { containerHash, LABEL_BACKOFF, LABEL_HASH } from "./decide.ts";
+import { LABEL_GENERATION } from "./restart-all.ts";
 import type { StartAction } from "./decide.ts";
 import { expandAll, ContainerConfigError } from "./env.ts";
 import { podCgroup } from "./pod-cgroup.ts";
@@ -112,6 +113,7 @@ export function containerConfig(input: ContainerInput): ContainerConfig {
       ...labels(pod, spec.name),
       [LABEL_HASH]: containerHash(spec),
       [LABEL_BACKOFF]: String(action.backoffSeconds),
+      ...(action.generation === undefined ? {} : { [LABEL_GENERATION]: String(action.generation) }),
       "io.kubernetes.container.kind": action.kind,
       "io.kubernetes.image": spec.image ?? "",
       ...(spec.terminationMessagePolicy ? { [LABEL_MESSAGE_POLICY]: spec.terminationMessagePolicy } : {}),

@@ -4,6 +4,7 @@ import type { RuntimeContainer } from "../runtime/runtime.ts";
 import { containerHash, decide, formatSeconds, LABEL_BACKOFF, LABEL_HASH, restartBackoff } from "./decide.ts";
 import type { Plan, ProbeView } from "./decide.ts";
 import { viewOf } from "./pod.ts";
+import { LABEL_GENERATION } from "./restart-all.ts";
 
 const NOW = 1_000_000_000;
 
@@ -17,7 +18,10 @@ function pod(spec: object = {}): Pod {
 }
 
 /** "a:running", "a:exited(1)", "POD:running", "a#2:exited(0)": one container; times are seconds before now. */
-function container(text: string, more: Partial<RuntimeContainer> & { backoff?: number } = {}): RuntimeContainer {
+function container(
+  text: string,
+  more: Partial<RuntimeContainer> & { backoff?: number; generation?: number } = {},
+): RuntimeContainer {
   const [, name = "", attempt = "0", state = "", code = "0"] =
     /^(\w+)(?:#(\d+))?:(\w+)(?:\((\d+)\))?$/.exec(text) ?? [];
   return {
@@ -38,7 +42,11 @@ function container(text: string, more: Partial<RuntimeContainer> & { backoff?: n
     logPath: "",
     layerPath: "",
     resources: { oomScoreAdjust: 0 },
-    labels: { [LABEL_HASH]: containerHash({ name, image: "i" } as never), [LABEL_BACKOFF]: String(more.backoff ?? 0) },
+    labels: {
+      [LABEL_HASH]: containerHash({ name, image: "i" } as never),
+      [LABEL_BACKOFF]: String(more.backoff ?? 0),
+      ...(more.generation === undefined ? {} : { [LABEL_GENERATION]: String(more.generation) }),
+    },
     ...more,
   };
 }
@@ -53,7 +61,8 @@ function words(plan: Plan): string[] {
     ...(plan.createSandbox ? [`sandbox ${plan.createSandbox.attempt}`] : []),
     ...plan.kill.map(({ message }) => `kill: ${message}`),
     ...plan.start.map(
-      ({ spec, attempt, kind }) => `start ${spec.name}#${attempt}${kind === "regular" ? "" : ` ${kind}`}`,
+      ({ spec, attempt, kind, generation }) =>
+        `start ${spec.name}#${attempt}${kind === "regular" ? "" : ` ${kind}`}${generation ? ` of ${generation}` : ""}`,
     ),
     ...[...plan.backoff.keys()].map((name) => `back off ${name}`),
   ];
@@ -74,6 +83,17 @@ const ruled = {
       restartPolicy: "Never",
       restartPolicyRules: [{ action: "Restart", exitCodes: { operator: "In", values: [42] } }],
     },
+  ],
+};
+const together = {
+  restartPolicy: "Never",
+  initContainers: [{ name: "i1", image: "i" }],
+  containers: [
+    {
+      ...ruled.containers[0],
+      restartPolicyRules: [{ action: "RestartAllContainers", exitCodes: { operator: "In", values: [42] } }],
+    },
+    { name: "b", image: "i" },
   ],
 };
 const sidecar = { initContainers: [{ name: "s", image: "i", restartPolicy: "Always" }] };
@@ -147,6 +167,61 @@ const rows: [
     { restartPolicy: "Never", initContainers: [{ ...ruled.containers[0], name: "i1" }] },
     [SANDBOX, container("i1:exited(42)")],
     ["start i1#1 init"],
+  ],
+  [
+    "an end that has all begin again ends the others at once",
+    together,
+    [SANDBOX, container("i1:exited(0)"), container("a:exited(42)"), container("b:running")],
+    ["kill: Stopping container b"],
+  ],
+  [
+    "then the init containers run once more",
+    together,
+    [SANDBOX, container("i1:exited(0)"), container("a:exited(42)"), container("b:exited(137)")],
+    ["start i1#1 init of 1"],
+  ],
+  [
+    "then the others, whatever the Pod's policy",
+    together,
+    [
+      SANDBOX,
+      container("i1#1:exited(0)", { generation: 1 }),
+      container("a:exited(42)"),
+      container("b:exited(137)"),
+      container("i1:exited(0)"),
+    ],
+    ["start a#1 of 1", "start b#1 of 1"],
+  ],
+  [
+    "all have begun again",
+    together,
+    [
+      SANDBOX,
+      container("i1#1:exited(0)", { generation: 1 }),
+      container("a#1:running", { generation: 1 }),
+      container("b#1:running", { generation: 1 }),
+      container("a:exited(42)"),
+      container("b:exited(137)"),
+    ],
+    [],
+  ],
+  [
+    "once more after a back-off, whoever else has ended meanwhile",
+    together,
+    [
+      SANDBOX,
+      container("i1#1:exited(0)", { generation: 1 }),
+      container("a#1:exited(42)", { generation: 1, backoff: 10 }),
+      container("b#1:exited(42)", { generation: 1 }),
+      container("a:exited(42)"),
+    ],
+    ["back off a"],
+  ],
+  [
+    "another exit code is the end of that container alone",
+    together,
+    [SANDBOX, container("i1:exited(0)"), container("a:exited(1)"), container("b:running")],
+    [],
   ],
   ["sandbox died under a running container", {}, [container("POD:exited(137)"), container("a:running")], ["kill pod"]],
   ["node rebooted", {}, [container("POD#3:exited(255)"), container("a#2:exited(255)")], ["sandbox 4"]],
@@ -244,4 +319,19 @@ describe("restartBackoff", () => {
     }
     expect(delays).toEqual(["0s", "10s", "20s", "40s", "1m20s", "2m40s", "5m0s", "5m0s"]);
   });
+});
+
+it("begins the next attempt of who had all begin again with a back-off, and knows a generation without its cause", () => {
+  const cause = container("a:exited(42)");
+  const view = viewOf([SANDBOX, container("i1#1:exited(0)", { generation: 1 }), cause, container("b:exited(137)")]);
+  expect(decide(pod(together), view, healthy, NOW).start).toMatchObject([
+    { attempt: 1, backoffSeconds: 10, generation: 1 },
+    { attempt: 1, backoffSeconds: 0, generation: 1 },
+  ]);
+  const later = viewOf([
+    SANDBOX,
+    container("a#3:running", { generation: 2 }),
+    container("b#1:exited(0)", { generation: 1 }),
+  ]);
+  expect(decide(pod(together), later, healthy, NOW).start).toMatchObject([{ spec: { name: "b" }, generation: 2 }]);
 });

@@ -10,6 +10,7 @@ import { mayRestart } from "../../../common/node/restart.ts";
 import type { ContainerKind } from "../../../common/node/restart.ts";
 import { formatPod, isExited, isSidecar, latest, restartPolicy, shouldStart } from "./pod.ts";
 import type { PodView } from "./pod.ts";
+import { generation } from "./restart-all.ts";
 
 export const LABEL_HASH = "io.kubernetes.container.hash";
 /** Seconds that must pass after this container's end before the next attempt. */
@@ -34,6 +35,8 @@ export interface StartAction {
   kind: ContainerKind;
   attempt: number;
   backoffSeconds: number;
+  /** Of restart-all.ts; absent in the first. */
+  generation?: number;
 }
 
 export interface KillAction {
@@ -79,6 +82,27 @@ export function formatSeconds(seconds: number): string {
 }
 
 export function decide(pod: Pod, view: PodView, probes: ProbeView, now: number): Plan {
+  const { current } = generation(pod, view);
+  const plan = steps(pod, view, probes, now);
+  if (current > 0) plan.start = plan.start.map((action) => ({ ...action, generation: current }));
+  return plan;
+}
+
+/** Until when (Unix milliseconds) the attempt after this one waits. */
+function backoffLeft(container: RuntimeContainer, now: number): { delay: number; next: number; until: number } {
+  const { delay, next } = restartBackoff(container);
+  // An end in the future was told by a clock that has been put back since: nothing says how long ago it was.
+  const told = container.finishedAt || container.createdAt;
+  const end = Math.min(told, now);
+  return { delay, next, until: end < told - CLOCK_SLACK ? now : end + delay * 1000 };
+}
+
+function backOff(plan: Plan, pod: Pod, name: string, { delay, until }: { delay: number; until: number }): void {
+  plan.backoff.set(name, `back-off ${formatSeconds(delay)} restarting failed container=${name} pod=${formatPod(pod)}`);
+  plan.wakeAt = Math.min(plan.wakeAt ?? until, until);
+}
+
+function steps(pod: Pod, view: PodView, probes: ProbeView, now: number): Plan {
   const plan: Plan = {
     killPod: false,
     createSandbox: undefined,
@@ -92,6 +116,19 @@ export function decide(pod: Pod, view: PodView, probes: ProbeView, now: number):
   const sandbox = view.sandboxes[0];
   const regular = pod.spec?.containers ?? [];
   const init = pod.spec?.initContainers ?? [];
+  const { cause, outdated } = generation(pod, view);
+
+  if (outdated.size > 0) {
+    for (const [name, container] of outdated)
+      if (container.state === "running")
+        plan.kill.push({ container, spec: undefined, message: `Stopping container ${name}`, graceSeconds: 0 });
+    if (plan.kill.length > 0) return plan;
+    const wait = cause && backoffLeft(cause, now);
+    if (wait && wait.until > now) {
+      backOff(plan, pod, cause.name?.container ?? "", wait);
+      return plan;
+    }
+  }
 
   if (sandbox?.state !== "running") {
     const neverStarted = regular.every((container) => !newest.has(container.name));
@@ -112,6 +149,9 @@ export function decide(pod: Pod, view: PodView, probes: ProbeView, now: number):
     const container = newest.get(spec.name);
     if (!container) {
       plan.start.push({ spec, kind, attempt: 0, backoffSeconds: 0 });
+    } else if (outdated.has(spec.name)) {
+      const backoffSeconds = container === cause ? restartBackoff(container).next : 0;
+      plan.start.push({ spec, kind, attempt: (container.name?.attempt ?? 0) + 1, backoffSeconds });
     } else if (container.state === "running") {
       const changed =
         container.labels[LABEL_HASH] !== undefined && container.labels[LABEL_HASH] !== containerHash(spec);
@@ -141,16 +181,9 @@ export function decide(pod: Pod, view: PodView, probes: ProbeView, now: number):
     } else if (kind === "init" && container.createdAt < sandbox.createdAt) {
       plan.start.push({ spec, kind, attempt: (container.name?.attempt ?? 0) + 1, backoffSeconds: 0 });
     } else if (shouldStart(pod, spec, kind, container)) {
-      const { delay, next } = restartBackoff(container);
-      // An end in the future was told by a clock that has been put back since: nothing says how long ago it was.
-      const end = Math.min(container.finishedAt || container.createdAt, now);
-      const until = end < (container.finishedAt || container.createdAt) - CLOCK_SLACK ? now : end + delay * 1000;
-      if (until > now) {
-        plan.backoff.set(
-          spec.name,
-          `back-off ${formatSeconds(delay)} restarting failed container=${spec.name} pod=${formatPod(pod)}`,
-        );
-        plan.wakeAt = Math.min(plan.wakeAt ?? until, until);
+      const { next, ...wait } = backoffLeft(container, now);
+      if (wait.until > now) {
+        backOff(plan, pod, spec.name, wait);
       } else {
         plan.start.push({ spec, kind, attempt: (container.name?.attempt ?? 0) + 1, backoffSeconds: next });
       }
@@ -163,7 +196,8 @@ export function decide(pod: Pod, view: PodView, probes: ProbeView, now: number):
     regular.length > 0 &&
     regular.every((container) => {
       const state = newest.get(container.name);
-      return state !== undefined && isExited(state) && !shouldStart(pod, container, "regular", state);
+      if (state === undefined || outdated.has(container.name)) return false;
+      return isExited(state) && !shouldStart(pod, container, "regular", state);
     });
 
   if (finished || initialized.failed) {
@@ -195,14 +229,15 @@ export function initProgress(pod: Pod, view: PodView, probes: ProbeView): { next
   const init = pod.spec?.initContainers ?? [];
   const newest = latest(view);
   const sandboxAge = view.sandboxes[0]?.createdAt ?? 0;
+  const { outdated } = generation(pod, view);
   const regularStarted = (pod.spec?.containers ?? []).some(
-    (container) => (newest.get(container.name)?.createdAt ?? -1) >= sandboxAge,
+    ({ name }) => !outdated.has(name) && (newest.get(name)?.createdAt ?? -1) >= sandboxAge,
   );
   if (regularStarted) return { next: init.length, failed: false };
   for (const [index, spec] of init.entries()) {
     const container = newest.get(spec.name);
-    // A new sandbox runs them all again.
-    const current = container && container.createdAt >= sandboxAge ? container : undefined;
+    // A new sandbox runs them all again, and so does a new generation.
+    const current = container && container.createdAt >= sandboxAge && !outdated.has(spec.name) ? container : undefined;
     if (isSidecar(spec)) {
       if (current?.state === "running" && probes.started(spec.name)) continue;
       return { next: index, failed: false };

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Pod, PodStatus } from "../../../common/kube/types.ts";
 import type { RuntimeContainer } from "../runtime/runtime.ts";
 import { viewOf } from "./pod.ts";
+import { LABEL_GENERATION } from "./restart-all.ts";
 import { podStatus } from "./status.ts";
 import type { StatusInput } from "./status.ts";
 
@@ -166,5 +167,42 @@ describe("podStatus", () => {
     expect(condition(result, "Ready")).toContain("ReadinessGatesNotReady");
     expect(condition(result, "ContainersReady")).toBe("True");
     expect(result.conditions?.some(({ type }) => type === "example.org/gate")).toBe(false);
+  });
+});
+
+describe("a Pod whose containers all begin again", () => {
+  const spec = {
+    restartPolicy: "Never",
+    containers: [
+      {
+        name: "a",
+        image: "i",
+        restartPolicy: "Never",
+        restartPolicyRules: [{ action: "RestartAllContainers", exitCodes: { operator: "In", values: [42] } }],
+      },
+      { name: "b", image: "i" },
+    ],
+  };
+
+  it("waits, remembers the ends, and has not failed", () => {
+    const ends = [runtimeContainer("a", 0, exited(42)), runtimeContainer("b", 0, exited(137))];
+    const after = status(spec, [SANDBOX, ...ends]);
+    expect(after.phase).toBe("Running");
+    expect(condition(after, "AllContainersRestarting")).toBe(
+      "True RestartAllContainersStarted container exited with restart policy rule",
+    );
+    expect(
+      after.containerStatuses?.map(({ state, lastState }) => [state?.waiting?.reason, lastState?.terminated?.exitCode]),
+    ).toEqual([
+      ["ContainerCreating", 42],
+      ["ContainerCreating", 137],
+    ]);
+  });
+
+  it("says when it is over", () => {
+    const labels = { [LABEL_GENERATION]: "1" };
+    const after = status(spec, [SANDBOX, runtimeContainer("a", 1, { labels }), runtimeContainer("b", 1, { labels })]);
+    expect(condition(after, "AllContainersRestarting")).toBe("False");
+    expect(after.containerStatuses?.map(({ restartCount }) => restartCount)).toEqual([1, 1]);
   });
 });

@@ -4,6 +4,7 @@
  */
 import { timestamp } from "../../../common/kube/clock.ts";
 import type { Container, ContainerStatus, Pod, PodStatus } from "../../../common/kube/types.ts";
+import { restartCondition } from "../../../common/node/restart-all.ts";
 import { conditionsOf, finalPhase, phaseOf } from "../../../common/node/pod-status.ts";
 import type { PodCondition } from "../../../common/node/pod-status.ts";
 import type { RuntimeContainer } from "../runtime/runtime.ts";
@@ -11,6 +12,7 @@ import { initProgress } from "./decide.ts";
 import type { ProbeView } from "./decide.ts";
 import { allContainers, exitCodeOf, isExited, isSidecar, latest, qosClass } from "./pod.ts";
 import type { PodView } from "./pod.ts";
+import { generation } from "./restart-all.ts";
 import { SHUTDOWN_REASON } from "./shutdown.ts";
 
 export interface StatusInput {
@@ -48,8 +50,10 @@ export function podStatus(input: StatusInput): PodStatus {
   const init = pod.spec?.initContainers ?? [];
   const progress = initProgress(pod, input.view, input.probes);
   const waitsForInit = progress.next < init.length;
+  const { outdated } = generation(pod, input.view);
   for (const { spec, kind } of allContainers(pod)) {
-    statuses.set(spec.name, containerStatus(input, spec, newest.get(spec.name), kind === "regular" && waitsForInit));
+    const waits = { forInit: kind === "regular" && waitsForInit, anew: outdated.has(spec.name) };
+    statuses.set(spec.name, containerStatus(input, spec, newest.get(spec.name), waits));
   }
   const pick = (containers: { name: string }[] | undefined): ContainerStatus[] =>
     (containers ?? []).map((container) => statuses.get(container.name) as ContainerStatus);
@@ -70,7 +74,7 @@ export function podStatus(input: StatusInput): PodStatus {
     phase,
     initialized: progress.next,
     sandboxReady: input.view.sandboxes[0]?.state === "running" && input.podIP !== undefined,
-    further: furtherConditions(input),
+    further: [...furtherConditions(input), ...restartCondition(pod, outdated.size > 0 && !input.ended, phase)],
     now,
   });
   const startTime = previous?.startTime ?? timestamp(now);
@@ -108,7 +112,8 @@ function containerStatus(
   input: StatusInput,
   spec: Container,
   container: RuntimeContainer | undefined,
-  waitsForInit: boolean,
+  /** For the init containers, or for its turn after an end that has all begin again. */
+  waits: { forInit: boolean; anew: boolean },
 ): ContainerStatus {
   const old = [
     ...(input.previous?.initContainerStatuses ?? []),
@@ -120,7 +125,7 @@ function containerStatus(
     waiting: waiting
       ? { reason: waiting.reason, ...(waiting.message ? { message: waiting.message } : {}) }
       : {
-          reason: waitsForInit
+          reason: waits.forInit
             ? "PodInitializing"
             : input.pod.spec?.initContainers?.length && !input.view.sandboxes[0]
               ? "PodInitializing"
@@ -172,7 +177,8 @@ function containerStatus(
     return { ...base, lastState, state: notYet, ready: false, started: false };
   const end = terminated(input, container);
   // In back-off (or unable to start again) the container waits, and its end becomes the last state.
-  if (waiting) return { ...base, lastState: { terminated: end }, state: notYet, ready: false, started: false };
+  if (waiting || (waits.anew && !input.ended && !input.terminating))
+    return { ...base, lastState: { terminated: end }, state: notYet, ready: false, started: false };
   const done = !isSidecar(spec) && (input.pod.spec?.initContainers ?? []).includes(spec) && end.exitCode === 0;
   return { ...base, lastState, state: { terminated: end }, ready: done, started: false };
 }

@@ -3,7 +3,7 @@
  * status to the next, so that it is told once, whenever somebody looks. Pure.
  */
 import type { Container, ContainerStatus, Pod, PodStatus } from "../../../../common/kube/types.ts";
-import { isRestartingAll } from "./restart-all.ts";
+import { isRestartingAll } from "../../../../common/node/restart-all.ts";
 
 export interface PodEvent {
   type: "Normal" | "Warning";
@@ -29,7 +29,7 @@ export function eventsOfChange(pod: Pod, before: PodStatus | undefined, after: P
     const fieldPath = `spec.${field}{${spec.name}}`;
     return eventsOfContainer(pod, spec, old.get(spec.name), status).map((event) => ({ ...event, fieldPath }));
   });
-  if (isRestartingAll(after) && !isRestartingAll(before)) {
+  if (isRestartingAll(after?.conditions) && !isRestartingAll(before?.conditions)) {
     const killed = (path = ""): boolean =>
       now.get(/\{(.*)\}/.exec(path)?.[1] ?? "")?.state?.terminated?.exitCode === 137;
     told.push(...eventsOfEnd(pod, before).filter(({ fieldPath }) => killed(fieldPath)));

@@ -4,24 +4,14 @@
  * asked for it the Pod starts as it did the first time, in its place. Ephemeral containers are not started again. Pure.
  */
 import { timestamp } from "../../../../common/kube/clock.ts";
-import type { Container, ContainerStatus, Pod, PodStatus } from "../../../../common/kube/types.ts";
-import type { PodCondition } from "../../../../common/node/pod-status.ts";
+import type { ContainerStatus, Pod, PodStatus } from "../../../../common/kube/types.ts";
+import { containersOf } from "../../../../common/node/restart-all.ts";
 import { restartsAll } from "../../../../common/node/restart.ts";
 import { backoffOf } from "./container.ts";
 
 /** How long it takes to kill and remove the containers. */
 const KILLS_MILLIS = 1000;
 const KILLED = 137;
-const CONDITION = "AllContainersRestarting";
-
-const containersOf = ({ spec }: Pod): Container[] => [...(spec?.initContainers ?? []), ...(spec?.containers ?? [])];
-
-function mayRestartAll(pod: Pod): boolean {
-  return containersOf(pod).some(({ restartPolicyRules = [] }: { restartPolicyRules?: { action: string }[] }) =>
-    restartPolicyRules.some(({ action }) => action === "RestartAllContainers"),
-  );
-}
-
 /** From when the Pod starts again, in Unix milliseconds, where one of its containers has asked for that. */
 export function restartAllAt(
   pod: Pod,
@@ -75,23 +65,3 @@ export function beginAnew(status: PodStatus): PodStatus {
     ...(status.containerStatuses ? { containerStatuses: status.containerStatuses.map(anew) } : {}),
   };
 }
-
-/** The condition that tells of it; only of Pods that have such a rule. */
-export function restartCondition(pod: Pod, restarting: boolean, phase: string): PodCondition[] {
-  if (!mayRestartAll(pod)) return [];
-  if (restarting)
-    return [
-      {
-        type: CONDITION,
-        status: "True",
-        reason: "RestartAllContainersStarted",
-        message: "container exited with restart policy rule",
-      },
-    ] as PodCondition[];
-  const reason = phase === "Succeeded" ? "PodCompleted" : phase === "Failed" ? "PodFailed" : undefined;
-  return [{ type: CONDITION, status: "False", ...(reason ? { reason } : {}) }] as PodCondition[];
-}
-
-/** Whether that is going on, by a status. */
-export const isRestartingAll = (status: PodStatus | undefined): boolean =>
-  status?.conditions?.some(({ type, status: is }) => type === CONDITION && is === "True") ?? false;

@@ -8,7 +8,8 @@ import type { Behaviour } from "../rules/resolve.ts";
 import { advance, endedRun } from "./container.ts";
 import type { ContainerKind } from "../../../../common/node/restart.ts";
 import type { ContainerOutcome } from "./container.ts";
-import { beginAnew, killAll, restartAllAt, restartCondition } from "./restart-all.ts";
+import { restartCondition } from "../../../../common/node/restart-all.ts";
+import { beginAnew, killAll, restartAllAt } from "./restart-all.ts";
 
 export interface PodInput {
   pod: Pod;
