@@ -46,12 +46,24 @@ interface Endpoint {
   ports: Map<string, number>;
 }
 
+const parsed = new WeakMap<object, ReturnType<typeof selectorFromObject>>();
+const NONE: LabelSelectorObject = {};
+
+/** A selector of an object that stays as it is as long as it is there: asked of every Pod, parsed once. */
+function selectorOf(object: object | undefined): ReturnType<typeof selectorFromObject> {
+  const key = object ?? NONE;
+  let selector = parsed.get(key);
+  if (!selector) parsed.set(key, (selector = selectorFromObject(key as LabelSelectorObject)));
+  return selector;
+}
+
 const hash = (text: string): string => createHash("sha1").update(text).digest("hex").slice(0, 16);
 
 export function policyRules(input: PolicyInput): PolicyRules {
   const rules: PolicyRules = { chains: new Map(), sets: new Map(), ingress: new Map(), egress: new Map() };
   const endpoints = endpointsOf(input);
   const namespaces = new Map(input.namespaces.map(({ metadata }) => [metadata.name ?? "", metadata.labels ?? {}]));
+  const peers = peersOf(endpoints, namespaces);
   for (const pod of endpoints) {
     if (pod.nodeName !== input.nodeName) continue;
     for (const direction of ["ingress", "egress"] as const) {
@@ -59,7 +71,7 @@ export function policyRules(input: PolicyInput): PolicyRules {
       if (isolating.length === 0) continue;
       const lines = isolating.flatMap((policy) =>
         ((direction === "ingress" ? policy.spec?.ingress : policy.spec?.egress) ?? []).flatMap((rule, index) =>
-          ruleLines(rules, policy, index, direction, rule, pod, endpoints, namespaces),
+          ruleLines(rules, policy, index, direction, rule, pod, endpoints, peers),
         ),
       );
       const chain = `${direction === "ingress" ? "in" : "out"}-${hash(pod.address)}`;
@@ -105,7 +117,7 @@ function endpointsOf({ pods, clusterDNS }: PolicyInput): Endpoint[] {
 function selects(policy: NetworkPolicy, pod: Endpoint): boolean {
   return (
     policy.metadata.namespace === pod.namespace &&
-    selectorFromObject((policy.spec?.podSelector ?? {}) as LabelSelectorObject).matches(pod.labels)
+    selectorOf(policy.spec?.podSelector).matches(pod.labels)
   );
 }
 
@@ -123,15 +135,13 @@ function ruleLines(
   rule: IngressRule & EgressRule,
   pod: Endpoint,
   endpoints: Endpoint[],
-  namespaces: Map<string, Record<string, string>>,
+  peersIn: ReturnType<typeof peersOf>,
 ): string[] {
   const peers = (direction === "ingress" ? rule.from : rule.to) ?? [];
   const address = direction === "ingress" ? "ip saddr" : "ip daddr";
   const sources: { match: string; endpoints: Endpoint[] }[] = [];
   if (peers.length === 0) sources.push({ match: "", endpoints });
-  const chosen = peers.some(({ ipBlock }) => !ipBlock)
-    ? endpoints.filter((one) => peers.some((peer) => !peer.ipBlock && isPeer(peer, policy, one, namespaces)))
-    : [];
+  const chosen = peers.some(({ ipBlock }) => !ipBlock) ? peersIn(policy, peers) : [];
   if (chosen.length > 0) {
     const name = `peers-${hash(`${policy.metadata.uid} ${direction} ${index}`)}`;
     rules.sets.set(name, new Set(chosen.map((one) => one.address)));
@@ -151,6 +161,22 @@ function ruleLines(
   );
 }
 
+/** Who the peers of a rule are: looked for once, however many Pods the rule is for. */
+function peersOf(
+  endpoints: Endpoint[],
+  namespaces: Map<string, Record<string, string>>,
+): (policy: NetworkPolicy, peers: readonly Peer[]) => Endpoint[] {
+  const known = new Map<readonly Peer[], Endpoint[]>();
+  return (policy, peers) => {
+    let found = known.get(peers);
+    if (!found) {
+      found = endpoints.filter((one) => peers.some((peer) => !peer.ipBlock && isPeer(peer, policy, one, namespaces)));
+      known.set(peers, found);
+    }
+    return found;
+  };
+}
+
 function isPeer(
   peer: Peer,
   policy: NetworkPolicy,
@@ -158,11 +184,11 @@ function isPeer(
   namespaces: Map<string, Record<string, string>>,
 ): boolean {
   const inNamespace = peer.namespaceSelector
-    ? selectorFromObject(peer.namespaceSelector as LabelSelectorObject).matches(namespaces.get(one.namespace) ?? {})
+    ? selectorOf(peer.namespaceSelector).matches(namespaces.get(one.namespace) ?? {})
     : one.namespace === policy.metadata.namespace;
   return (
     inNamespace &&
-    (!peer.podSelector || selectorFromObject(peer.podSelector as LabelSelectorObject).matches(one.labels))
+    (!peer.podSelector || selectorOf(peer.podSelector).matches(one.labels))
   );
 }
 
