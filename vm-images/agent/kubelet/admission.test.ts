@@ -28,6 +28,14 @@ it("counts neither the Pod itself nor those that have ended", () => {
   expect(shortageOf(pod("a", "2"), over, capacity)).toBeUndefined();
 });
 
+it("counts what a Pod was given, not what it asks for, as long as its resize waits", () => {
+  const used = (containerStatuses: object[], conditions: object[] = []): number | undefined =>
+    shortageOf(pod("a", "2"), [pod("b", "90", { status: { conditions, containerStatuses } })], capacity)?.used;
+  expect(used([{ name: "a", allocatedResources: { cpu: "500m" } }])).toBe(500);
+  expect(used([{ name: "a" }])).toBe(90_000);
+  expect(used([{ name: "a" }], [{ type: "PodResizePending", status: "True" }])).toBeUndefined();
+});
+
 it("asks for the largest init container, or for the others with the sidecars", () => {
   const container = (cpu: string, restartPolicy?: string): object => ({
     resources: { limits: { cpu } },

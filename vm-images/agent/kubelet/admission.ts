@@ -39,6 +39,26 @@ export function requestedBy({ spec }: Pod, resource: "cpu" | "memory"): number {
   return Math.max(together, ...alone);
 }
 
+/**
+ * What a Pod of the node holds: what its running containers were given, as its status tells, not what a resize asks for them that
+ * has to wait or can never be.
+ */
+function heldBy(pod: Pod, resource: "cpu" | "memory"): number {
+  const { containerStatuses = [], initContainerStatuses = [], conditions = [] } = pod.status ?? {};
+  const waits = conditions.some(({ type, status }) => type === "PodResizePending" && status === "True");
+  const given = new Map(
+    [...initContainerStatuses, ...containerStatuses].map((one) => [one.name, one.allocatedResources]),
+  );
+  const asGiven = (container: Container): Container => {
+    // Nothing is told of a container that was given nothing.
+    const requests = given.get(container.name) ?? (waits ? {} : undefined);
+    return requests ? { ...container, resources: { requests } } : container;
+  };
+  const { initContainers = [], containers = [] } = pod.spec ?? {};
+  const spec = { ...pod.spec, initContainers: initContainers.map(asGiven), containers: containers.map(asGiven) };
+  return requestedBy({ ...pod, spec } as Pod, resource);
+}
+
 /** What is missing for `pod` beside `others`; undefined when it fits. */
 export function shortageOf(pod: Pod, others: readonly Pod[], capacity: Capacity): Shortage | undefined {
   const running = others.filter((other) => other.metadata.uid !== pod.metadata.uid && !ended(other));
@@ -49,7 +69,7 @@ export function shortageOf(pod: Pod, others: readonly Pod[], capacity: Capacity)
     ["memory", capacity.memoryBytes],
   ] as const) {
     const requested = requestedBy(pod, resource);
-    const used = running.reduce((sum, other) => sum + requestedBy(other, resource), 0);
+    const used = running.reduce((sum, other) => sum + heldBy(other, resource), 0);
     if (requested > 0 && requested + used > all) return { resource, requested, used, capacity: all };
   }
   return undefined;

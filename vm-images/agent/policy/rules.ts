@@ -115,10 +115,7 @@ function endpointsOf({ pods, clusterDNS }: PolicyInput): Endpoint[] {
 }
 
 function selects(policy: NetworkPolicy, pod: Endpoint): boolean {
-  return (
-    policy.metadata.namespace === pod.namespace &&
-    selectorOf(policy.spec?.podSelector).matches(pod.labels)
-  );
+  return policy.metadata.namespace === pod.namespace && selectorOf(policy.spec?.podSelector).matches(pod.labels);
 }
 
 /** Without policyTypes a policy is of ingress, and of egress when it has such rules. */
@@ -186,10 +183,7 @@ function isPeer(
   const inNamespace = peer.namespaceSelector
     ? selectorOf(peer.namespaceSelector).matches(namespaces.get(one.namespace) ?? {})
     : one.namespace === policy.metadata.namespace;
-  return (
-    inNamespace &&
-    (!peer.podSelector || selectorOf(peer.podSelector).matches(one.labels))
-  );
+  return inNamespace && (!peer.podSelector || selectorOf(peer.podSelector).matches(one.labels));
 }
 
 /** [""] when every port will do; nothing when a named port means none. */
