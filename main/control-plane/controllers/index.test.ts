@@ -1,23 +1,13 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { InformerFactory } from "../../../common/kube/informer.ts";
 import type { KubeObject } from "../../../common/kube/object.ts";
-import { ensurePki } from "../pki/index.ts";
-import type { Pki } from "../pki/index.ts";
 import { FakeClient } from "../testing/fake-client.ts";
+import { pkiForTests } from "../testing/pki.ts";
 import { VirtualClock } from "../testing/virtual-clock.ts";
 import { startControllers } from "./index.ts";
 import { kinds } from "./kernel/kinds.ts";
 
-let folder: string;
-let pki: Pki;
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "pki-"));
-  pki = await ensurePki(folder, []);
-});
-afterAll(() => rm(folder, { recursive: true, force: true }));
+const pki = pkiForTests();
 
 test("controllers begin again where the informers already know everything, and are told of it at once", async () => {
   const clock = new VirtualClock(Date.now());
@@ -36,7 +26,7 @@ test("controllers begin again where the informers already know everything, and a
     failed: (gvr, error) => failures.push(`${gvr.resource}: ${String(error)}`),
   });
   const begin = async (): Promise<{ stop(): Promise<void> }> => {
-    const running = startControllers({ client: api, informers, clock, ca: pki.ca, resources: () => [] });
+    const running = startControllers({ client: api, informers, clock, ca: pki().ca, resources: () => [] });
     await clock.advance(1000);
     await running.ready;
     return running;

@@ -1,28 +1,18 @@
 import { X509Certificate, webcrypto } from "node:crypto";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import type { CertificateSigningRequest, Node } from "../../../../common/kube/types.ts";
-import { ensurePki } from "../../pki/index.ts";
-import type { Pki } from "../../pki/index.ts";
 import { pem } from "../../pki/keys.ts";
 import type { RequestFacts } from "../../pki/requests.ts";
 import * as x509 from "../../pki/x509.ts";
 import { FakeClient } from "../../testing/fake-client.ts";
+import { pkiForTests } from "../../testing/pki.ts";
 import { VirtualClock } from "../../testing/virtual-clock.ts";
 import { startControllers } from "../index.ts";
 import { kinds } from "../kernel/kinds.ts";
 import { CLIENT_KUBELET, KUBELET_SERVING, decideApproval } from "./approve.ts";
 
-let folder: string;
-let pki: Pki;
-beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), "pki-"));
-  pki = await ensurePki(folder, []);
-});
-afterAll(() => rm(folder, { recursive: true, force: true }));
+const pki = pkiForTests();
 
 const facts = (over: Partial<RequestFacts> = {}): RequestFacts => ({
   commonName: "system:node:w1",
@@ -108,7 +98,7 @@ test("a bootstrapper's request is approved, signed and, an hour later, cleared a
   const controllers = startControllers({
     client: api,
     clock,
-    ca: pki.ca,
+    ca: pki().ca,
     resources: () => [],
     only: ["certificate-controller"],
   });
@@ -122,7 +112,7 @@ test("a bootstrapper's request is approved, signed and, an hour later, cleared a
     .toBeDefined();
   const certificate = new X509Certificate(atob(find("good")?.status?.certificate ?? ""));
   expect(certificate.subject.split("\n").toSorted()).toEqual(["CN=system:node:w1", "O=system:nodes"]);
-  expect(certificate.verify(new X509Certificate(pki.ca.certificate).publicKey)).toBe(true);
+  expect(certificate.verify(new X509Certificate(pki().ca.certificate).publicKey)).toBe(true);
   expect(find("good")?.status?.conditions).toMatchObject([
     { type: "Approved", status: "True", reason: "AutoApproved" },
   ]);
