@@ -1,6 +1,5 @@
 /** The container runtime on Docker's HTTP API, through dockerode on its Unix socket. */
 import { Agent } from "node:http";
-import { availableParallelism } from "node:os";
 import { PassThrough } from "node:stream";
 import type { Duplex, Readable } from "node:stream";
 import { inspect } from "node:util";
@@ -10,7 +9,6 @@ import { currentLimits, limitsOf, toCreateOptions } from "./docker-config.ts";
 import { withStartFailure } from "./start-failure.ts";
 import { isPooledSandbox, parseContainerName } from "./names.ts";
 import { RuntimeError } from "./runtime.ts";
-import { Turns } from "./turns.ts";
 import type {
   ContainerConfig,
   ContainerResources,
@@ -35,15 +33,11 @@ class DockerAgent extends Agent {
 export const DOCKER_SOCKET = "/var/run/docker.sock";
 const CONTAINER_MISSING = 404;
 const NOT_MODIFIED = 304;
-/** A start that takes longer than any should (a mount that hangs) holds up nobody else. */
-const START_PATIENCE = 20_000;
 
 export class DockerRuntime implements Runtime {
   readonly #docker: Docker;
   readonly #agent: Agent;
   readonly #beforePull: (image: string) => Promise<void>;
-  /** Starting is nearly all processor time: more at once than there are processors are all late, and slower together. */
-  readonly #starts = new Turns(availableParallelism(), START_PATIENCE);
 
   constructor(options: { socketPath?: string; beforePull?: (image: string) => Promise<void> } = {}) {
     const { socketPath = DOCKER_SOCKET, beforePull } = options;
@@ -89,7 +83,7 @@ export class DockerRuntime implements Runtime {
   }
 
   async start(id: string): Promise<void> {
-    await this.#starts.run(() => call(() => this.#docker.getContainer(id).start(), NOT_MODIFIED));
+    await call(() => this.#docker.getContainer(id).start(), NOT_MODIFIED);
   }
 
   async stop(id: string, gracePeriodSeconds: number): Promise<void> {
