@@ -6,6 +6,7 @@ import { createServer } from "node:https";
 import type { Server } from "node:https";
 import type { AddressInfo } from "node:net";
 import { connect } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import { readFile } from "node:fs/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { readKubeconfig } from "../../main/control-plane/client/node-transport.ts";
@@ -245,22 +246,60 @@ describe("a request's time", () => {
   });
 });
 
-it("a body over the limit is a Status with 413, and ends the connection that still sends it", async () => {
-  const { status, text, headers } = await server.raw("POST", maps, {
-    headers: { "content-type": "application/json" },
-    body: JSON.stringify(map("large", "x".repeat(3 * 1024 * 1024))),
+describe("a body over the limit", () => {
+  const refusal = {
+    kind: "Status",
+    status: "Failure",
+    reason: "RequestEntityTooLarge",
+    message: "Request entity too large: limit is 3145728",
+    code: 413,
+  };
+
+  it("is a Status with 413", async () => {
+    const { status, text, headers } = await server.raw("POST", maps, {
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(map("large", "x".repeat(3 * 1024 * 1024))),
+    });
+    expect([status, headers["connection"], JSON.parse(text)]).toEqual([413, "close", expect.objectContaining(refusal)]);
   });
-  expect([status, headers["connection"], JSON.parse(text)]).toEqual([
-    413,
-    "close",
-    expect.objectContaining({
-      kind: "Status",
-      status: "Failure",
-      reason: "RequestEntityTooLarge",
-      message: "Request entity too large: limit is 3145728",
-      code: 413,
-    }),
-  ]);
+
+  /** What a client gets that goes on sending once it is answered, and how its connection ends. */
+  async function answerTo(head: string, rest: (socket: TLSSocket) => void): Promise<{ text: string; error?: Error }> {
+    const { server: url, ca, certificate, key } = readKubeconfig(await readFile(server.kubeconfig, "utf8"));
+    const { hostname, port } = new URL(url);
+    const socket = connect({ host: hostname, port: Number(port), ca, cert: certificate, key });
+    let text = "";
+    let error: Error | undefined;
+    socket.on("error", (failure) => (error = failure));
+    const closed = new Promise((resolve) => socket.once("close", resolve));
+    socket.write(`POST ${maps} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n${head}`);
+    socket.once("data", () => rest(socket));
+    socket.on("data", (chunk) => (text += chunk.toString()));
+    await closed;
+    return { text, ...(error ? { error } : {}) };
+  }
+
+  it("that is sent to its end after the answer is read, so that nothing resets the answer", async () => {
+    const body = Buffer.alloc(4_000_000, " ");
+    const { text, error } = await answerTo(`content-length: ${body.length}\r\n\r\n`, (socket) => socket.write(body));
+    expect(error).toBeUndefined();
+    expect(JSON.parse(text.slice(text.indexOf("\r\n\r\n")))).toEqual(expect.objectContaining(refusal));
+  });
+
+  it("that never ends has its connection ended", async () => {
+    const { text } = await answerTo("content-length: 4000000\r\n\r\n", () => undefined);
+    expect(text).toMatch(/^HTTP\/1\.1 413 /u);
+  });
+
+  it("that does not say its length is refused as soon as it is too large", async () => {
+    const size = 4 * 1024 * 1024;
+    const chunk = `${size.toString(16)}\r\n${" ".repeat(size)}\r\n`;
+    const { text, error } = await answerTo(`transfer-encoding: chunked\r\n\r\n${chunk}`, (socket) =>
+      socket.write("0\r\n\r\n"),
+    );
+    expect(error).toBeUndefined();
+    expect(JSON.parse(text.slice(text.indexOf("\r\n\r\n")))).toEqual(expect.objectContaining(refusal));
+  });
 });
 
 describe("a watcher that does not read", () => {

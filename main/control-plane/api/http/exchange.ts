@@ -52,8 +52,7 @@ export class Exchange {
       request.on("data", (chunk: Buffer) => {
         size += chunk.length;
         if (size > BODY_LIMIT) {
-          request.removeAllListeners("data");
-          request.resume();
+          request.removeAllListeners("data").removeAllListeners("end").resume();
           reject(tooLarge());
         } else chunks.push(chunk);
       });
@@ -123,12 +122,20 @@ function headerText(text: string): string {
   return Buffer.from(plain, "utf8").toString("latin1");
 }
 
-/** Writes a Status where there is no exchange yet, or none any more. */
-export function sendStatus(response: ServerResponse, error: StatusError, headers: Record<string, string> = {}): void {
+/** How long a body that was refused is still read, in milliseconds. */
+const LINGER_MILLIS = 1_000;
+
+/**
+ * Writes a Status where there is no exchange yet, or none any more.
+ * The connection of a body that is too large ends, but only when the client has ended it or a moment has passed: whoever
+ * still sends when the socket is closed gets a reset, which can take the answer that came before with it (RFC 9112, 9.6).
+ */
+export function sendStatus(response: ServerResponse, error: StatusError): void {
   if (response.headersSent || response.destroyed) {
     response.destroy();
     return;
   }
+  const ends = error.code === 413;
   const { retryAfterSeconds } = error.status.details ?? {};
   const body = Buffer.from(JSON.stringify(error.status));
   response
@@ -136,8 +143,25 @@ export function sendStatus(response: ServerResponse, error: StatusError, headers
       "cache-control": "no-cache, private",
       "content-type": CONTENT_TYPES.json,
       ...(retryAfterSeconds === undefined ? {} : { "retry-after": String(retryAfterSeconds) }),
-      ...headers,
+      ...(ends ? { connection: "close" } : {}),
       "content-length": body.length,
     })
-    .end(body);
+    .write(body);
+  if (ends) endAfterBody(response);
+  else response.end();
+}
+
+/** Passes over what is left of the request's body before it ends the answer, and with it the connection. */
+function endAfterBody(response: ServerResponse): void {
+  const { req: request } = response;
+  if (request.readableEnded || request.destroyed) {
+    response.end();
+    return;
+  }
+  const timer = setTimeout(() => response.end(), LINGER_MILLIS);
+  const end = (): void => {
+    clearTimeout(timer);
+    response.end();
+  };
+  request.once("end", end).once("close", end).resume();
 }

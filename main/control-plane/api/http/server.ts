@@ -200,9 +200,7 @@ export class ApiServer {
       );
     }
     const status = asStatus(error);
-    // What is left of a body that was refused is not waited for.
-    const headers: Record<string, string> = status.code === 413 ? { connection: "close" } : {};
-    sendStatus(response, status, headers);
+    sendStatus(response, status);
     return status;
   }
 
