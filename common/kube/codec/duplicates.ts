@@ -42,7 +42,7 @@ export function duplicateKeys(text: string): string[] {
 }
 
 /** Where the string that begins at `start` ends; -1 where it does not. Long ones are searched, not walked through. */
-function endOfString(text: string, start: number): number {
+export function endOfString(text: string, start: number): number {
   let end = text.indexOf('"', start);
   while (end >= 0 && isEscaped(text, end, start)) end = text.indexOf('"', end + 1);
   return end;

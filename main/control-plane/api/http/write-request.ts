@@ -1,5 +1,5 @@
 /** From an HTTP write to what the registry is asked: options of the query, the object in the body. */
-import { decodeJson, parseJson, shapeObject } from "../../../../common/kube/codec/json.ts";
+import { decodeJson, parseJson, shape, shapeObject } from "../../../../common/kube/codec/json.ts";
 import type { Decoded } from "../../../../common/kube/codec/json.ts";
 import { duplicateKeys } from "../../../../common/kube/codec/duplicates.ts";
 import { decodeProtobuf } from "../../../../common/kube/codec/protobuf.ts";
@@ -121,7 +121,7 @@ async function decodeLarge(bytes: Buffer, gvk: GroupVersionKind, findDuplicates:
   await turn();
   const duplicates = findDuplicates ? duplicateKeys(bytes.toString()) : [];
   await turn();
-  return shapeObject({ value, duplicates }, gvk);
+  return shape({ value, duplicates }, gvk);
 }
 
 export function unsupported(accepted: readonly string[]): StatusError {
