@@ -84,24 +84,28 @@ export class Problems {
  */
 export function same(a: unknown, b: unknown): boolean {
   if (a === b) return true;
-  if (isEmpty(a) || isEmpty(b)) return isEmpty(a) && isEmpty(b);
-  if (typeof a !== "object" || typeof b !== "object") return false;
+  if (!isObject(a) || !isObject(b)) return isEmpty(a) && isEmpty(b);
   if (Array.isArray(a) || Array.isArray(b)) {
-    return Array.isArray(a) && Array.isArray(b) && a.length === b.length && a.every((item, at) => same(item, b[at]));
+    if (!Array.isArray(a) || !Array.isArray(b)) return isEmpty(a) && isEmpty(b);
+    return a.length === b.length && a.every((item, at) => same(item, b[at]));
   }
-  const left = a as Record<string, unknown>;
-  const right = b as Record<string, unknown>;
-  return (
-    Object.keys(left).every((key) => same(left[key], right[key])) &&
-    Object.keys(right).every((key) => Object.hasOwn(left, key) || isEmpty(right[key]))
-  );
+  // There may be very many keys: both are listed once.
+  const keys = Object.keys(a);
+  const others = Object.keys(b);
+  if (keys.length === 0 || others.length === 0) return keys.length === others.length;
+  let shared = 0;
+  for (const key of keys) {
+    const other = b[key];
+    if (other !== undefined) shared += 1;
+    if (!same(a[key], other)) return false;
+  }
+  return shared === others.length || others.every((key) => a[key] !== undefined || isEmpty(b[key]));
 }
+
+const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
 
 function isEmpty(value: unknown): boolean {
   if (value === undefined || value === null) return true;
   if (Array.isArray(value)) return value.length === 0;
-  if (typeof value !== "object") return false;
-  // Not by a list of its keys: there may be very many.
-  for (const _key in value) return false;
-  return true;
+  return typeof value === "object" && Object.keys(value).length === 0;
 }
