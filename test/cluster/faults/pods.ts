@@ -23,11 +23,6 @@ export const MALFORMED: BadPod[] = [
     says: /StartError|RunContainerError|not a directory/i,
   },
   {
-    name: "over-proc",
-    spec: one({ volumeMounts: [{ name: "v", mountPath: "/proc" }] }, emptyDir),
-    says: /StartError|CreateContainerError|proc/,
-  },
-  {
     name: "way-out",
     spec: one(
       { volumeMounts: [{ name: "v", mountPath: "/v", subPath: "link/etc" }] },
@@ -64,9 +59,9 @@ export const MALFORMED: BadPod[] = [
   },
 ];
 
-const image = (name: string, more: object = {}): object =>
+const image = (name: string, more: object = {}, port = 5055): object =>
   one(
-    { image: `127.0.0.1:5055/${name}:1`, command: undefined, imagePullPolicy: "Always" },
+    { image: `127.0.0.1:${port}/${name}:1`, command: undefined, imagePullPolicy: "Always" },
     { restartPolicy: "Never", ...more },
   );
 
@@ -78,10 +73,14 @@ export const LYING: BadPod[] = [
   { name: "lies-content", spec: image("lies/content"), says: /ErrImagePull|ImagePullBackOff/ },
   { name: "lies-manifest", spec: image("lies/manifest"), says: /ErrImagePull|ImagePullBackOff/ },
   { name: "lies-empty", spec: image("lies/empty"), says: /CreateContainerError|no command specified/ },
-  { name: "private-stranger", spec: image("private/app"), says: /authentication required|unauthorized|no basic auth/i },
+  {
+    name: "private-stranger",
+    spec: image("private/app", {}, 5056),
+    says: /authentication required|unauthorized|no basic auth/i,
+  },
   {
     name: "private-friend",
-    spec: image("private/app", { imagePullSecrets: [{ name: "harbour" }] }),
+    spec: image("private/app", { imagePullSecrets: [{ name: "harbour" }] }, 5056),
     says: /Succeeded/,
   },
 ];
@@ -92,6 +91,6 @@ export const PULL_SECRET = {
   metadata: { name: "harbour" },
   type: "kubernetes.io/dockerconfigjson",
   stringData: {
-    ".dockerconfigjson": JSON.stringify({ auths: { "127.0.0.1:5055": { username: "captain", password: "anchor" } } }),
+    ".dockerconfigjson": JSON.stringify({ auths: { "127.0.0.1:5056": { username: "captain", password: "anchor" } } }),
   },
 };

@@ -66,8 +66,8 @@ process.on("SIGTERM", () => process.exit(0));
 `;
 
 /**
- * A registry on 127.0.0.1:5055 of the node. "private/app" wants the user "captain" with the password "anchor"; the others are
- * there for everybody, and lie in the way that their name says.
+ * A registry on 127.0.0.1:5055 of the node, whose images lie in the way that their names say; and on 5056, where the user
+ * "captain" is asked for, with the password "anchor".
  */
 export const REGISTRY = `
 const { createHash } = require("node:crypto");
@@ -117,20 +117,22 @@ const images = {
   "lies/empty": manifest({ config: JSON.stringify({ ...OK, config: {} }) }),
 };
 const basic = "Basic " + Buffer.from("captain:anchor").toString("base64");
-require("node:http").createServer((request, response) => {
+function answer(request, response) {
   const send = (code, body, headers = {}) => {
     response.writeHead(code, { "Docker-Distribution-Api-Version": "registry/2.0", "Content-Length": Buffer.byteLength(body), ...headers });
     response.end(request.method === "HEAD" ? undefined : body);
   };
   const [, name, kind, reference] = /^\\/v2\\/(.+)\\/(manifests|blobs)\\/(.+)$/.exec(request.url) || [];
-  const closed = name === undefined ? request.url === "/v2/" : name.startsWith("private/");
-  if (name && closed && request.headers.authorization !== basic)
+  const closed = request.socket.localPort === 5056;
+  if (closed && request.headers.authorization !== basic)
     return send(401, '{"errors":[{"code":"UNAUTHORIZED","message":"authentication required"}]}', { "WWW-Authenticate": 'Basic realm="harbour"' });
   if (!name) return send(200, "{}");
   const body = kind === "manifests" ? images[name] : blobs.get(reference);
   if (body === undefined) return send(404, '{"errors":[{"code":"NAME_UNKNOWN","message":"unknown"}]}');
   const type = kind === "manifests" ? "application/vnd.docker.distribution.manifest.v2+json" : "application/octet-stream";
   send(200, body, { "Content-Type": type, ...(kind === "manifests" ? { "Docker-Content-Digest": sha(body) } : {}) });
-}).listen(5055, "127.0.0.1", () => console.log("open"));
+}
+const listen = (port) => new Promise((resolve) => require("node:http").createServer(answer).listen(port, "127.0.0.1", resolve));
+Promise.all([listen(5055), listen(5056)]).then(() => console.log("open"));
 process.on("SIGTERM", () => process.exit(0));
 `;

@@ -1,6 +1,6 @@
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Container } from "../../../common/kube/types.ts";
-import type { Runtime } from "../runtime/runtime.ts";
+import type { RegistryCredentials, Runtime } from "../runtime/runtime.ts";
 import { RuntimeError } from "../runtime/runtime.ts";
 import { ImageError, Images, normalizeImage } from "./images.ts";
 
@@ -8,7 +8,7 @@ const container = { name: "a", image: "r.example/a:1", imagePullPolicy: "Always"
 
 async function attempt(images: Images, events: string[]): Promise<ImageError> {
   const error = await images
-    .ensure(container, undefined, (_type, reason) => events.push(reason))
+    .ensure("uid", container, [], (_type, reason) => events.push(reason))
     .then(
       () => undefined,
       (thrown: unknown) => thrown,
@@ -48,6 +48,46 @@ it("shows a failed pull, then that it waits, and pulls again when the back-off i
   // 10, 20 and 40 seconds.
   expect(now).toBe(70_000);
   expect(events.filter((reason) => reason === "BackOff")).toHaveLength(3);
+});
+
+describe("credentials", () => {
+  const friend = { username: "friend", password: "p", serveraddress: "r.example" };
+  const stranger = { ...friend, username: "stranger" };
+  /** Opens to the friend alone, when it is told to. */
+  const registry = (): { runtime: Runtime; users: (string | undefined)[] } => {
+    const users: (string | undefined)[] = [];
+    let detail: object | undefined;
+    const runtime = {
+      image: async () => detail,
+      pull: async (_reference: string, credentials?: RegistryCredentials) => {
+        users.push(credentials?.username);
+        await Promise.resolve();
+        if (credentials?.username !== "friend") throw new RuntimeError("unauthorized", 401);
+        detail = { id: "sha256:1", digests: ["r.example/a@sha256:1"], user: "" };
+      },
+    } as unknown as Runtime;
+    return { runtime, users };
+  };
+
+  it("of one Pod do not open an image for another that asks at the same time, nor hold it back", async () => {
+    const { runtime, users } = registry();
+    const images = new Images(runtime);
+    const ask = (uid: string, credentials: RegistryCredentials[]): Promise<unknown> =>
+      images.ensure(uid, container, credentials, () => undefined).catch((error: ImageError) => error.reason);
+    expect(await Promise.all([ask("a", []), ask("b", [friend])])).toEqual([
+      "ErrImagePull",
+      expect.objectContaining({ id: "sha256:1" }),
+    ]);
+    expect(await ask("a", [])).toBe("ImagePullBackOff");
+    expect(await ask("c", [friend])).toEqual(expect.objectContaining({ id: "sha256:1" }));
+    expect(users).toEqual([undefined, "friend", "friend"]);
+  });
+
+  it("are all tried", async () => {
+    const { runtime, users } = registry();
+    await new Images(runtime).ensure("a", container, [stranger, friend], () => undefined);
+    expect(users).toEqual(["stranger", "friend"]);
+  });
 });
 
 it("completes references, and knows what is none", () => {

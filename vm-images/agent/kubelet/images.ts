@@ -1,6 +1,7 @@
 /**
  * Sees to it that a container's image is on the node, by its pull policy, with the kubelet's back-off and
- * words. One pull of an image at a time, whoever asks for it.
+ * words. One pull of an image with the same credentials at a time, whichever Pod asks for it; the back-off is each Pod's
+ * own, so that one without credentials does not keep back another that has them.
  */
 import type { Container } from "../../../common/kube/types.ts";
 import { describeError } from "../log.ts";
@@ -61,9 +62,11 @@ export class Images {
     this.#failures.clear();
   }
 
+  /** `credentials`: each is tried, in order; none means without. Throws ImageError. */
   async ensure(
+    podUid: string,
     container: Container,
-    credentials: RegistryCredentials | undefined,
+    credentials: readonly RegistryCredentials[],
     event: EventSink,
   ): Promise<ImageDetail> {
     const image = container.image ?? "";
@@ -89,7 +92,8 @@ export class Images {
       event("Normal", "Pulled", `Container image "${image}" already present on machine and can be accessed by the pod`);
       return detail;
     }
-    const failure = this.#failures.get(reference);
+    const attempts = `${podUid} ${reference}`;
+    const failure = this.#failures.get(attempts);
     if (failure && failure.until > this.#now()) {
       const message = `Back-off pulling image "${image}": ErrImagePull: ${failure.message}`;
       event("Normal", "BackOff", `Back-off pulling image "${image}"`);
@@ -98,22 +102,20 @@ export class Images {
     event("Normal", "Pulling", `Pulling image "${image}"`);
     const begin = this.#now();
     try {
-      await this.#pull(reference, credentials);
+      await this.#pullWithAny(reference, credentials);
       detail = await this.#runtime.image(reference);
       if (!detail) throw new RuntimeError(`image "${image}" is not there after its pull`, 0);
     } catch (error) {
-      const seconds = Math.min(
-        failure && this.#now() - failure.until < 2 * MAX_BACKOFF * 1000 ? failure.seconds * 2 : FIRST_BACKOFF,
-        MAX_BACKOFF,
-      );
+      const seconds = Math.min(failure && !this.#isOver(failure) ? failure.seconds * 2 : FIRST_BACKOFF, MAX_BACKOFF);
       const message = `rpc error: code = Unknown desc = ${describeError(error)}`;
-      this.#failures.set(reference, { until: this.#now() + seconds * 1000, seconds, message });
+      this.#forgetOld();
+      this.#failures.set(attempts, { until: this.#now() + seconds * 1000, seconds, message });
       event("Warning", "Failed", `Failed to pull image "${image}": ${message}`);
       event("Warning", "Failed", "Error: ErrImagePull");
       // Looked at again soon: the failure is shown for a moment, then that it is being waited out.
       throw new ImageError("ErrImagePull", message, this.#now() + FAILURE_SHOWN);
     }
-    this.#failures.delete(reference);
+    this.#failures.delete(attempts);
     this.#remember(reference, detail, image);
     const took = formatDuration(this.#now() - begin);
     event("Normal", "Pulled", `Successfully pulled image "${image}" in ${took} (${took} including waiting).`);
@@ -125,13 +127,37 @@ export class Images {
     if (!this.#names.has(detail.id)) this.#names.set(detail.id, { name, digest: detail.digests[0] ?? "" });
   }
 
+  async #pullWithAny(reference: string, credentials: readonly RegistryCredentials[]): Promise<void> {
+    if (credentials.length === 0) return this.#pull(reference, undefined);
+    const errors: string[] = [];
+    for (const one of credentials) {
+      try {
+        return await this.#pull(reference, one);
+      } catch (error) {
+        errors.push(describeError(error));
+      }
+    }
+    throw new RuntimeError([...new Set(errors)].join("; "), 0);
+  }
+
   #pull(reference: string, credentials: RegistryCredentials | undefined): Promise<void> {
-    let pull = this.#pulls.get(reference);
+    const key = `${reference} ${JSON.stringify(credentials ?? null)}`;
+    let pull = this.#pulls.get(key);
     if (!pull) {
-      pull = this.#runtime.pull(reference, credentials, PULL_DEADLINE).finally(() => this.#pulls.delete(reference));
-      this.#pulls.set(reference, pull);
+      pull = this.#runtime.pull(reference, credentials, PULL_DEADLINE).finally(() => this.#pulls.delete(key));
+      this.#pulls.set(key, pull);
     }
     return pull;
+  }
+
+  /** So long after its back-off that another failure begins from the start. */
+  #isOver({ until }: { until: number }): boolean {
+    return this.#now() - until >= 2 * MAX_BACKOFF * 1000;
+  }
+
+  /** Of Pods that are long gone. */
+  #forgetOld(): void {
+    for (const [key, failure] of this.#failures) if (this.#isOver(failure)) this.#failures.delete(key);
   }
 }
 

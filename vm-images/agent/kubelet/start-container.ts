@@ -1,7 +1,7 @@
 /** Starts one container of a Pod: image, environment, volumes, creation, start, postStart hook. */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { Container, Pod, Secret } from "../../../common/kube/types.ts";
+import type { Container, Pod } from "../../../common/kube/types.ts";
 import { describeError } from "../log.ts";
 import { monotonicNow } from "../monotonic.ts";
 import { formatContainerName } from "../runtime/names.ts";
@@ -17,6 +17,7 @@ import { ContainerConfigError, containerEnvironment } from "./env.ts";
 import { runHandler } from "./handlers.ts";
 import { endTogether, preparePodCgroup } from "./pod-cgroup.ts";
 import { ImageError } from "./images.ts";
+import { credentialsFor } from "./pull-secrets.ts";
 import { latest, podUid, viewOf } from "./pod.ts";
 
 /** Why a container was not started: reason and message of its waiting state, and when (monotonic.ts) to try again. */
@@ -75,7 +76,7 @@ export async function startContainer(
 
   let id: string;
   try {
-    const image = await images.ensure(spec, await pullCredentials(context, pod, spec.image ?? ""), event);
+    const image = await images.ensure(podUid(pod), spec, await pullCredentials(context, pod, spec.image ?? ""), event);
     const environment = await containerEnvironment(pod, spec, {
       configMap: (name) => context.objects.configMap(namespace, name),
       secret: (name) => context.objects.secret(namespace, name),
@@ -191,36 +192,27 @@ function waitingFor(
   throw error;
 }
 
-/** From the Pod's imagePullSecrets: the entry for the image's registry. */
-async function pullCredentials(
-  context: KubeletContext,
-  pod: Pod,
-  image: string,
-): Promise<RegistryCredentials | undefined> {
-  const first = image.split("/")[0] ?? "";
-  const registry = image.includes("/") && /[.:]|^localhost$/.test(first) ? first : "docker.io";
-  for (const { name } of pod.spec?.imagePullSecrets ?? []) {
-    const secret: Secret | undefined = name
-      ? await context.objects.secret(pod.metadata.namespace ?? "", name)
-      : undefined;
-    const encoded = (secret?.data as Record<string, string> | undefined)?.[".dockerconfigjson"];
-    if (!encoded) continue;
-    const { auths = {} } = JSON.parse(Buffer.from(encoded, "base64").toString()) as {
-      auths?: Record<string, { username?: string; password?: string; auth?: string }>;
-    };
-    for (const [server, entry] of Object.entries(auths)) {
-      const host = server.replace(/^https?:\/\//, "").split("/")[0] as string;
-      if (host !== registry && !(registry === "docker.io" && host === "index.docker.io")) continue;
-      const [username = "", password = ""] = entry.auth
-        ? splitOnce(Buffer.from(entry.auth, "base64").toString())
-        : [entry.username, entry.password];
-      return { username, password, serveraddress: server };
-    }
+/** What opens the image's registry, from the Pod's imagePullSecrets. Says which of them are not there. */
+async function pullCredentials(context: KubeletContext, pod: Pod, image: string): Promise<RegistryCredentials[]> {
+  const names = (pod.spec?.imagePullSecrets ?? []).flatMap(({ name }) => name || []);
+  const found = await Promise.all(
+    names.map(async (name) => [name, await context.objects.secret(pod.metadata.namespace ?? "", name)] as const),
+  );
+  const missing = found.flatMap(([name, secret]) => (secret ? [] : [name]));
+  if (missing.length > 0) {
+    context.events.pod(
+      pod,
+      "Warning",
+      "FailedToRetrieveImagePullSecret",
+      `Unable to retrieve some image pull secrets (${missing.join(", ")}); attempting to pull the image may not succeed.`,
+    );
   }
-  return undefined;
-}
-
-function splitOnce(text: string): [string, string] {
-  const colon = text.indexOf(":");
-  return [text.slice(0, colon), text.slice(colon + 1)];
+  try {
+    return credentialsFor(
+      image,
+      found.flatMap(([, secret]) => secret ?? []),
+    );
+  } catch (error) {
+    throw new ImageError("ErrImagePull", describeError(error), monotonicNow() + CONFIG_RETRY);
+  }
 }
