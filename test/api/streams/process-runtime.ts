@@ -29,6 +29,7 @@ interface Held {
 }
 
 const REST: Omit<RuntimeContainer, "id" | "name" | "tty" | "pid" | "createdAt" | "startedAt"> = {
+  sandboxId: "",
   state: "running",
   exitCode: 0,
   oomKilled: false,

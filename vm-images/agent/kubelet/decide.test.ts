@@ -28,6 +28,7 @@ function container(
     id: text,
     name: { container: name, pod: "p", namespace: "n", uid: "u", attempt: Number(attempt) },
     state: state as RuntimeContainer["state"],
+    sandboxId: name === "POD" ? "" : "POD:running",
     pid: 1,
     exitCode: Number(code),
     oomKilled: false,
@@ -52,7 +53,7 @@ function container(
 }
 
 const healthy: ProbeView = { started: () => true, failed: () => undefined };
-const SANDBOX = container("POD:running", { createdAt: NOW - 100_000 });
+const SANDBOX = container("POD:running");
 
 /** A plan in few words. */
 function words(plan: Plan): string[] {
@@ -265,13 +266,19 @@ const rows: [
   [
     "a new sandbox runs init again",
     init,
+    [container("POD#1:running"), container("i1:exited(0)"), container("i2:exited(0)"), container("a:exited(137)")],
+    ["start i1#1 init"],
+  ],
+  [
+    "a sandbox that was made while the clock was ahead does not",
+    init,
     [
-      container("POD#1:running", { createdAt: NOW - 500 }),
+      container("POD:running", { createdAt: NOW + 86_400_000 }),
       container("i1:exited(0)"),
       container("i2:exited(0)"),
-      container("a:exited(137)"),
+      container("a:exited(137)", { backoff: 10 }),
     ],
-    ["start i1#1 init"],
+    ["back off a"],
   ],
   ["sidecar first", sidecar, [SANDBOX], ["start s#0 sidecar"]],
   ["sidecar runs", sidecar, [SANDBOX, container("s:running")], ["start a#0"]],

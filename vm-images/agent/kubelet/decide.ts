@@ -88,6 +88,10 @@ export function decide(pod: Pod, view: PodView, probes: ProbeView, now: number):
   return plan;
 }
 
+/** Not by their times: a clock that was put back in between, or a sandbox that was made ahead, would turn them round. */
+const isOf = (container: RuntimeContainer | undefined, sandbox: RuntimeContainer | undefined): boolean =>
+  container !== undefined && (sandbox === undefined || container.sandboxId === sandbox.id);
+
 /** Until when (Unix milliseconds) the attempt after this one waits. */
 function backoffLeft(container: RuntimeContainer, now: number): { delay: number; next: number; until: number } {
   const { delay, next } = restartBackoff(container);
@@ -178,7 +182,7 @@ function steps(pod: Pod, view: PodView, probes: ProbeView, now: number): Plan {
         attempt: container.name?.attempt ?? 0,
         backoffSeconds: Number(container.labels[LABEL_BACKOFF] ?? 0),
       });
-    } else if (kind === "init" && container.createdAt < sandbox.createdAt) {
+    } else if (kind === "init" && !isOf(container, sandbox)) {
       plan.start.push({ spec, kind, attempt: (container.name?.attempt ?? 0) + 1, backoffSeconds: 0 });
     } else if (shouldStart(pod, spec, kind, container)) {
       const { next, ...wait } = backoffLeft(container, now);
@@ -228,16 +232,16 @@ function steps(pod: Pod, view: PodView, probes: ProbeView, now: number): Plan {
 export function initProgress(pod: Pod, view: PodView, probes: ProbeView): { next: number; failed: boolean } {
   const init = pod.spec?.initContainers ?? [];
   const newest = latest(view);
-  const sandboxAge = view.sandboxes[0]?.createdAt ?? 0;
+  const sandbox = view.sandboxes[0];
   const { outdated } = generation(pod, view);
   const regularStarted = (pod.spec?.containers ?? []).some(
-    ({ name }) => !outdated.has(name) && (newest.get(name)?.createdAt ?? -1) >= sandboxAge,
+    ({ name }) => !outdated.has(name) && isOf(newest.get(name), sandbox),
   );
   if (regularStarted) return { next: init.length, failed: false };
   for (const [index, spec] of init.entries()) {
     const container = newest.get(spec.name);
     // A new sandbox runs them all again, and so does a new generation.
-    const current = container && container.createdAt >= sandboxAge && !outdated.has(spec.name) ? container : undefined;
+    const current = isOf(container, sandbox) && !outdated.has(spec.name) ? container : undefined;
     if (isSidecar(spec)) {
       if (current?.state === "running" && probes.started(spec.name)) continue;
       return { next: index, failed: false };

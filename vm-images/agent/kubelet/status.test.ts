@@ -13,6 +13,7 @@ function runtimeContainer(name: string, attempt: number, more: Partial<RuntimeCo
     id: `${name}-${attempt}`,
     name: { container: name, pod: "p", namespace: "n", uid: "u", attempt },
     state: "running",
+    sandboxId: name === "POD" ? "" : "POD-0",
     pid: 1,
     exitCode: 0,
     oomKilled: false,

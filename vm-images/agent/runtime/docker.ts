@@ -347,6 +347,7 @@ function toContainer(info: Docker.ContainerInspectInfo): RuntimeContainer {
     id: info.Id,
     name: parseContainerName(info.Name),
     state: state.Running ? "running" : state.Status === "created" ? "created" : "exited",
+    sandboxId: /^container:(.+)$/.exec(info.HostConfig.NetworkMode ?? "")?.[1] ?? "",
     pid: state.Running ? state.Pid : 0,
     exitCode: state.ExitCode,
     oomKilled: state.OOMKilled,

@@ -21,6 +21,8 @@ export interface RuntimeContainer {
   /** undefined: a sandbox of the pool. */
   name: ContainerName | undefined;
   state: "created" | "running" | "exited";
+  /** The sandbox whose network it uses; "" for a sandbox. */
+  sandboxId: string;
   /** 0 unless running. */
   pid: number;
   exitCode: number;
