@@ -1,5 +1,6 @@
 /** The node once it knows who it is: joins the cluster, then runs kubelet, service proxy, DNS and the kubelet's API. */
 import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { X509Certificate } from "node:crypto";
 import type { Client } from "../../common/kube/client.ts";
 import type { ConfigMap, EndpointSlice, Node, Service } from "../../common/kube/types.ts";
@@ -31,6 +32,7 @@ import type { KubeletContext } from "./kubelet/context.ts";
 import { podUid } from "./kubelet/pod.ts";
 import { EventRecorder } from "./kubelet/events.ts";
 import { Images } from "./kubelet/images.ts";
+import { PulledImages } from "./kubelet/pulled-images.ts";
 import { Killer } from "./kubelet/killer.ts";
 import { Kubelet } from "./kubelet/kubelet.ts";
 import { Probes } from "./kubelet/probes.ts";
@@ -171,7 +173,10 @@ export class NodeAgent {
           .catch((error: unknown) => log.error("network", "routes", error));
     });
 
-    const images = new Images(runtime);
+    const pulled = await PulledImages.open(join(this.#options.stateFolder, "pulled-images.json"), (error) =>
+      log.error("images", "which logins opened them", error),
+    );
+    const images = new Images(runtime, pulled);
     const events = new EventRecorder(client, identity.nodeName, log);
     const killer = new Killer(runtime, cache, log);
     const probes = new Probes(

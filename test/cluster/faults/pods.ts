@@ -85,6 +85,15 @@ export const LYING: BadPod[] = [
   },
 ];
 
+/** Comes when the image is there, by another's login. */
+export const GUEST: BadPod = {
+  name: "private-guest",
+  spec: image("private/app", {
+    containers: [{ name: "main", image: "127.0.0.1:5056/private/app:1", imagePullPolicy: "IfNotPresent" }],
+  }),
+  says: /authentication required|unauthorized|no basic auth/i,
+};
+
 export const PULL_SECRET = {
   apiVersion: "v1",
   kind: "Secret",

@@ -1,8 +1,20 @@
-import { describe, expect, it } from "vitest";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Container } from "../../../common/kube/types.ts";
 import type { RegistryCredentials, Runtime } from "../runtime/runtime.ts";
 import { RuntimeError } from "../runtime/runtime.ts";
 import { ImageError, Images, normalizeImage } from "./images.ts";
+import { PulledImages } from "./pulled-images.ts";
+
+let folder: string;
+let pulled: PulledImages;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "drydock-images-"));
+  pulled = await PulledImages.open(join(folder, "pulled-images.json"), () => expect.unreachable());
+});
+afterEach(() => rm(folder, { recursive: true }));
 
 const container = { name: "a", image: "r.example/a:1", imagePullPolicy: "Always" } as Container;
 
@@ -27,7 +39,7 @@ it("shows a failed pull, then that it waits, and pulls again when the back-off i
       throw new RuntimeError("connection refused", 500);
     },
   } as unknown as Runtime;
-  const images = new Images(runtime, () => now);
+  const images = new Images(runtime, pulled, () => now);
   const seen: string[] = [];
   const events: string[] = [];
   for (let look = 0; look < 6; look++) {
@@ -71,7 +83,7 @@ describe("credentials", () => {
 
   it("of one Pod do not open an image for another that asks at the same time, nor hold it back", async () => {
     const { runtime, users } = registry();
-    const images = new Images(runtime);
+    const images = new Images(runtime, pulled);
     const ask = (uid: string, credentials: RegistryCredentials[]): Promise<unknown> =>
       images.ensure(uid, container, credentials, () => undefined).catch((error: ImageError) => error.reason);
     expect(await Promise.all([ask("a", []), ask("b", [friend])])).toEqual([
@@ -83,9 +95,26 @@ describe("credentials", () => {
     expect(users).toEqual([undefined, "friend", "friend"]);
   });
 
+  it("are asked for again where the image is there already", async () => {
+    const { runtime, users } = registry();
+    const images = new Images(runtime, pulled);
+    const ask = async (imagePullPolicy: string, credentials: RegistryCredentials[]): Promise<string> =>
+      images
+        .ensure("a", { ...container, imagePullPolicy } as Container, credentials, () => undefined)
+        .then(() => "there")
+        .catch((error: ImageError) => error.reason);
+    expect(await ask("IfNotPresent", [friend])).toBe("there");
+    expect(await ask("IfNotPresent", [friend])).toBe("there");
+    expect(await ask("Never", [friend])).toBe("there");
+    expect(users).toEqual(["friend"]);
+    expect(await ask("Never", [])).toBe("ErrImageNeverPull");
+    expect(await ask("IfNotPresent", [])).toBe("ErrImagePull");
+    expect(users).toEqual(["friend", undefined]);
+  });
+
   it("are all tried", async () => {
     const { runtime, users } = registry();
-    await new Images(runtime).ensure("a", container, [stranger, friend], () => undefined);
+    await new Images(runtime, pulled).ensure("a", container, [stranger, friend], () => undefined);
     expect(users).toEqual(["stranger", "friend"]);
   });
 });

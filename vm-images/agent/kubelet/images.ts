@@ -9,6 +9,7 @@ import { monotonicNow } from "../monotonic.ts";
 import { RuntimeError } from "../runtime/runtime.ts";
 import type { ImageDetail, RegistryCredentials, Runtime } from "../runtime/runtime.ts";
 import { formatSeconds } from "./decide.ts";
+import type { PulledImages } from "./pulled-images.ts";
 
 const FIRST_BACKOFF = 10;
 const MAX_BACKOFF = 300;
@@ -34,20 +35,24 @@ export type EventSink = (type: "Normal" | "Warning", reason: string, message: st
 
 export class Images {
   readonly #runtime: Runtime;
+  readonly #pulled: PulledImages;
   readonly #now: () => number;
   readonly #known = new Map<string, ImageDetail>();
   readonly #failures = new Map<string, { until: number; seconds: number; message: string }>();
   readonly #pulls = new Map<string, Promise<void>>();
   readonly #names = new Map<string, { name: string; digest: string }>();
 
-  constructor(runtime: Runtime, now: () => number = monotonicNow) {
+  constructor(runtime: Runtime, pulled: PulledImages, now: () => number = monotonicNow) {
     this.#runtime = runtime;
+    this.#pulled = pulled;
     this.#now = now;
   }
 
   /** Names and digests by image id, for statuses. Cheap after the first time. */
   async refreshNames(): Promise<void> {
-    for (const image of await this.#runtime.images()) {
+    const images = await this.#runtime.images();
+    await this.#pulled.keepOnly(images);
+    for (const image of images) {
       this.#names.set(image.id, { name: image.names[0] ?? image.id, digest: image.digests[0] ?? "" });
     }
   }
@@ -80,14 +85,16 @@ export class Images {
     const policy = container.imagePullPolicy ?? (reference.endsWith(":latest") ? "Always" : "IfNotPresent");
     const shipped = reference.startsWith("drydock.local/");
     let detail = this.#known.get(reference) ?? (await this.#runtime.image(reference));
-    if (!detail && policy === "Never")
+    const mayUse =
+      detail !== undefined && (detail.digests.length === 0 || this.#pulled.mayUse(detail.id, reference, credentials));
+    if (!mayUse && policy === "Never")
       throw new ImageError(
         "ErrImageNeverPull",
         `Container image "${image}" is not present with pull policy of Never`,
         this.#now() + FIRST_BACKOFF * 1000,
       );
     // Images that came with the node (or were loaded) have no registry to be asked again.
-    if (detail && (policy !== "Always" || shipped || detail.digests.length === 0)) {
+    if (detail && mayUse && (policy !== "Always" || shipped || detail.digests.length === 0)) {
       this.#remember(reference, detail, image);
       event("Normal", "Pulled", `Container image "${image}" already present on machine and can be accessed by the pod`);
       return detail;
@@ -102,9 +109,7 @@ export class Images {
     event("Normal", "Pulling", `Pulling image "${image}"`);
     const begin = this.#now();
     try {
-      await this.#pullWithAny(reference, credentials);
-      detail = await this.#runtime.image(reference);
-      if (!detail) throw new RuntimeError(`image "${image}" is not there after its pull`, 0);
+      detail = await this.#pullKnown(reference, credentials);
     } catch (error) {
       const seconds = Math.min(failure && !this.#isOver(failure) ? failure.seconds * 2 : FIRST_BACKOFF, MAX_BACKOFF);
       const message = `rpc error: code = Unknown desc = ${describeError(error)}`;
@@ -127,12 +132,35 @@ export class Images {
     if (!this.#names.has(detail.id)) this.#names.set(detail.id, { name, digest: detail.digests[0] ?? "" });
   }
 
-  async #pullWithAny(reference: string, credentials: readonly RegistryCredentials[]): Promise<void> {
-    if (credentials.length === 0) return this.#pull(reference, undefined);
+  /** It is on the disk before the pull that there is one, and after it who may use what it brought. */
+  async #pullKnown(reference: string, credentials: readonly RegistryCredentials[]): Promise<ImageDetail> {
+    await this.#pulled.begin(reference);
+    try {
+      const opened = await this.#pullWithAny(reference, credentials);
+      const detail = await this.#runtime.image(reference);
+      if (!detail) throw new RuntimeError(`image "${reference}" is not there after its pull`, 0);
+      await this.#pulled.pulled(detail.id, reference, opened);
+      return detail;
+    } catch (error) {
+      await this.#pulled.failed(reference);
+      throw error;
+    }
+  }
+
+  /** Answers with the login that opened the registry. */
+  async #pullWithAny(
+    reference: string,
+    credentials: readonly RegistryCredentials[],
+  ): Promise<RegistryCredentials | undefined> {
+    if (credentials.length === 0) {
+      await this.#pull(reference, undefined);
+      return undefined;
+    }
     const errors: string[] = [];
     for (const one of credentials) {
       try {
-        return await this.#pull(reference, one);
+        await this.#pull(reference, one);
+        return one;
       } catch (error) {
         errors.push(describeError(error));
       }
