@@ -7,7 +7,7 @@
  */
 import { randomInt } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { Pod } from "../../common/kube/types.ts";
 import { randomOf } from "../../main/control-plane/testing/random.ts";
 import { GUEST, LYING, MALFORMED, PULL_SECRET } from "./faults/pods.ts";
@@ -64,6 +64,10 @@ beforeAll(async () => {
   neighbours = await lookAtNeighbours();
   before = await remains(lab, "worker-1");
 }, 900_000);
+/** What a test that failed has left must not fail the next. */
+afterEach(async () => {
+  await lab.kubectl(["delete", "pods", "-l", "!neighbour", "--grace-period=1", "--timeout=120s"]);
+});
 afterAll(() => lab?.dispose());
 
 /** The end of each test: the node is Ready, nobody noticed, and nothing is left; answers with what is. */
