@@ -61,4 +61,32 @@ describe("JSON patch (RFC 6902)", () => {
   ])("%j is refused with %d", (patch, code) => {
     expect(() => applyJsonPatch({ a: 1, list: [] }, patch)).toThrow(expect.objectContaining({ code }) as Error);
   });
+
+  test.each([
+    [{ op: "test", path: "/a", value: 2 }, "testing value /a failed: test failed"],
+    [{ op: "test", path: "/b", value: 2 }, "testing value /b failed: test failed"],
+    [{ op: "test", path: "/b/c", value: 2 }, "test operation does not apply: is missing path: /b/c: missing value"],
+    [
+      { op: "replace", path: "/b", value: 1 },
+      "replace operation does not apply: doc is missing key: /b: missing value",
+    ],
+    [
+      { op: "replace", path: "/b/c", value: 1 },
+      "replace operation does not apply: doc is missing path: /b/c: missing value",
+    ],
+    [
+      { op: "remove", path: "/b" },
+      "error in remove for path: '/b': Unable to remove nonexistent key: b: missing value",
+    ],
+    [{ op: "remove", path: "/b/c" }, "remove operation does not apply: doc is missing path: /b/c: missing value"],
+    [{ op: "add", path: "/b/c", value: 1 }, "add operation does not apply: doc is missing path: /b/c: missing value"],
+    [
+      { op: "copy", from: "/b", path: "/d" },
+      "copy operation does not apply: doc is missing from path: /b: missing value",
+    ],
+  ])("%j says why it does not apply", (operation, why) => {
+    expect(() => applyJsonPatch({ a: 1 }, [operation])).toThrow(
+      `the server rejected our request due to an error in our request: ${why}`,
+    );
+  });
 });

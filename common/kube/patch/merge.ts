@@ -74,12 +74,8 @@ export function* jsonPatchSteps<T>(target: T, patch: unknown): Steps<T> {
           `unable to apply the patch: the accumulated size increase of copy operations exceeds ${MOST_COPIED}`,
         );
     }
-    const problem = applyOne(result, operation);
-    if (!problem) continue;
-    const why =
-      problem.name === "TestError"
-        ? `testing path ${operation.path} failed`
-        : `${operation.op} operation does not apply: doc is missing ${operation.op === "add" ? "path" : "key"}: ${operation.path}: missing value`;
+    if (!applyOne(result, operation)) continue;
+    const why = reasonOf(result, operation);
     throw new StatusError("Invalid", `the server rejected our request due to an error in our request: ${why}`);
   }
   return result;
@@ -97,6 +93,32 @@ function applyOne(target: unknown, operation: Operation): Error | undefined {
     return applyPatch(target, [operation])[0] ?? undefined;
   } catch (error) {
     return error instanceof Error ? error : new Error(String(error));
+  }
+}
+
+/** Why an operation does not apply, as the API server words it: nothing is there, or no way leads there. */
+function reasonOf(target: unknown, operation: Operation): string {
+  const { op, path } = operation;
+  if (op === "copy" || op === "move")
+    return `${op} operation does not apply: doc is missing from path: ${String(operation.from)}: missing value`;
+  const last = path.lastIndexOf("/");
+  const reached = last < 0 || isContainer(target, path.slice(0, last));
+  if (op === "test" && reached) return `testing value ${path} failed: test failed`;
+  if (op === "test") return `test operation does not apply: is missing path: ${path}: missing value`;
+  if (op === "add" || !reached) return `${op} operation does not apply: doc is missing path: ${path}: missing value`;
+  if (op === "replace") return `replace operation does not apply: doc is missing key: ${path}: missing value`;
+  return `error in remove for path: '${path}': Unable to remove nonexistent key: ${path.slice(last + 1)}: missing value`;
+}
+
+/** Whether an object or a list is at a pointer. */
+function isContainer(target: unknown, pointer: string): boolean {
+  if (pointer.split("/").includes("__proto__")) return false;
+  try {
+    const value: unknown = Pointer.fromJSON(pointer).get(target);
+    return typeof value === "object" && value !== null;
+  } catch {
+    // No pointer leads there.
+    return false;
   }
 }
 
