@@ -1,4 +1,6 @@
 /** meta.k8s.io/v1 Tables, what `kubectl get` prints, and PartialObjectMetadata, for what a watcher of names needs. */
+import type { TypeFact } from "../../../common/kube/facts/index.ts";
+import { factsOf, typeFact } from "../../../common/kube/facts/index.ts";
 import type { KubeObject, ListMeta } from "../../../common/kube/object.ts";
 import { nameAndAge } from "../resources/define.ts";
 import type { Cell, Column, ResourceDefinition } from "../resources/definition.ts";
@@ -58,6 +60,13 @@ export function tableOf(
 /** The object without all but its metadata. */
 export function partial(object: KubeObject, version: string): KubeObject {
   return { kind: "PartialObjectMetadata", apiVersion: `meta.k8s.io/${version}`, metadata: object.metadata };
+}
+
+/** An answer's protobuf message: metadata alone has the same one in each version. undefined: it has none. */
+export function messageOf(object: { apiVersion?: unknown; kind?: unknown }): TypeFact | undefined {
+  const { kind } = object;
+  if (kind !== "PartialObjectMetadata" && kind !== "PartialObjectMetadataList") return factsOf(object);
+  return typeFact(`io.k8s.apimachinery.pkg.apis.meta.v1.${kind}`);
 }
 
 export function readInclude(value: string | null): IncludeObject {

@@ -43,8 +43,12 @@ function eventOf(message: Uint8Array): Event {
 }
 
 /** Events of a watch until there are enough; each has its length in four bytes before it. */
-async function framed(query: Record<string, string>, enough: number): Promise<{ type: string; events: Event[] }> {
-  const answer = await transport({ method: "GET", path, query: { watch: "1", ...query }, headers: { accept: STREAM } });
+async function framed(
+  query: Record<string, string>,
+  enough: number,
+  accept = STREAM,
+): Promise<{ type: string; events: Event[] }> {
+  const answer = await transport({ method: "GET", path, query: { watch: "1", ...query }, headers: { accept } });
   expect(answer.status).toBe(200);
   const events: Event[] = [];
   let bytes = Buffer.alloc(0);
@@ -59,6 +63,49 @@ async function framed(query: Record<string, string>, enough: number): Promise<{ 
   }
   return { type: answer.headers["content-type"] ?? "", events };
 }
+
+/** An answer as its bytes: protobuf is no text. */
+async function bytesAt(of: string, accept: string): Promise<{ status: number; type: string; bytes: Buffer }> {
+  const [path = "", search = ""] = of.split("?");
+  const query = Object.fromEntries(new URLSearchParams(search));
+  const { status, headers, body } = await transport({ method: "GET", path, query, headers: { accept } });
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of body) chunks.push(chunk);
+  return { status, type: headers["content-type"] ?? "", bytes: Buffer.concat(chunks) };
+}
+
+describe("metadata alone in protobuf", () => {
+  const ask = (of: string, as: string, more = ""): ReturnType<typeof bytesAt> =>
+    bytesAt(of, `${PROTOBUF};as=${as};v=v1;g=meta.k8s.io${more}`);
+
+  it("is one object or a list", async () => {
+    await server.ok("create configmap metadata --from-literal=a=1");
+    const { metadata } = JSON.parse((await server.raw("GET", `${path}/metadata`)).text) as KubeObject;
+    const expected = { apiVersion: "meta.k8s.io/v1", kind: "PartialObjectMetadata", metadata };
+    const one = await ask(`${path}/metadata`, "PartialObjectMetadata");
+    expect([one.status, one.type]).toEqual([200, PROTOBUF]);
+    expect(decodeProtobuf(one.bytes)).toEqual(expected);
+    const all = await ask(`${path}?fieldSelector=metadata.name%3Dmetadata`, "PartialObjectMetadataList");
+    expect(all.type).toBe(PROTOBUF);
+    // After the four bytes of the mark: Unknown{ raw = 2 }, and in it the list{ items = 2 }.
+    const items = [...readFields(all.bytes.subarray(4))]
+      .filter(({ number }) => number === 2)
+      .flatMap(({ bytes = new Uint8Array() }) => [...readFields(bytes)].filter(({ number }) => number === 2));
+    expect(items).toHaveLength(1);
+    // The same message as that of the object.
+    const [raw] = [...readFields(one.bytes.subarray(4))].filter(({ number }) => number === 2);
+    expect(items[0]?.bytes).toEqual(raw?.bytes);
+  });
+
+  it("is no Table's form: that is refused, or the next best is taken", async () => {
+    expect((await ask(path, "Table")).status).toBe(406);
+    const next = await ask(path, "Table", ",application/json");
+    expect([next.type, (JSON.parse(next.bytes.toString()) as KubeObject).kind]).toEqual([
+      "application/json",
+      "ConfigMapList",
+    ]);
+  });
+});
 
 describe("a watch in protobuf", () => {
   it("has frames of a length and an event, bookmarks included", async () => {
@@ -93,6 +140,17 @@ describe("a watch in protobuf", () => {
     const [changed, gone] = events.map(({ raw }) => decodeProtobuf(raw));
     expect(changed?.metadata.labels).toEqual({ seen: "yes" });
     expect(Number(gone?.metadata.resourceVersion)).toBeGreaterThan(Number(changed?.metadata.resourceVersion));
+  });
+
+  it("is of metadata alone where that is asked for", async () => {
+    await server.ok("create configmap half --from-literal=a=1");
+    const as = `${PROTOBUF};stream=watch;as=PartialObjectMetadata;v=v1;g=meta.k8s.io`;
+    const { type, events } = await framed({ fieldSelector: "metadata.name=half" }, 1, as);
+    expect(type).toBe(STREAM);
+    const { metadata } = JSON.parse((await server.raw("GET", `${path}/half`)).text) as KubeObject;
+    expect(events.map((event) => decodeProtobuf(event.raw))).toEqual([
+      { apiVersion: "meta.k8s.io/v1", kind: "PartialObjectMetadata", metadata },
+    ]);
   });
 
   it("is JSON where JSON is taken, and none of YAML", async () => {

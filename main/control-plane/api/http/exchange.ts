@@ -5,11 +5,11 @@ import { gzip } from "node:zlib";
 import { parseExact } from "../../../../common/kube/codec/exact-integers.ts";
 import { encodeProtobuf } from "../../../../common/kube/codec/protobuf.ts";
 import { toYaml } from "../../../../common/kube/codec/json.ts";
-import { factsOf } from "../../../../common/kube/facts/index.ts";
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
 import type { User } from "../../resources/definition.ts";
 import type { AuditRecord } from "../../audit/index.ts";
+import { messageOf } from "../table.ts";
 import { CONTENT_TYPES } from "./negotiate.ts";
 import type { Format } from "./negotiate.ts";
 import type { RequestInfo } from "./request-info.ts";
@@ -80,10 +80,12 @@ export class Exchange {
     switch (format.media) {
       case "yaml":
         return this.send(Buffer.from(toYaml(object)), CONTENT_TYPES.yaml, status);
-      case "protobuf":
+      case "protobuf": {
         // Not everything has a message of its own (Status, discovery): that goes as JSON, and says so.
-        if (!factsOf(object)) break;
-        return this.send(Buffer.from(encodeProtobuf(object as KubeObject)), CONTENT_TYPES.protobuf, status);
+        const message = messageOf(object);
+        if (!message) break;
+        return this.send(Buffer.from(encodeProtobuf(object as KubeObject, message)), CONTENT_TYPES.protobuf, status);
+      }
       default:
         break;
     }

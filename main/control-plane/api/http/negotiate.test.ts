@@ -28,6 +28,27 @@ describe("negotiation", () => {
     expect(negotiate("application/vnd.kubernetes.protobuf, */*;q=0.1").media).toBe("protobuf");
   });
 
+  it("has metadata alone in protobuf, a Table never", () => {
+    const inProtobuf = (as: string): string => `application/vnd.kubernetes.protobuf;as=${as};v=v1;g=meta.k8s.io`;
+    const metadata = inProtobuf("PartialObjectMetadata");
+    const asJson = metadata.replace("vnd.kubernetes.protobuf", "json");
+    const as = "PartialObjectMetadata";
+    expect(negotiate(metadata, [as])).toEqual({ media: "protobuf", as, version: "v1" });
+    expect(negotiate(`${metadata},application/json`, [as])).toEqual({ media: "protobuf", as, version: "v1" });
+    expect(negotiate(`${metadata},${asJson},application/json`, [as])).toEqual({ media: "json", as, version: "v1" });
+    expect(negotiate(`${inProtobuf("Table")},application/json`, ["Table"])).toEqual({ media: "json" });
+    expect(() => negotiate(inProtobuf("Table"), ["Table"])).toThrow(/only the following media types/);
+  });
+
+  it("has no protobuf of what has no messages, but of its metadata", () => {
+    const protobuf = "application/vnd.kubernetes.protobuf";
+    expect(() => negotiate(protobuf, [], false)).toThrow(/only the following media types/);
+    expect(negotiate(`${protobuf},application/yaml`, [], false)).toEqual({ media: "yaml" });
+    expect(
+      negotiate(`${protobuf};as=PartialObjectMetadata;v=v1;g=meta.k8s.io`, ["PartialObjectMetadata"], false),
+    ).toEqual({ media: "protobuf", as: "PartialObjectMetadata", version: "v1" });
+  });
+
   it("heeds quality", () => {
     expect(negotiate("application/json;q=0.5,application/yaml;q=0.9").media).toBe("yaml");
     expect(negotiate("application/yaml;q=0,*/*").media).toBe("json");

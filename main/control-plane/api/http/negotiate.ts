@@ -33,8 +33,9 @@ export const CONTENT_TYPES: Record<Format["media"], string> = {
 };
 
 /**
- * The acceptable formats in the client's order. Who takes JSON as gladly as protobuf gets JSON, as client-go does: it is
- * what objects are kept in. Who would rather have protobuf (a higher q) gets that.
+ * The acceptable formats in the client's order. Who takes JSON of the same form as gladly as protobuf gets JSON, as
+ * client-go does: it is what objects are kept in. Who would rather have protobuf (a higher q), or takes nothing else,
+ * gets that. A Table has no protobuf message, so there is none to be had.
  */
 export function acceptable(accept: string | undefined): Format[] {
   const known = cache.get(accept ?? "");
@@ -64,17 +65,26 @@ function parse(accept: string | undefined): Format[] {
       const kind = KNOWN[as as As] as (typeof KNOWN)[As] | undefined;
       const version = given.get("v") ?? "";
       if (!kind || kind.group !== given.get("g") || !kind.versions.includes(version)) return [];
+      if (media === "protobuf" && as === "Table") return [];
       return [{ media, as: as as As, version, quality }];
     });
-  const json = formats.find(({ media, as }) => media === "json" && as === undefined)?.quality ?? 0;
+  const inJson = ({ as, version }: Format): number =>
+    formats.find((one) => one.media === "json" && one.as === as && one.version === version)?.quality ?? 0;
   return formats.map(({ quality, ...format }) =>
-    format.media === "protobuf" && (format.as !== undefined || json >= quality) ? { ...format, media: "json" } : format,
+    format.media === "protobuf" && (format.as === "APIGroupDiscoveryList" || inJson(format) >= quality)
+      ? { ...format, media: "json" }
+      : format,
   );
 }
 
-/** The first acceptable format whose `as` this endpoint has (plain ones always fit). Throws NotAcceptable. */
-export function negotiate(accept: string | undefined, offered: readonly As[] = []): Format {
-  const format = acceptable(accept).find(({ as }) => as === undefined || offered.includes(as));
+/**
+ * The first acceptable format whose `as` this endpoint has (plain ones always fit). `messages`: whether what it sends
+ * has protobuf messages, which custom resources have not. Throws NotAcceptable.
+ */
+export function negotiate(accept: string | undefined, offered: readonly As[] = [], messages = true): Format {
+  const format = acceptable(accept).find(({ as, media }) =>
+    as === undefined ? messages || media !== "protobuf" : offered.includes(as),
+  );
   if (format) return format;
   throw new StatusError(
     "NotAcceptable",

@@ -1,5 +1,6 @@
 /** Requests about resources: each verb to its operation of the registry, and the answer in the form wanted. */
 import { copyOf } from "../../../../common/kube/copy.ts";
+import { factsFor } from "../../../../common/kube/facts/index.ts";
 import { apiVersionOf } from "../../../../common/kube/object.ts";
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import { StatusError } from "../../../../common/kube/status.ts";
@@ -18,7 +19,7 @@ import { partial, readInclude, tableOf } from "../table.ts";
 import type { Exchange } from "./exchange.ts";
 import { sendList } from "./list-answer.ts";
 import { negotiate } from "./negotiate.ts";
-import type { Format } from "./negotiate.ts";
+import type { As, Format } from "./negotiate.ts";
 import { streamWatch } from "./watch-stream.ts";
 import { readInteger } from "./options.ts";
 import { invalidOption, readDelete, readObject, unsupported, writeRequest } from "./write-request.ts";
@@ -63,8 +64,13 @@ export async function handleResource(environment: ApiEnvironment, exchange: Exch
   }
 }
 
+/** The form the client wants the target in. Throws NotAcceptable. */
+function formFor(exchange: Exchange, { definition, subresource }: Target, forms: readonly As[]): Format {
+  return negotiate(exchange.request.headers.accept, forms, factsFor(subresource?.kind ?? definition) !== undefined);
+}
+
 async function get({ registry }: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {
-  const format = negotiate(exchange.request.headers.accept, objectForms);
+  const format = formFor(exchange, target, objectForms);
   const item = await getObject(registry, target);
   const { definition, subresource } = target;
   if (subresource?.read) return sendRead(exchange, subresource, subresource.read(viewOf(definition, item)), format);
@@ -76,7 +82,7 @@ async function get({ registry }: ApiEnvironment, exchange: Exchange, target: Tar
 async function list({ registry }: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {
   const { definition, namespace } = target;
   const { query } = exchange.info;
-  const format = negotiate(exchange.request.headers.accept, listForms);
+  const format = formFor(exchange, target, listForms);
   readInteger(query.get("timeoutSeconds"));
   const page = await listObjects(registry, definition, namespace, {
     labelSelector: query.get("labelSelector") ?? undefined,
@@ -98,7 +104,7 @@ async function list({ registry }: ApiEnvironment, exchange: Exchange, target: Ta
 
 async function create({ registry }: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {
   const { definition, subresource } = target;
-  const format = negotiate(exchange.request.headers.accept, objectForms);
+  const format = formFor(exchange, target, objectForms);
   const request = writeRequest(exchange, target, "CreateOptions");
   const object = await readObject(exchange, subresource?.kind ?? definition, request);
   if (!subresource) return sendItem(exchange, target, await createObject(registry, request, object), format);
@@ -108,7 +114,7 @@ async function create({ registry }: ApiEnvironment, exchange: Exchange, target: 
 
 async function update({ registry }: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {
   const { definition, subresource, name = "" } = target;
-  const format = negotiate(exchange.request.headers.accept, objectForms);
+  const format = formFor(exchange, target, objectForms);
   const request = writeRequest(exchange, target, "UpdateOptions");
   const object = await readObject(exchange, subresource?.kind ?? definition, request);
   if (!object.metadata.name) {
@@ -128,7 +134,7 @@ async function update({ registry }: ApiEnvironment, exchange: Exchange, target: 
 }
 
 async function patch({ registry }: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {
-  const format = negotiate(exchange.request.headers.accept, objectForms);
+  const format = formFor(exchange, target, objectForms);
   const request = writeRequest(exchange, target, "PatchOptions");
   const type = exchange.contentType();
   if (!patchTypes.includes(type as PatchType)) throw unsupported(patchTypes);
@@ -148,7 +154,7 @@ async function patch({ registry }: ApiEnvironment, exchange: Exchange, target: T
 
 async function remove({ registry }: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {
   const { definition, name = "" } = target;
-  const format = negotiate(exchange.request.headers.accept, objectForms);
+  const format = formFor(exchange, target, objectForms);
   const { request, body } = await readDelete(exchange, target);
   checkDeleteBody(body);
   const { object, gone } = await deleteObject(registry, request, body);
@@ -226,7 +232,7 @@ async function handleVirtual(environment: ApiEnvironment, exchange: Exchange, ta
   if (!handler || exchange.info.verb !== "create") {
     throw new StatusError("MethodNotAllowed", "the server does not allow this method on the requested resource");
   }
-  const format = negotiate(exchange.request.headers.accept, objectForms);
+  const format = formFor(exchange, target, objectForms);
   const request = writeRequest(exchange, target, "CreateOptions");
   const object = await readObject(exchange, subresource?.kind ?? definition, request);
   await environment.registry.admission.intercept?.(admissionRequest(request, "CREATE", { object }));

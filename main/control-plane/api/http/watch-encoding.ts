@@ -10,7 +10,7 @@ import type { ApiEnvironment } from "../environment.ts";
 import { partsOf, viewOf } from "../registry/context.ts";
 import type { Target } from "../registry/context.ts";
 import type { Change, WatchItem } from "../registry/watch.ts";
-import { partial, readInclude, tableOf } from "../table.ts";
+import { messageOf, partial, readInclude, tableOf } from "../table.ts";
 import { acceptable } from "./negotiate.ts";
 import type { As, Format } from "./negotiate.ts";
 
@@ -25,12 +25,15 @@ const OFFERED: readonly As[] = ["Table", "PartialObjectMetadata", "PartialObject
 const STATUS = "io.k8s.apimachinery.pkg.apis.meta.v1.Status";
 const LENGTH_BYTES = 4;
 
-/** The form of a watch: JSON where the client takes it. YAML has no streams, protobuf no custom resources. Throws NotAcceptable. */
+/**
+ * The form of a watch: JSON where the client takes it. YAML has no streams, protobuf of custom resources no more than
+ * their metadata. Throws NotAcceptable.
+ */
 export function negotiateWatch(accept: string | undefined, definition: ResourceDefinition): WatchFormat {
   for (const format of acceptable(accept)) {
     const { media, as } = format;
     if (media === "yaml" || (as !== undefined && !OFFERED.includes(as))) continue;
-    if (media === "json" || factsFor(definition)) return { ...format, media };
+    if (media === "json" || as !== undefined || factsFor(definition)) return { ...format, media };
   }
   throw new StatusError(
     "NotAcceptable",
@@ -145,7 +148,10 @@ export function encoder(
   const version = format.version ?? "v1";
   const include = readInclude(query.get("includeObject"));
   let columns = true;
-  const line = (type: string, object: unknown): Buffer => Buffer.from(`${JSON.stringify({ type, object })}\n`);
+  const line = (type: string, object: unknown): Buffer =>
+    format.media === "protobuf"
+      ? frame(type, encodeProtobuf(object as KubeObject, messageOf(object as KubeObject)))
+      : Buffer.from(`${JSON.stringify({ type, object })}\n`);
   return (item) => {
     if (item.type === "BOOKMARK") {
       const object = bookmark(definition, item);
