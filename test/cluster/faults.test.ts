@@ -106,7 +106,7 @@ async function allSay(bad: BadPod[]): Promise<void> {
         `${name} says it`,
         () => said(name),
         (text) => says.test(text),
-        180_000,
+        300_000,
       ),
     ),
   );

@@ -39,7 +39,7 @@ export interface OpenPage {
 
 export async function open(browser: Browser, url: string, view: View = {}): Promise<OpenPage> {
   const context = await browser.newContext({
-    viewport: { width: view.width ?? 1440, height: view.height ?? 900 },
+    viewport: sizeOf(view),
     colorScheme: view.scheme ?? "light",
     reducedMotion: "reduce",
     permissions: ["clipboard-read", "clipboard-write"],
@@ -55,6 +55,16 @@ export async function open(browser: Browser, url: string, view: View = {}): Prom
   });
   await page.goto(url);
   return { page, errors };
+}
+
+const sizeOf = ({ width = 1440, height = 900 }: View): { width: number; height: number } => ({ width, height });
+
+/** Gives an open window another size and scheme; resolves when it has been painted so. */
+export async function lookAs(page: Page, view: View): Promise<void> {
+  await page.emulateMedia({ colorScheme: view.scheme ?? "light", reducedMotion: "reduce" });
+  await page.setViewportSize(sizeOf(view));
+  // The editor and the lists of many rows lay themselves out anew a moment later.
+  await page.waitForTimeout(300);
 }
 
 /** Comes into sight before the deadline. */

@@ -377,38 +377,3 @@ describe("bad times", () => {
     expect(await seen(page.getByRole("heading", { name: "drydock is stopped" }))).toBe(true);
   });
 });
-
-describe("accessible and legible", () => {
-  const SCREENS: [name: string, options: DoubleOptions, hash: string][] = [
-    ["start", { scene: "empty" }, ""],
-    ["creating", { scene: "creating", speed: 0 }, "#/operations/op-1"],
-    ["overview-busy", { scene: "busy", pods: 400 }, "#/c/drydock"],
-    ["overview-failing", { scene: "failing" }, "#/c/drydock"],
-    ["pods", { scene: "failing" }, "#/c/drydock/r/-/v1/pods"],
-    ["deployment", { scene: "failing" }, "#/c/drydock/r/apps/v1/deployments/shop/cart"],
-    ["service", { scene: "busy" }, "#/c/drydock/r/-/v1/services/default/hello"],
-    ["node", { scene: "failing" }, "#/c/drydock/r/-/v1/nodes/-/drydock-worker-2"],
-    ["manifests", { scene: "busy" }, "#/c/drydock/manifests"],
-    ["stopped", { scene: "stopped" }, "#/c/drydock"],
-    ["settings", { scene: "busy" }, "#/settings"],
-  ];
-  const VIEWS: [name: string, view: View][] = [
-    ["light", { scheme: "light" }],
-    ["dark", { scheme: "dark" }],
-    ["narrow", { scheme: "light", width: 640, height: 800 }],
-    ["wide", { scheme: "dark", width: 2200, height: 1100 }],
-  ];
-  it.each(
-    SCREENS.flatMap(([name, options, hash]) =>
-      VIEWS.map(([viewName, view]) => ({ name: `${name}-${viewName}`, options, hash, view })),
-    ),
-  )("$name", async ({ name, options, hash, view }) => {
-    const page = await show(options, hash, view);
-    await page.locator("#main").first().waitFor({ state: "attached" });
-    await page.waitForTimeout(name.startsWith("manifests") ? 1500 : 700);
-    await shot(page, name);
-    expect(await accessibilityProblems(page)).toEqual([]);
-    // Nothing may need sideways scrolling of the whole window.
-    expect(await page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")).toBe(true);
-  });
-});
