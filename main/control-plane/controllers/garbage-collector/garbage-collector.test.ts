@@ -99,6 +99,32 @@ test("an owner of another uid is not the owner: the object goes; of an unknown k
   expect(names(kinds.configMaps)).toEqual(["foreign"]);
 });
 
+test("an owner in another namespace is none: the object goes, and an event says why", async () => {
+  const metadata = { name: "a", namespace: "away" };
+  const away = await cluster.client.create<KubeObject>(
+    { ...kinds.configMaps, ...metadata },
+    { apiVersion: "v1", kind: "ConfigMap", metadata },
+  );
+  await make(kinds.configMaps, "c", [owned(kinds.configMaps, away)]);
+  await cluster.clock.advance(2000);
+  expect(names(kinds.configMaps)).toEqual(["a"]);
+  expect(cluster.events().filter((event) => event.startsWith("OwnerRefInvalidNamespace"))).toEqual([
+    `OwnerRefInvalidNamespace: ownerRef [v1/ConfigMap, namespace: default, name: a, uid: ${away.metadata.uid}] does not exist in namespace "default"`,
+  ]);
+});
+
+test("what has no namespace cannot be owned by what has one: it stays, whoever else is known to be gone", async () => {
+  const gone: OwnerReference = { apiVersion: "v1", kind: "ConfigMap", name: "gone", uid: "gone" };
+  await make(kinds.configMaps, "c", [gone]);
+  await cluster.clock.advance(2000);
+  await make(kinds.clusterRoles, "r", [gone]);
+  await cluster.clock.advance(60_000);
+  expect(names(kinds.configMaps, kinds.clusterRoles)).toEqual(["r"]);
+  expect(cluster.events().filter((event) => event.startsWith("OwnerRefInvalidNamespace"))).toEqual([
+    'OwnerRefInvalidNamespace: ownerRef [v1/ConfigMap, namespace: , name: gone, uid: gone] does not exist in namespace ""',
+  ]);
+});
+
 test("two that own each other do not block", async () => {
   const a = await make(kinds.configMaps, "a");
   await make(kinds.configMaps, "b", [owned(kinds.configMaps, a, { blockOwnerDeletion: true })]);

@@ -91,7 +91,7 @@ export class OwnerGraph {
           this.#nodes.set(owner.uid, there);
           // Nobody has seen the owner: it may be gone for long.
           affected.add(uid);
-        } else if (there.virtual) affected.add(uid);
+        } else if (there.virtual || (there.namespace !== undefined && there.namespace !== namespace)) affected.add(uid);
         there.dependents.add(node);
         if (there.deleting) affected.add(uid).add(owner.uid);
       }

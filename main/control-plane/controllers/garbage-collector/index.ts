@@ -54,6 +54,8 @@ export const garbageCollector: ControllerDefinition = {
     const graph = new OwnerGraph();
     const followed = new Map<string, { informer: Informer; remove: () => void }>();
     const absent = new Set<string>();
+    /** Dependents and owners of which the event was recorded; bounded. */
+    const told = new Set<string>();
     let timer: Timer | undefined;
 
     const addAll = (uids: Iterable<string>): void => {
@@ -109,22 +111,35 @@ export const garbageCollector: ControllerDefinition = {
       return same.find((info) => info.version === parseApiVersion(owner.apiVersion).version) ?? same[0];
     };
 
+    /** Owners are of the dependent's own namespace, or of none: whoever names another is told, once. */
+    const misplaced = (dependent: GraphNode, { apiVersion, kind, name, uid }: OwnerReference): void => {
+      const { namespace = "" } = dependent;
+      const pair = `${dependent.uid} ${uid}`;
+      if (told.has(pair)) return;
+      told.add(pair);
+      if (told.size > MOST_ABSENT) told.delete(told.values().next().value as string);
+      events.record(
+        dependentReference(dependent),
+        "Warning",
+        "OwnerRefInvalidNamespace",
+        `ownerRef [${apiVersion}/${kind}, namespace: ${namespace}, name: ${name}, uid: ${uid}] does not exist in namespace "${namespace}"`,
+      );
+    };
+
     const stateOf = async (dependent: GraphNode, owner: OwnerReference): Promise<OwnerState | "unknown"> => {
       const node = graph.get(owner.uid);
-      if (node && !node.virtual)
-        return node.deleting && node.finalizers.includes(FOREGROUND) ? "waiting for dependents" : "alive";
-      if (absent.has(owner.uid)) return "gone";
+      const seen = node && !node.virtual ? node : undefined;
+      const elsewhere = seen?.namespace !== undefined && seen.namespace !== dependent.namespace;
+      if (seen && !elsewhere)
+        return seen.deleting && seen.finalizers.includes(FOREGROUND) ? "waiting for dependents" : "alive";
+      if (elsewhere) misplaced(dependent, owner);
       const info = infoOf(owner);
-      if (!info) return "unknown";
+      if (!info) return absent.has(owner.uid) ? "gone" : "unknown";
       if (info.namespaced && dependent.namespace === undefined) {
-        events.record(
-          dependentReference(dependent),
-          "Warning",
-          "OwnerRefInvalidNamespace",
-          `ownerRef [${owner.apiVersion}/${owner.kind}, namespace: , name: ${owner.name}, uid: ${owner.uid}] does not exist in namespace ""`,
-        );
+        misplaced(dependent, owner);
         return "unknown";
       }
+      if (absent.has(owner.uid)) return "gone";
       try {
         const { group, version, resource } = info;
         const there = await client.get({
@@ -141,6 +156,8 @@ export const garbageCollector: ControllerDefinition = {
       } catch (error) {
         if (!isStatus(error, "NotFound")) throw error;
       }
+      // One of another namespace is there for those beside it.
+      if (elsewhere) return "gone";
       absent.add(owner.uid);
       if (absent.size > MOST_ABSENT) absent.delete(absent.values().next().value as string);
       return "gone";
