@@ -173,8 +173,8 @@ export const nodeLifecycleController: ControllerDefinition = {
           ...node,
           spec: { ...node.spec, ...(taints.length > 0 ? { taints } : { taints: undefined }) },
         } as Node);
-        const ready = readyOf(node);
-        if (ready === "False" || ready === "Unknown") await markPods(name);
+        // A kubelet that says of itself that it is not ready goes on telling of its Pods: they are as it says.
+        if (readyOf(node) === "Unknown") await markPods(name);
       },
     };
   },

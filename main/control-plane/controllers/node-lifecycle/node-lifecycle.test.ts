@@ -105,6 +105,21 @@ test("a node that falls silent becomes Unknown, is tainted, and loses its Pods a
   expect(cluster.client.writes.slice(before)).toEqual([]);
 });
 
+test("of a node that says itself that it is not ready, the Pods stay as its kubelet says until they are driven away", async () => {
+  await withNodes("w1", "w2");
+  addPod("a", "w1", 60);
+  await cluster.patch(
+    kinds.nodes,
+    "w1",
+    { status: { conditions: [{ ...ready()[0], type: "Ready", status: "False" }] } },
+    "status",
+  );
+  await cluster.clock.advance(30_000);
+  expect(taintsOf("w1")).toEqual(["not-ready:NoExecute", "not-ready:NoSchedule"]);
+  expect(conditionOf(cluster.one<Pod>(kinds.pods, "a"), "Ready")?.status).toBe("True");
+  expect(cluster.events().filter((event) => event.startsWith("NodeNotReady"))).toEqual([]);
+});
+
 test("a node that returns in time keeps its Pods", async () => {
   await withNodes("w1", "w2");
   addPod("a", "w1", 60);
