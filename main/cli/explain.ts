@@ -77,14 +77,14 @@ export function schedulingText({ metadata, status }: PodScheduling): string[] {
   if (status.remedies.length > 0) {
     lines.push("", "What would help (each was tried):");
     for (const { text, nodes } of status.remedies) {
-      const where =
-        nodes.length > 1
-          ? `  (${nodes.length} nodes: ${nodes.slice(0, 3).join(", ")}${nodes.length > 3 ? ", …" : ""})`
-          : "";
-      lines.push(`  - ${text}${where}`);
+      const named = nodes.length === 1 ? text.split(/[ ,]/).includes(nodes[0] as string) : nodes.length === 0;
+      const names = `${nodes.slice(0, 3).join(", ")}${nodes.length > 3 ? ", …" : ""}`;
+      const where = nodes.length > 1 ? `${nodes.length} nodes: ${names}` : names;
+      lines.push(`  - ${text}${named ? "" : `  (${where})`}`);
     }
   }
-  const plugins = [...new Set(status.nodes.flatMap(({ scores }) => scores.map(({ plugin }) => plugin)))];
+  const weights = new Map(status.nodes.flatMap(({ scores }) => scores.map(({ plugin, weight }) => [plugin, weight])));
+  const plugins = [...weights.keys()];
   if (status.nodes.length > 0) {
     const rows = status.nodes
       .slice(0, MOST_NODES)
@@ -95,11 +95,14 @@ export function schedulingText({ metadata, status }: PodScheduling): string[] {
         ...plugins.map((plugin) => String(scores.find((one) => one.plugin === plugin)?.score ?? "")),
         refusals.map(({ plugin, reasons }) => `${plugin}: ${reasons.join(", ")}`).join("; "),
       ]);
-    lines.push("", table(["NODE", "FITS", "TOTAL", ...plugins.map(shortName), "REFUSED BY"], rows));
+    lines.push("", table(["NODE", "FITS", "TOTAL", ...plugins.map((plugin) => shortName(plugin) + timesOf(weights.get(plugin))), "REFUSED BY"], rows));
     if (status.considered > MOST_NODES) lines.push(`… of ${status.considered} nodes`);
   }
   return [...lines, ""];
 }
+
+/** How often a score goes into the total. */
+const timesOf = (weight = 1): string => (weight === 1 ? "" : ` ×${weight}`);
 
 /** "NodeResourcesFit" → "RESOURCES FIT": what a column's head has room for. */
 function shortName(plugin: string): string {

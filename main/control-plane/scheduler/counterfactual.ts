@@ -35,9 +35,13 @@ export function remediesFor(
     const node = cluster.node(report.name);
     if (!node) continue;
     const choices = report.refusals.map(({ plugin }) => proposalsFor(plugin, pod, node, cluster));
+    const climbed = new Set<string>();
     for (const combination of combinations(choices)) {
       const proposals = combination.filter(({ implied }) => !implied);
+      const climb = proposals.some(({ ladder }) => ladder) ? proposals.map(stepOrText).join("; ") : undefined;
+      if (climb !== undefined && climbed.has(climb)) continue;
       if (!works(proposals, pod, node, cluster, plugins)) continue;
+      if (climb !== undefined) climbed.add(climb);
       const id = proposals.map(({ change }) => `${change.target} ${change.text}`).join("; ");
       const known = found.get(id);
       if (known) known.nodes.push(node.name);
@@ -54,6 +58,8 @@ export function remediesFor(
       changes: proposals.map(({ change }) => change),
     }));
 }
+
+const stepOrText = ({ ladder, change }: Proposal): string => ladder ?? `${change.target} ${change.text}`;
 
 /** One proposal for each refusal, the cheapest combinations first. Empty where one refusal has no remedy. */
 function combinations(choices: readonly (readonly Proposal[])[]): Proposal[][] {

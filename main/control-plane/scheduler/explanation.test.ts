@@ -11,7 +11,13 @@ const profile = profileOf();
 function view(nodes: Node[]): SchedulerView {
   const cluster = new ClusterCache();
   for (const node of nodes) cluster.setNode(node);
-  return { cluster, profileFor: () => profile, queued: () => undefined, pending: () => ({}) };
+  return {
+    cluster,
+    profileFor: ({ spec }) => (spec?.schedulerName === "other" ? undefined : profile),
+    schedulerNames: ["default-scheduler", "packing"],
+    queued: () => undefined,
+    pending: () => ({}),
+  };
 }
 
 const node = (name: string, spec: object = {}, labels: Record<string, string> = {}): Node =>
@@ -86,6 +92,37 @@ test("affinity, spread and ports are answered too", () => {
   const ports = { containers: [{ name: "c", ports: [{ containerPort: 80, hostPort: 80 }] }] };
   at.cluster.assume(new PodInfo(pod("first", "1", ports)), "w1");
   expect(texts(at, pod("again", "1", ports))[0]).toBe("drop hostPort 80");
+});
+
+test("of spreading the smallest step that helps is said, and that too few domains are what is wrong", () => {
+  const at = view([node("w1", {}, { zone: "a" }), node("w2", {}, { zone: "a" })]);
+  const spread = {
+    topologySpreadConstraints: [
+      {
+        maxSkew: 1,
+        minDomains: 2,
+        topologyKey: "zone",
+        whenUnsatisfiable: "DoNotSchedule",
+        labelSelector: { matchLabels: { app: "web" } },
+      },
+    ],
+  };
+  at.cluster.assume(new PodInfo(pod("web", "1")), "w1");
+  const second = { ...pod("web", "1", spread), metadata: { ...pod("web", "1").metadata, uid: "second" } };
+  expect(texts(at, second)).toEqual([
+    "raise maxSkew of zone to 2",
+    "drop minDomains of zone",
+    "let spreading over zone be a wish (whenUnsatisfiable: ScheduleAnyway)",
+  ]);
+});
+
+test("a Pod for another scheduler is told which there are here", () => {
+  const at = view([node("w1")]);
+  const report = explainPod(at, pod("web", "1", { schedulerName: "other" }));
+  expect(report.state).toBe("NotOurs");
+  expect(report.summary).toBe(
+    'left to the scheduler "other", which is not this one ("default-scheduler", "packing"): without it the Pod waits for ever',
+  );
 });
 
 test("a Pod with its node is told the scores that would be given now; gates and ends are said", () => {

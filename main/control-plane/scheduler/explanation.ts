@@ -20,7 +20,11 @@ export function explainPod(view: SchedulerView, pod: Pod): PodReport {
   const { cluster } = view;
   const none = { considered: 0, fitting: 0, nodes: [], remedies: [] };
   const { nodeName, schedulerName, schedulingGates = [] } = pod.spec ?? {};
-  if (!profile) return { state: "NotOurs", summary: `left to the scheduler ${JSON.stringify(schedulerName)}`, ...none };
+  if (!profile) {
+    const ours = view.schedulerNames.map((name) => JSON.stringify(name)).join(", ");
+    const summary = `left to the scheduler ${JSON.stringify(schedulerName)}, which is not this one (${ours}): without it the Pod waits for ever`;
+    return { state: "NotOurs", summary: nodeName ? `placed on ${nodeName} by another scheduler` : summary, ...none };
+  }
   if (pod.status?.phase === "Succeeded" || pod.status?.phase === "Failed")
     return {
       state: "Finished",

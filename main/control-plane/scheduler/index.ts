@@ -52,6 +52,8 @@ export interface SchedulerView {
   cluster: ClusterCache;
   /** undefined: no profile of this scheduler takes the Pod. */
   profileFor(pod: Pod): Profile | undefined;
+  /** Of its profiles: what a Pod's schedulerName may say. */
+  schedulerNames: readonly string[];
   queued(uid: string): Readonly<QueuedPod> | undefined;
   /** How many Pods wait, by where they do: active, backoff, unschedulable, gated. */
   pending(): Record<string, number>;
@@ -121,6 +123,7 @@ class Scheduler {
     this.view = {
       cluster: this.#cache,
       profileFor: (pod) => this.#profileFor(pod),
+      schedulerNames: [...this.#profiles.keys()],
       queued: (uid) => this.#queue.get(uid),
       pending: () => this.#queue.pending(),
     };

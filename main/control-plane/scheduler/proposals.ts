@@ -14,6 +14,8 @@ export interface Proposal {
   cost: number;
   onPod?(pod: Pod): Pod;
   onNode?(node: Node): Node;
+  /** Of steps of one change only the first that works is said. */
+  ladder?: string;
   /** Another refusal's remedy answers this one too: nothing more is to be said. */
   implied?: true;
   /** uids of Pods that would have to go. */
@@ -237,14 +239,25 @@ function spread(pod: PodInfo): Proposal[] {
       spec["topologySpreadConstraints"] = own.map(of);
     });
   return [
-    ...[1, 2, 5].map((more) =>
-      ofPod(
+    ...[1, 2, 5].map((more) => ({
+      ...ofPod(
         pod,
         `raise maxSkew of ${strict.map(({ topologyKey, maxSkew }) => `${topologyKey} to ${maxSkew + more}`).join(" and ")}`,
         8 + more,
         change((one) => (strict.includes(one) ? { ...one, maxSkew: one.maxSkew + more } : one)),
       ),
-    ),
+      ladder: "maxSkew",
+    })),
+    ...(strict.some(({ minDomains }) => (minDomains ?? 1) > 1)
+      ? [
+          ofPod(
+            pod,
+            `drop minDomains of ${keys}`,
+            12,
+            change(({ minDomains: _, ...one }) => one),
+          ),
+        ]
+      : []),
     ofPod(
       pod,
       `let spreading over ${keys} be a wish (whenUnsatisfiable: ScheduleAnyway)`,
