@@ -1,6 +1,7 @@
 /**
- * The next step of a Job. Each ended Pod is counted exactly once: it is first named in the status as uncounted,
- * then loses the finalizer that keeps it, and only when that is seen the counter rises.
+ * The next step of a Job. Each ended Pod is counted exactly once: it is first named in the status as uncounted
+ * (one that has completed an index: by that index), then loses the finalizer that keeps it, and only when that is seen
+ * the counter rises.
  *
  *     ended ──► in uncountedTerminatedPods ──► finalizer removed ──► succeeded or failed + 1
  */
@@ -9,8 +10,10 @@ import type { Pod } from "../../../../common/kube/types.ts";
 import { BURST, isReady, isTerminated } from "../kernel/pods.ts";
 import type { Condition } from "../kernel/pods.ts";
 import { deletionOrder } from "../replicaset/deletion-order.ts";
-import { TRACKING, failuresBefore, finished, formatIndexes, indexOf, isIndexed, parseIndexes } from "./model.ts";
-import type { FailureRule, JobObject, JobStatus } from "./model.ts";
+import { describeFailure, ruleFor } from "./failure-policy.ts";
+import { Indexes } from "./indexes.ts";
+import { TRACKING, failuresBefore, finished, indexOf, indexesOf, isIndexed } from "./model.ts";
+import type { JobObject, JobStatus } from "./model.ts";
 
 export interface JobPlan {
   status: JobStatus;
@@ -18,7 +21,10 @@ export interface JobPlan {
   release: Pod[];
   /** Pods to make, by index for Indexed Jobs. */
   create: (number | undefined)[];
+  /** Pods that go with the Job's end: they count as failed. */
   remove: Pod[];
+  /** Pods the Job has no use for now: released before they are deleted, so that they never count. */
+  drop: Pod[];
   /** How often each index has failed, where that is limited. */
   failures: ReadonlyMap<number, number>;
   /** Look again after so many milliseconds: a deadline, or the end of a back-off. */
@@ -45,6 +51,7 @@ export function decideJob(job: JobObject, pods: readonly Pod[], nowMillis: numbe
     release: [],
     create: [],
     remove: [],
+    drop: [],
     failures: spec.backoffLimitPerIndex === undefined ? new Map() : failuresPerIndex(job, pods),
     again: undefined,
     events: [],
@@ -100,7 +107,7 @@ export function decideJob(job: JobObject, pods: readonly Pod[], nowMillis: numbe
     );
     if (old?.status !== "True") plan.events.push({ type: "Normal", reason: "Suspended", message: "Job suspended" });
     delete status.startTime;
-    plan.remove.push(...active);
+    plan.drop.push(...active);
   } else {
     const old = before.conditions?.find(({ type }) => type === "Suspended");
     if (old?.status === "True") {
@@ -117,8 +124,10 @@ export function decideJob(job: JobObject, pods: readonly Pod[], nowMillis: numbe
     staff(job, { active, living, succeeded, failed, status, ended, nowMillis }, plan);
   }
   // The last Pod of an index that failed says how often: it stays until the next one says so.
-  if (!verdict && !suspended && spec.backoffLimitPerIndex !== undefined)
-    plan.release = plan.release.filter((pod) => !isTally(pod, pods, status));
+  if (!verdict && !suspended && spec.backoffLimitPerIndex !== undefined) {
+    const over = overIndexes(job, status);
+    plan.release = plan.release.filter((pod) => !isTally(pod, pods, over));
+  }
   if (conditions.length > 0) status.conditions = conditions;
   else delete status.conditions;
   const deadline = spec.activeDeadlineSeconds;
@@ -129,6 +138,9 @@ export function decideJob(job: JobObject, pods: readonly Pod[], nowMillis: numbe
 }
 
 const isTracked = (pod: Pod): boolean => pod.metadata.finalizers?.includes(TRACKING) ?? false;
+
+/** On its way out and counted, or never to be: what becomes of it is no failure any more. */
+const isGivenUp = (pod: Pod): boolean => pod.metadata.deletionTimestamp !== undefined && !isTracked(pod);
 
 function wake(plan: JobPlan, milliseconds: number): void {
   plan.again = Math.max(1, Math.min(plan.again ?? Number.POSITIVE_INFINITY, milliseconds));
@@ -148,6 +160,7 @@ function count(job: JobObject, pods: readonly Pod[], plan: JobPlan): Ended {
   const uncounted = status.uncountedTerminatedPods ?? {};
   const open = { succeeded: [] as string[], failed: [] as string[] };
   for (const kind of ["succeeded", "failed"] as const) {
+    if (kind === "succeeded" && isIndexed(job)) continue;
     for (const uid of uncounted[kind] ?? []) {
       const pod = byUid.get(uid);
       if (pod && isTracked(pod)) open[kind].push(uid);
@@ -155,8 +168,8 @@ function count(job: JobObject, pods: readonly Pod[], plan: JobPlan): Ended {
     }
   }
   const known = new Set([...(uncounted.succeeded ?? []), ...(uncounted.failed ?? [])]);
-  const completed = parseIndexes(status.completedIndexes);
-  const failedIndexes = parseIndexes(status.failedIndexes);
+  const completed = indexesOf(job, status.completedIndexes);
+  const failedIndexes = indexesOf(job, status.failedIndexes);
   const result: Ended = { succeeded: [], failed: [], fatal: undefined };
   for (const pod of pods) {
     const uid = pod.metadata.uid ?? "";
@@ -164,18 +177,18 @@ function count(job: JobObject, pods: readonly Pod[], plan: JobPlan): Ended {
     // Asked to go and not replaced until it has ended: with the usual policy it counts as failed right away.
     const leaving = pod.metadata.deletionTimestamp !== undefined && !waitsForEnd(job) && !isTerminated(pod);
     if (phase === "Succeeded") result.succeeded.push(pod);
+    else if (isGivenUp(pod)) continue;
     else if (phase === "Failed") result.failed.push(pod);
     else if (!leaving) continue;
     if (!isTracked(pod)) continue;
     plan.release.push(pod);
     if (known.has(uid)) continue;
     const index = indexOf(pod);
+    if (isIndexed(job) && (index === undefined || index >= (job.spec.completions ?? 0))) continue;
     if (phase === "Succeeded") {
-      if (isIndexed(job)) {
-        if (index === undefined || completed.has(index) || index >= (job.spec.completions ?? 0)) continue;
-        completed.add(index);
-      }
-      open.succeeded.push(uid);
+      // An index counts once whoever reports it: its Pods need not be remembered by uid.
+      if (isIndexed(job)) completed.add(index as number);
+      else open.succeeded.push(uid);
       continue;
     }
     const rule = phase === "Failed" ? ruleFor(job.spec.podFailurePolicy?.rules ?? [], pod) : undefined;
@@ -190,10 +203,12 @@ function count(job: JobObject, pods: readonly Pod[], plan: JobPlan): Ended {
     if (limit !== undefined) {
       for (const [index, failures] of plan.failures)
         if (failures > limit && !completed.has(index)) failedIndexes.add(index);
-      status.failedIndexes = formatIndexes(failedIndexes);
+      status.failedIndexes = String(failedIndexes);
     }
-    status.completedIndexes = formatIndexes(completed);
+    status.completedIndexes = String(completed);
     if (status.completedIndexes === "") delete status.completedIndexes;
+    if (completed.size > 0) status.succeeded = completed.size;
+    else delete status.succeeded;
   }
   status.uncountedTerminatedPods = {
     ...(open.succeeded.length > 0 ? { succeeded: open.succeeded } : {}),
@@ -219,44 +234,20 @@ function waitsForEnd({ spec }: JobObject): boolean {
 }
 
 function hasFailed(job: JobObject, pod: Pod): boolean {
+  if (isGivenUp(pod)) return false;
   if (pod.status?.phase === "Failed") return true;
   return pod.metadata.deletionTimestamp !== undefined && !waitsForEnd(job) && !isTerminated(pod);
 }
 
-function isTally(pod: Pod, pods: readonly Pod[], status: JobStatus): boolean {
+/** Indexes for which no Pod is made any more: completed or given up. */
+function overIndexes(job: JobObject, { completedIndexes, failedIndexes }: JobStatus): Indexes {
+  return indexesOf(job, completedIndexes).with(indexesOf(job, failedIndexes));
+}
+
+function isTally(pod: Pod, pods: readonly Pod[], over: Indexes): boolean {
   const index = indexOf(pod);
-  if (index === undefined || pod.status?.phase === "Succeeded") return false;
-  if (parseIndexes(status.completedIndexes).has(index) || parseIndexes(status.failedIndexes).has(index)) return false;
+  if (index === undefined || pod.status?.phase === "Succeeded" || over.has(index)) return false;
   return !pods.some((other) => indexOf(other) === index && failuresBefore(other) > failuresBefore(pod));
-}
-
-/** The first rule of the failure policy that fits. */
-export function ruleFor(rules: readonly FailureRule[], pod: Pod): FailureRule | undefined {
-  return rules.find(({ onExitCodes, onPodConditions }) => {
-    if (onExitCodes) {
-      const { containerName, operator, values } = onExitCodes;
-      const statuses = [...(pod.status?.initContainerStatuses ?? []), ...(pod.status?.containerStatuses ?? [])];
-      return statuses.some(({ name, state }) => {
-        const code = state?.terminated?.exitCode;
-        if (code === undefined || code === 0 || (containerName !== undefined && containerName !== name)) return false;
-        return values.includes(code) === (operator === "In");
-      });
-    }
-    return (onPodConditions ?? []).some(({ type, status = "True" }) =>
-      pod.status?.conditions?.some((one) => one.type === type && one.status === status),
-    );
-  });
-}
-
-function describeFailure(pod: Pod, rule: FailureRule, index: number): string {
-  const { namespace, name } = pod.metadata;
-  if (rule.onExitCodes) {
-    const container = (pod.status?.containerStatuses ?? []).find(
-      ({ state }) => (state?.terminated?.exitCode ?? 0) !== 0,
-    );
-    return `Container ${container?.name} for pod ${namespace}/${name} failed with exit code ${container?.state?.terminated?.exitCode} matching FailJob rule at index ${index}`;
-  }
-  return `Pod ${namespace}/${name} has condition ${rule.onPodConditions?.[0]?.type} matching FailJob rule at index ${index}`;
 }
 
 /** A decision that was announced and waits for the last Pods to end. */
@@ -299,14 +290,14 @@ function judge(job: JobObject, { active, ended, succeeded, failed, status, nowMi
     return fail("DeadlineExceeded", "Job was active longer than specified deadline");
   }
   if (isIndexed(job)) {
-    const completed = parseIndexes(status.completedIndexes);
-    const failedIndexes = parseIndexes(status.failedIndexes);
+    const completed = indexesOf(job, status.completedIndexes);
+    const failedIndexes = indexesOf(job, status.failedIndexes);
     if (spec.maxFailedIndexes !== undefined && failedIndexes.size > spec.maxFailedIndexes) {
       return fail("MaxFailedIndexesExceeded", "Job has exceeded the specified maximal number of failed indexes");
     }
     for (const [at, rule] of (spec.successPolicy?.rules ?? []).entries()) {
-      const wanted = rule.succeededIndexes === undefined ? completed : parseIndexes(rule.succeededIndexes);
-      const met = [...wanted].filter((index) => completed.has(index)).length;
+      const wanted = rule.succeededIndexes === undefined ? completed : Indexes.parse(rule.succeededIndexes);
+      const met = wanted.common(completed);
       if (met >= (rule.succeededCount ?? wanted.size) && met > 0)
         return { type: "Complete", reason: "SuccessPolicy", message: `Matched rules at index ${at}` };
     }
@@ -319,7 +310,7 @@ function judge(job: JobObject, { active, ended, succeeded, failed, status, nowMi
     message: "Reached expected number of succeeded pods",
   };
   if (spec.completions === undefined) return succeeded > 0 && active.length === 0 ? reached : undefined;
-  const done = isIndexed(job) ? parseIndexes(status.completedIndexes).size : succeeded;
+  const done = isIndexed(job) ? indexesOf(job, status.completedIndexes).size : succeeded;
   return done >= spec.completions ? reached : undefined;
 }
 
@@ -330,19 +321,35 @@ function restartsOf(pod: Pod): number {
   );
 }
 
+/** Pods of an Indexed Job whose index it no longer has, or that another of them has too (the oldest keeps it). */
+function strayPods(job: JobObject, active: readonly Pod[]): Pod[] {
+  const seen = new Set<number>();
+  const age = ({ metadata }: Pod): number => Date.parse(metadata.creationTimestamp ?? "");
+  return active
+    .toSorted((a, b) => age(a) - age(b))
+    .filter((pod) => {
+      const index = indexOf(pod) ?? Number.POSITIVE_INFINITY;
+      if (index >= (job.spec.completions ?? 0) || seen.has(index)) return true;
+      seen.add(index);
+      return false;
+    });
+}
+
 /** Makes missing Pods, after a wait that grows with failures, and gives up those too many. */
 function staff(job: JobObject, world: World & { living: readonly Pod[] }, plan: JobPlan): void {
   const { active, living, succeeded, status, nowMillis } = world;
   const { spec } = job;
   const parallelism = spec.parallelism ?? 1;
-  const done = isIndexed(job)
-    ? parseIndexes(status.completedIndexes).size + parseIndexes(status.failedIndexes).size
-    : succeeded;
+  const over = overIndexes(job, status);
+  const done = isIndexed(job) ? over.size : succeeded;
   let wanted = parallelism;
   if (spec.completions !== undefined) wanted = Math.min(parallelism, Math.max(0, spec.completions - done));
   else if (succeeded > 0) wanted = active.length;
-  if (active.length > wanted) {
-    plan.remove.push(...deletionOrder(active, active, nowMillis).slice(0, active.length - wanted));
+  const astray = isIndexed(job) ? strayPods(job, active) : [];
+  if (active.length > wanted || astray.length > 0) {
+    const others = active.filter((pod) => !astray.includes(pod));
+    const more = Math.max(0, others.length - wanted);
+    plan.drop.push(...astray, ...deletionOrder(others, others, nowMillis).slice(0, more));
     return;
   }
   const present = waitsForEnd(job) ? living : active;
@@ -355,19 +362,16 @@ function staff(job: JobObject, world: World & { living: readonly Pod[] }, plan: 
     plan.create.push(...Array.from({ length: missing }, () => undefined));
     return;
   }
-  const taken = new Set([
-    ...parseIndexes(status.completedIndexes),
-    ...parseIndexes(status.failedIndexes),
-    ...present.map((pod) => indexOf(pod) ?? -1),
-  ]);
-  for (let index = 0; index < (spec.completions ?? 0) && plan.create.length < missing; index += 1)
-    if (!taken.has(index)) {
-      // Each index has waits of its own.
-      const failed = perIndex ? world.ended.failed.filter((pod) => indexOf(pod) === index) : [];
-      const left = perIndex ? backoffLeft(failed, nowMillis, [], plan.failures.get(index)) : 0;
-      if (left > 0) wake(plan, left);
-      else plan.create.push(index);
-    }
+  const taken = new Set(present.map(indexOf));
+  for (const index of over.missing(spec.completions ?? 0)) {
+    if (plan.create.length >= missing) break;
+    if (taken.has(index)) continue;
+    // Each index has waits of its own.
+    const failed = perIndex ? world.ended.failed.filter((pod) => indexOf(pod) === index) : [];
+    const left = perIndex ? backoffLeft(failed, nowMillis, [], plan.failures.get(index)) : 0;
+    if (left > 0) wake(plan, left);
+    else plan.create.push(index);
+  }
 }
 
 /** 10 s after the first failure since the last success, doubling with each further one, counted from the last. */

@@ -91,6 +91,14 @@ export const jobController: ControllerDefinition = {
         if (!isStatus(error, "NotFound")) throw error;
       }
     };
+    const removeExpired = async (job: JobObject): Promise<undefined> => {
+      const { group, version, resource } = kinds.jobs;
+      const { namespace = "", name = "", uid = "" } = job.metadata;
+      await client.delete(
+        { group, version, resource, namespace, name },
+        { propagationPolicy: "Foreground", preconditions: { uid } },
+      );
+    };
     const releaseOrphan = async (key: string): Promise<void> => {
       const pod = pods.get(key);
       const owner = pod?.metadata.ownerReferences?.find(({ kind, controller }) => controller && kind === "Job");
@@ -103,7 +111,11 @@ export const jobController: ControllerDefinition = {
       async reconcile(key) {
         if (key.startsWith("pod ")) return releaseOrphan(key.slice(4));
         const job = jobs.get(key);
-        if (!job || (job.spec.managedBy ?? OURS) !== OURS) return undefined;
+        if (!job) return undefined;
+        const ttl = job.metadata.deletionTimestamp === undefined ? ttlLeft(job, clock.now()) : undefined;
+        if (ttl !== undefined && ttl <= 0) return removeExpired(job);
+        // Whoever works on it, its time after it has finished is kept here.
+        if ((job.spec.managedBy ?? OURS) !== OURS) return ttl === undefined ? undefined : { again: ttl };
         if (!expectations.met(key)) return { again: 300_000 };
         const owned = await claim({
           client,
@@ -117,16 +129,6 @@ export const jobController: ControllerDefinition = {
           for (const pod of owned) await release(pod);
           return undefined;
         }
-        const ttl = ttlLeft(job, clock.now());
-        if (ttl !== undefined && ttl <= 0) {
-          const { group, version, resource } = kinds.jobs;
-          const { namespace = "", name = "", uid = "" } = job.metadata;
-          await client.delete(
-            { group, version, resource, namespace, name },
-            { propagationPolicy: "Foreground", preconditions: { uid } },
-          );
-          return undefined;
-        }
         const plan = decideJob(job, owned, clock.now());
         const written = await commit(client, kinds.jobs, job, { ...job, status: plan.status });
         expectations.written(key, jobs, written);
@@ -134,6 +136,12 @@ export const jobController: ControllerDefinition = {
         try {
           await Promise.all(plan.release.map(release));
           await Promise.all(plan.remove.map((pod) => remove(job, pod)));
+          await Promise.all(
+            plan.drop.map(async (pod) => {
+              await release(pod);
+              await remove(job, pod);
+            }),
+          );
           made = await slowStart(plan.create, async (index) => {
             try {
               const failures = index === undefined ? 0 : plan.failures.get(index);

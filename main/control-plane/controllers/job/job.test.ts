@@ -5,7 +5,7 @@ import type { TestClusterOptions } from "../../testing/cluster.ts";
 import { kinds } from "../kernel/kinds.ts";
 import { BURST } from "../kernel/pods.ts";
 import { backoffLeft, decideJob } from "./decide.ts";
-import { formatIndexes, indexOf, parseIndexes } from "./model.ts";
+import { indexOf } from "./model.ts";
 import type { JobObject } from "./model.ts";
 
 let cluster: TestCluster;
@@ -129,6 +129,90 @@ test("a Pod that was deleted is replaced", async () => {
   expect(job().status).toMatchObject({ active: 1, failed: 1 });
 });
 
+test("Pods it has no use for now are given up without counting as failed", async () => {
+  await run({ parallelism: 4, completions: 9, backoffLimit: 0 }, () => undefined);
+  await cluster.patch(kinds.jobs, "j", { spec: { parallelism: 1 } });
+  await cluster.clock.advance(60_000);
+  expect(pods()).toHaveLength(1);
+  await cluster.patch(kinds.jobs, "j", { spec: { suspend: true } });
+  await cluster.clock.advance(60_000);
+  expect(pods()).toEqual([]);
+  expect(job().status?.failed).toBeUndefined();
+  expect(conditions()).toEqual(["Suspended=True JobSuspended"]);
+});
+
+test("nor as failures of their index: made larger or resumed again, it runs them at once", async () => {
+  const spec = { parallelism: 2, completions: 2, completionMode: "Indexed", backoffLimitPerIndex: 0 };
+  await run(spec, () => undefined);
+  await cluster.patch(kinds.jobs, "j", { spec: { suspend: true } });
+  await cluster.clock.advance(500);
+  await cluster.patch(kinds.jobs, "j", { spec: { suspend: false } });
+  await cluster.clock.advance(2000);
+  expect(
+    pods()
+      .filter(({ status }) => status?.phase === "Running")
+      .map(indexOf),
+  ).toEqual([0, 1]);
+  expect(job().status).toMatchObject({ active: 2, failedIndexes: "" });
+});
+
+test("an elastic Indexed Job that is made smaller keeps the indexes it still has", async () => {
+  const finish: Finish = (pod) => (indexOf(pod) === 4 ? { afterMillis: 1000, exitCode: 0 } : undefined);
+  await run({ parallelism: 5, completions: 5, completionMode: "Indexed", backoffLimit: 0 }, finish);
+  expect(job().status).toMatchObject({ completedIndexes: "4", succeeded: 1, active: 4 });
+  await cluster.patch(kinds.jobs, "j", { spec: { parallelism: 2, completions: 2 } });
+  await cluster.clock.advance(60_000);
+  expect(
+    pods()
+      .filter(({ status }) => status?.phase === "Running")
+      .map(indexOf),
+  ).toEqual([0, 1]);
+  expect(job().status).toMatchObject({ active: 2 });
+  expect(job().status).not.toHaveProperty("succeeded");
+  expect(job().status).not.toHaveProperty("completedIndexes");
+  expect(conditions()).toEqual([]);
+});
+
+test("a failure policy names the container or the condition that it was", () => {
+  const decided = (rule: object, status: object): string | undefined => {
+    const spec = { template: {}, podFailurePolicy: { rules: [{ action: "FailJob", ...rule }] } };
+    const failing = { apiVersion: "batch/v1", kind: "Job", metadata: { name: "j" }, spec } as unknown as JobObject;
+    const pod = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { namespace: "n", name: "p", uid: "p", finalizers: ["batch.kubernetes.io/job-tracking"] },
+      status: { phase: "Failed", ...status },
+    } as unknown as Pod;
+    return decideJob(failing, [pod], 0).status.conditions?.[0]?.message;
+  };
+  const ended = (name: string, exitCode: number): object => ({ name, state: { terminated: { exitCode } } });
+  expect(
+    decided(
+      { onExitCodes: { containerName: "side", operator: "In", values: [42] } },
+      { containerStatuses: [ended("main", 1), ended("side", 42)] },
+    ),
+  ).toBe("Container side for pod n/p failed with exit code 42 matching FailJob rule at index 0");
+  expect(
+    decided(
+      { onExitCodes: { operator: "In", values: [7] } },
+      { initContainerStatuses: [ended("init", 7)], containerStatuses: [ended("main", 1)] },
+    ),
+  ).toBe("Container init for pod n/p failed with exit code 7 matching FailJob rule at index 0");
+  expect(
+    decided({ onPodConditions: [{ type: "A" }, { type: "B" }] }, { conditions: [{ type: "B", status: "True" }] }),
+  ).toBe("Pod n/p has condition B matching FailJob rule at index 0");
+});
+
+test("finished long enough ago it is removed, whoever manages it", async () => {
+  await run({ ttlSecondsAfterFinished: 60, managedBy: "example.com/other" }, succeed, 0);
+  const conditions = [{ type: "Complete", status: "True", lastTransitionTime: "2026-01-01T00:00:00Z" }];
+  await cluster.patch(kinds.jobs, "j", { status: { conditions } }, "status");
+  await cluster.clock.advance(50_000);
+  expect(cluster.all(kinds.jobs)).toHaveLength(1);
+  await cluster.clock.advance(20_000);
+  expect(cluster.all<JobObject>(kinds.jobs).every(({ metadata }) => metadata.deletionTimestamp)).toBe(true);
+});
+
 test("finished long enough ago it is removed", async () => {
   await run({ ttlSecondsAfterFinished: 60 }, succeed, 30);
   expect(cluster.all(kinds.jobs)).toHaveLength(1);
@@ -136,15 +220,6 @@ test("finished long enough ago it is removed", async () => {
   expect(cluster.all<JobObject>(kinds.jobs).filter(({ metadata }) => metadata.deletionTimestamp === undefined)).toEqual(
     [],
   );
-});
-
-test.each([
-  ["", []],
-  ["0-2,4", [0, 1, 2, 4]],
-  ["1,2,7-9", [1, 2, 7, 8, 9]],
-] as const)("indexes %j", (text, indexes) => {
-  expect([...parseIndexes(text)]).toEqual(indexes);
-  expect(formatIndexes(new Set(indexes))).toBe(text);
 });
 
 test("back-off: 10 s, doubling, at most 10 min, from the last failure", () => {

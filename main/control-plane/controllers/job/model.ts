@@ -1,8 +1,9 @@
-/** Jobs as their controller sees them, and sets of completed indexes in the form the API shows: "0-3,5". */
+/** Jobs and their Pods as their controller sees them. */
 import type { KubeObject } from "../../../../common/kube/object.ts";
 import type { LabelSelectorObject } from "../../../../common/kube/selector.ts";
 import type { Pod } from "../../../../common/kube/types.ts";
 import type { Condition, PodTemplate } from "../kernel/pods.ts";
+import { Indexes } from "./indexes.ts";
 
 export const TRACKING = "batch.kubernetes.io/job-tracking";
 export const INDEX = "batch.kubernetes.io/job-completion-index";
@@ -66,29 +67,9 @@ export function failuresBefore(pod: Pod): number {
   return Number.isSafeInteger(count) && count > 0 ? count : 0;
 }
 
-/** Ten times what the API lets an Indexed Job of any size come to; the rest of a status that somebody made up is left out. */
-const MOST_INDEXES = 1_000_000;
-
-export function parseIndexes(text: string | undefined): Set<number> {
-  const indexes = new Set<number>();
-  for (const part of (text ?? "").split(",").filter((one) => one !== "")) {
-    const [first = 0, last = first] = part.split("-").map(Number);
-    for (let index = first; index <= last && indexes.size < MOST_INDEXES; index += 1) indexes.add(index);
-  }
-  return indexes;
-}
-
-/** Runs of three and more are written with a hyphen, as Kubernetes does. */
-export function formatIndexes(indexes: ReadonlySet<number>): string {
-  const sorted = [...indexes].toSorted((a, b) => a - b);
-  const parts: string[] = [];
-  for (let at = 0; at < sorted.length;) {
-    let end = at;
-    while (sorted[end + 1] === (sorted[end] as number) + 1) end += 1;
-    parts.push(end - at >= 2 ? `${sorted[at]}-${sorted[end]}` : sorted.slice(at, end + 1).join(","));
-    at = end + 1;
-  }
-  return parts.join(",");
+/** Those of a Job's status that it still has: an elastic one may have been made smaller. */
+export function indexesOf({ spec }: JobObject, text: string | undefined): Indexes {
+  return Indexes.parse(text, spec.completions ?? 0);
 }
 
 export function finished(job: JobObject): Condition | undefined {

@@ -4,7 +4,8 @@ import type { KubeObject } from "../../../../common/kube/object.ts";
 import type { Pod } from "../../../../common/kube/types.ts";
 import { rollingBounds, resolve } from "../deployment/arithmetic.ts";
 import type { ReplicaSetObject } from "../deployment/model.ts";
-import { finished, indexOf, parseIndexes } from "../job/model.ts";
+import { Indexes } from "../job/indexes.ts";
+import { finished, indexOf } from "../job/model.ts";
 import type { JobObject } from "../job/model.ts";
 import { kinds } from "../kernel/kinds.ts";
 import { controllerOf } from "../kernel/ownership.ts";
@@ -204,7 +205,7 @@ export class Invariants {
     const pods = this.#world.pods().filter((pod) => controllerOf(pod)?.uid === job.metadata.uid);
     const name = job.metadata.name ?? "";
     if (completionMode === "Indexed") {
-      const done = parseIndexes(completedIndexes);
+      const done = Indexes.parse(completedIndexes);
       check(done.size <= completions, `${name} completed ${done.size} of ${completions} indexes`);
       check(succeeded <= completions, `${name} counts ${succeeded} successes of ${completions}`);
     }
