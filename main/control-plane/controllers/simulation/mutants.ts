@@ -79,7 +79,7 @@ export const MUTANTS: readonly Mutant[] = [
       return { ...plan, create: plan.create.flatMap((node) => [node, node]) };
     },
   })),
-  mutant<typeof job>("a Job with one completion too many", "../job/decide.ts", /work/, (original) => ({
+  mutant<typeof job>("a Job with one completion too many", "../job/decide.ts", /work|tick-\d+ counts/, (original) => ({
     decideJob: (of, ...rest) =>
       original.decideJob({ ...of, spec: { ...of.spec, completions: (of.spec.completions ?? 1) + 1 } }, ...rest),
   })),
