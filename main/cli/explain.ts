@@ -95,7 +95,19 @@ export function schedulingText({ metadata, status }: PodScheduling): string[] {
         ...plugins.map((plugin) => String(scores.find((one) => one.plugin === plugin)?.score ?? "")),
         refusals.map(({ plugin, reasons }) => `${plugin}: ${reasons.join(", ")}`).join("; "),
       ]);
-    lines.push("", table(["NODE", "FITS", "TOTAL", ...plugins.map((plugin) => shortName(plugin) + timesOf(weights.get(plugin))), "REFUSED BY"], rows));
+    lines.push(
+      "",
+      table(
+        [
+          "NODE",
+          "FITS",
+          "TOTAL",
+          ...plugins.map((plugin) => shortName(plugin) + timesOf(weights.get(plugin))),
+          "REFUSED BY",
+        ],
+        rows,
+      ),
+    );
     if (status.considered > MOST_NODES) lines.push(`… of ${status.considered} nodes`);
   }
   return [...lines, ""];
