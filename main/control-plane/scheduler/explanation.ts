@@ -69,7 +69,10 @@ function scheduledSummary(node: string, { fitting, considered, nodes }: PodRepor
   const place = nodes.findIndex(({ name }) => name === node);
   const there = nodes[place];
   if (!there?.fits) return `runs on ${node}; it would not be put there now`;
-  const rank = place === 0 ? "the best" : `number ${place + 1}`;
+  // Among equals one is taken by chance: none of them is better than another.
+  const better = nodes.filter(({ fits, total }) => fits && total > there.total).length;
+  const equals = nodes.filter(({ fits, total }) => fits && total === there.total).length;
+  const rank = better > 0 ? `number ${better + 1}` : equals > 1 ? "as good as any" : "the best";
   return `runs on ${node}, ${rank} of ${fitting} that fit (${considered} nodes)`;
 }
 
