@@ -34,20 +34,20 @@ interface Seen {
   rounded: boolean;
 }
 
-function isDeeper(value: unknown, most: number, seen: Seen): boolean {
-  if (typeof value !== "object" || value === null) {
-    if (isRounded(value)) seen.rounded = true;
-    return false;
-  }
+function isDeeper(value: object, most: number, seen: Seen): boolean {
   if (most === 0) return true;
   // Not `for … in`: V8 compiles that for the forms it has met, and throws the code away at each new one.
-  for (const one of Array.isArray(value) ? (value as unknown[]) : Object.values(value))
-    if (isDeeper(one, most - 1, seen)) return true;
+  for (const one of Array.isArray(value) ? (value as unknown[]) : Object.values(value)) {
+    if (typeof one === "object" && one !== null) {
+      if (isDeeper(one, most - 1, seen)) return true;
+    } else if (typeof one !== "string" && isRounded(one)) seen.rounded = true;
+  }
   return false;
 }
 
 /** Throws BadRequest on what is nested too deeply, or contains itself. */
 function look(value: unknown): Seen {
+  if (typeof value !== "object" || value === null) return { rounded: isRounded(value) };
   const seen = { rounded: false };
   if (isDeeper(value, DEEPEST, seen)) throw tooDeep();
   return seen;

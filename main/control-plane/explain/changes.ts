@@ -23,7 +23,8 @@ export function changesOf(old: KubeObject, now: KubeObject): string[] {
   const secret = now.kind === "Secret";
   compare("", withoutOwn(old), withoutOwn(now), 0, (path, before, after) => {
     if (lines.length < MOST_LINES) lines.push(secret ? `${path} changed` : `${path}: ${show(before)} → ${show(after)}`);
-    else if (lines.length === MOST_LINES) lines.push("…");
+    else lines.push("…");
+    return lines.length <= MOST_LINES;
   });
   return lines;
 }
@@ -33,25 +34,32 @@ function withoutOwn({ metadata, ...rest }: KubeObject): Fields {
   return { ...rest, metadata: own };
 }
 
-type Tell = (path: string, before: unknown, after: unknown) => void;
+/** false: enough has been told. */
+type Tell = (path: string, before: unknown, after: unknown) => boolean;
 
-function compare(path: string, before: unknown, after: unknown, depth: number, tell: Tell): void {
-  if (before === after) return;
+function compare(path: string, before: unknown, after: unknown, depth: number, tell: Tell): boolean {
+  if (before === after) return true;
   const [left, right] = [fieldsOf(before), fieldsOf(after)];
   // What is new is told part by part, where it has parts with names.
   const fresh = right && before === undefined && (depth < 2 || Array.isArray(after));
   const together = left ?? (fresh ? {} : undefined);
   if (!together || (!right && after !== undefined) || depth >= DEEPEST) {
-    if (JSON.stringify(before) !== JSON.stringify(after)) tell(path, before, after);
-    return;
+    return JSON.stringify(before) === JSON.stringify(after) || tell(path, before, after);
   }
   const others = right ?? {};
-  for (const name of new Set([...Object.keys(together), ...Object.keys(others)])) {
-    if (NOISE.has(name)) continue;
+  const goesOn = (name: string): boolean => {
+    const was = member(together, name);
+    const is = member(others, name);
+    // Mostly they are the same: there may be very many.
+    if (was === is || NOISE.has(name)) return true;
     const isName = /^[A-Za-z0-9_-]+$/.test(name);
     const next = path === "" ? name : isName ? `${path}.${name}` : `${path}[${name}]`;
-    compare(next, member(together, name), member(others, name), depth + 1, tell);
-  }
+    return compare(next, was, is, depth + 1, tell);
+  };
+  return (
+    Object.keys(together).every(goesOn) &&
+    Object.keys(others).every((name) => Object.hasOwn(together, name) || goesOn(name))
+  );
 }
 
 /** A label may be called "constructor". */
