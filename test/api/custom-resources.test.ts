@@ -192,3 +192,23 @@ it("the definition goes with all its objects while its webhook is away", async (
   );
   expect((await server.raw("GET", "/apis/example.com/v1/shirts")).status).toBe(404);
 });
+
+it("documents are kept by the hash in their URL, and an older URL leads to the present", async () => {
+  const index = await server.raw("GET", "/openapi/v3");
+  const { paths } = JSON.parse(index.text) as { paths: Record<string, { serverRelativeURL: string }> };
+  const url = paths["apis/apps/v1"]?.serverRelativeURL ?? "";
+  const hash = url.slice(url.indexOf("=") + 1);
+  const current = await server.raw("GET", url);
+  expect([current.status, current.headers["cache-control"], current.headers["etag"]]).toEqual([
+    200,
+    "public, immutable",
+    `"${hash}"`,
+  ]);
+  expect(Date.parse(current.headers["expires"] ?? "")).toBeGreaterThan(Date.now());
+  const again = await server.raw("GET", url, { headers: { "if-none-match": `"${hash}"` } });
+  expect([again.status, again.text]).toEqual([304, ""]);
+  const old = await server.raw("GET", "/openapi/v3/apis/apps/v1?hash=0000");
+  expect([old.status, old.headers["location"]]).toEqual([301, url]);
+  const plain = await server.raw("GET", "/openapi/v3/apis/apps/v1");
+  expect([plain.status, plain.headers["cache-control"]]).toEqual([200, "no-cache, private"]);
+});

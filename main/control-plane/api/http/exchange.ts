@@ -26,6 +26,8 @@ export class Exchange {
   readonly user: User;
   /** What is noted of it for the audit log; absent where nothing is. */
   readonly audit: AuditRecord | undefined;
+  /** How long an answer may be kept. Default: not at all. */
+  cacheControl = "no-cache, private";
   readonly #warnings = new Set<string>();
 
   constructor(request: IncomingMessage, response: ServerResponse, info: RequestInfo, user: User, audit?: AuditRecord) {
@@ -98,7 +100,7 @@ export class Exchange {
     this.audit?.responseBody(bytes, contentType);
     let body = bytes;
     const headers: Record<string, string | string[] | number> = {
-      "cache-control": "no-cache, private",
+      "cache-control": this.cacheControl,
       "content-type": contentType,
       ...this.warningHeader(),
     };

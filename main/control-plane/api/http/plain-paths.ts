@@ -4,7 +4,7 @@ import { StatusError } from "../../../../common/kube/status.ts";
 import { forward } from "../../aggregation/proxy.ts";
 import { aggregated, plainGroup, plainGroups, plainResources, plainVersions } from "../discovery/documents.ts";
 import type { ApiEnvironment } from "../environment.ts";
-import { openapiV2, openapiV3, openapiV3Index } from "../openapi/documents.ts";
+import { openapiV2, openapiV3, openapiV3Hash, openapiV3Index } from "../openapi/documents.ts";
 import { stepwise } from "../slices.ts";
 import { serverVersion } from "../version.ts";
 import type { Exchange } from "./exchange.ts";
@@ -125,15 +125,13 @@ function tagOf(bytes: Buffer): string {
 }
 
 /** With an ETag, and nothing where the client has it already. */
-async function tagged(exchange: Exchange, bytes: Buffer, contentType: string, maxAge?: number): Promise<void> {
-  const etag = tagOf(bytes);
+async function tagged(exchange: Exchange, bytes: Buffer, contentType: string, etag = tagOf(bytes)): Promise<void> {
   exchange.response.setHeader("etag", etag);
   exchange.response.setHeader("vary", "Accept");
   if (exchange.request.headers["if-none-match"] === etag) {
     exchange.response.writeHead(304, { "cache-control": "public" }).end();
     return;
   }
-  if (maxAge !== undefined) exchange.response.setHeader("expires", new Date(Date.now() + maxAge * 1000).toUTCString());
   return exchange.send(bytes, contentType);
 }
 
@@ -197,10 +195,33 @@ async function openapi(environment: ApiEnvironment, exchange: Exchange, rest: st
     const remote = remotes.find((one) => one.place === place.join("/"));
     if (remote) return forward(remote, exchange.request, exchange.response, exchange.user);
     const document = openapiV3(environment.catalog, place.join("/"));
-    if (document) {
-      const hashed = exchange.info.query.has("hash");
-      return tagged(exchange, document, CONTENT_TYPES.json, hashed ? 365 * 24 * 3600 : undefined);
-    }
+    if (document) return hashed(environment, exchange, place.join("/"), document);
   }
   throw unknown();
+}
+
+const YEAR_SECONDS = 365 * 24 * 3600;
+
+/**
+ * A document whose URL in the index has its hash: at that URL it never changes and may be kept; an older one leads to
+ * the present (github.com/kubernetes/enhancements, KEP 2896, "etag and caching").
+ */
+function hashed(
+  environment: ApiEnvironment,
+  exchange: Exchange,
+  place: string,
+  document: Buffer,
+): Promise<void> | void {
+  const hash = openapiV3Hash(environment.catalog, place) ?? "";
+  const asked = exchange.info.query.get("hash") ?? "";
+  const { response } = exchange;
+  if (asked !== "" && asked !== hash) {
+    response.writeHead(301, { location: `/openapi/v3/${place}?hash=${hash}`, "content-length": 0 }).end();
+    return;
+  }
+  if (asked !== "") {
+    exchange.cacheControl = "public, immutable";
+    response.setHeader("expires", new Date(Date.now() + YEAR_SECONDS * 1000).toUTCString());
+  }
+  return tagged(exchange, document, CONTENT_TYPES.json, `"${hash}"`);
 }

@@ -31,8 +31,9 @@ function patchTypesOf({ gvk }: Operation): string[] {
 interface Documents {
   version: number;
   v2: Map<V2Form, Promise<Buffer>>;
-  index?: Buffer;
   v3: Map<string, Buffer>;
+  /** Of each place's document. */
+  hashes: Map<string, string>;
 }
 
 const kept = new WeakMap<Catalog, Documents>();
@@ -40,7 +41,7 @@ const kept = new WeakMap<Catalog, Documents>();
 function documentsOf(catalog: Catalog): Documents {
   let documents = kept.get(catalog);
   if (documents?.version !== catalog.version) {
-    documents = { version: catalog.version, v2: new Map(), v3: new Map() };
+    documents = { version: catalog.version, v2: new Map(), v3: new Map(), hashes: new Map() };
     kept.set(catalog, documents);
   }
   return documents;
@@ -56,21 +57,29 @@ function places(catalog: Catalog): Map<string, ResourceDefinition[]> {
  * servers answer for, whose documents may change unseen and so have no hash.
  */
 export function openapiV3Index(catalog: Catalog, others: readonly string[] = []): Buffer {
-  const documents = documentsOf(catalog);
-  documents.index ??= Buffer.from(
+  const known = [...places(catalog).keys()];
+  return Buffer.from(
     JSON.stringify({
       paths: Object.fromEntries(
-        [...new Set([...places(catalog).keys(), ...others])].toSorted().map((place) => {
-          if (others.includes(place)) return [place, { serverRelativeURL: `/openapi/v3/${place}` }];
-          // The hash of what the document is made of: making all documents only to hash them would take too long.
-          const made = JSON.stringify([serverVersion.gitVersion, place, places(catalog).get(place)?.map(facts)]);
-          const hash = createHash("sha256").update(made).digest("hex").slice(0, 64).toUpperCase();
-          return [place, { serverRelativeURL: `/openapi/v3/${place}?hash=${hash}` }];
+        [...new Set([...known, ...others])].toSorted().map((place) => {
+          const hash = others.includes(place) ? undefined : openapiV3Hash(catalog, place);
+          return [place, { serverRelativeURL: `/openapi/v3/${place}${hash ? `?hash=${hash}` : ""}` }];
         }),
       ),
     }),
   );
-  return documents.index;
+}
+
+/** Of what a document is made of: making all documents only to hash them would take too long. undefined: there is none. */
+export function openapiV3Hash(catalog: Catalog, place: string): string | undefined {
+  const { hashes } = documentsOf(catalog);
+  if (hashes.size === 0) {
+    for (const [each, definitions] of places(catalog)) {
+      const made = JSON.stringify([serverVersion.gitVersion, each, definitions.map(facts)]);
+      hashes.set(each, createHash("sha256").update(made).digest("hex").slice(0, 64).toUpperCase());
+    }
+  }
+  return hashes.get(place);
 }
 
 /** What of a definition shows in its document. */

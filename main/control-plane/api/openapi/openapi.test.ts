@@ -62,10 +62,18 @@ describe("version 3", () => {
     });
   });
 
+  test("the index follows the servers of others as they come and go", () => {
+    expect(Object.keys(parsed(openapiV3Index(catalog))["paths"])).not.toContain("apis/other/v1");
+    const { paths } = parsed(openapiV3Index(catalog, ["apis/other/v1"]));
+    expect(paths["apis/other/v1"]).toEqual({ serverRelativeURL: "/openapi/v3/apis/other/v1" });
+    expect(Object.keys(parsed(openapiV3Index(catalog))["paths"])).not.toContain("apis/other/v1");
+  });
+
   test("a change of the catalog makes new documents", () => {
     const changing = new Catalog(builtinResources());
     const before = openapiV3Index(changing);
-    expect(openapiV3Index(changing)).toBe(before);
+    expect(openapiV3Index(changing)).toEqual(before);
+    expect(openapiV3(changing, "api/v1")).toBe(openapiV3(changing, "api/v1"));
     changing.remove({ group: "scheduling.k8s.io", version: "v1", resource: "priorityclasses" });
     expect(openapiV3(changing, "apis/scheduling.k8s.io/v1")).toBeUndefined();
     expect(parsed(openapiV3Index(changing))["paths"]["apis/scheduling.k8s.io/v1"]).toBeUndefined();
