@@ -64,6 +64,8 @@ export interface TrackOptions {
   after: KubeObject;
   manager: string;
   subresource?: string | undefined;
+  /** A field that is written in another way ("status", by its subresource), and so is not owned by this. */
+  without?: string;
   now: Date;
 }
 
@@ -75,10 +77,10 @@ function shapeFor(gvk: GroupVersionKind): Shape {
 }
 
 /** An object without what the server owns: what managers can own of it. */
-function ownable(object: KubeObject): Struct {
+function ownable(object: KubeObject, without?: string): Struct {
   const own: Struct = {};
   for (const key of Object.keys(object))
-    if (key !== "apiVersion" && key !== "kind" && key !== "metadata") own[key] = object[key];
+    if (key !== "apiVersion" && key !== "kind" && key !== "metadata" && key !== without) own[key] = object[key];
   const metadata: Struct = {};
   let any = false;
   for (const key of Object.keys(object.metadata ?? {})) {
@@ -90,7 +92,10 @@ function ownable(object: KubeObject): Struct {
   return own;
 }
 
-const ownSet = (object: KubeObject, shape: Shape): FieldSet => ({ ...setOf(ownable(object), shape), member: false });
+const ownSet = (object: KubeObject, shape: Shape, without?: string): FieldSet => ({
+  ...setOf(ownable(object, without), shape),
+  member: false,
+});
 
 /**
  * The object as it will be: the configuration merged into what is stored, what this manager applied before
@@ -167,7 +172,7 @@ export function trackUpdate(options: TrackOptions): void {
 
 /** The same in steps. */
 export function* trackSteps(options: TrackOptions): Steps<void> {
-  const { before, after, manager, subresource = "", now } = options;
+  const { before, after, manager, subresource = "", without, now } = options;
   const { apiVersion } = after;
   const slash = apiVersion.indexOf("/");
   const gvk = {
@@ -184,7 +189,7 @@ export function* trackSteps(options: TrackOptions): Steps<void> {
       apiVersion,
       subresource,
       time: stamp(now),
-      set: ownSet(after, shape),
+      set: ownSet(after, shape, without),
     };
     yield;
     setManagers(after, [first], false);
@@ -195,7 +200,7 @@ export function* trackSteps(options: TrackOptions): Steps<void> {
   const asStored = given === undefined || equal(given, before.metadata.managedFields);
   yield;
   const managers = readManagers(asStored ? before : after);
-  const change = compare(ownable(before), ownable(after), shape);
+  const change = compare(ownable(before, without), ownable(after, without), shape);
   const touched = union(change.modified, change.added);
   yield;
   const self = { manager, operation: "Update" as const, apiVersion, subresource };

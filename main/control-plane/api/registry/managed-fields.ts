@@ -9,17 +9,19 @@ import type { WriteRequest } from "./context.ts";
 export async function trackWrite(
   before: KubeObject | undefined,
   after: KubeObject,
-  request: Pick<WriteRequest, "fieldManager" | "subresource" | "fieldsTracked">,
+  request: Pick<WriteRequest, "definition" | "fieldManager" | "subresource" | "fieldsTracked">,
   large: boolean,
   now: Date,
 ): Promise<void> {
   if (request.fieldsTracked) return;
-  const { subresource, fieldManager } = request;
+  const { definition, subresource, fieldManager } = request;
+  const hasStatus = !subresource && definition.subresources?.some(({ name }) => name === "status") === true;
   const steps = trackSteps({
     ...(before ? { before } : {}),
     after,
     manager: fieldManager,
     ...(subresource ? { subresource: subresource.name } : {}),
+    ...(hasStatus ? { without: "status" } : {}),
     now,
   });
   if (large) await stepwise(steps);
