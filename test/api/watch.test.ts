@@ -92,6 +92,9 @@ describe("lists", () => {
       kind: "Table",
       columnDefinitions: [{ name: "Name" }, { name: "Status" }, { name: "Age" }],
     });
+    const accept = "application/json;as=Table;v=v1;g=meta.k8s.io";
+    const strange = await text("/api/v1/namespaces", { includeObject: "All" }, { accept });
+    expect([strange.status, strange.body]).toEqual([400, expect.stringContaining("includeObject: Invalid value")]);
     const partial = await text(
       "/api/v1/namespaces",
       {},

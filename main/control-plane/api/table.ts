@@ -2,6 +2,7 @@
 import type { TypeFact } from "../../../common/kube/facts/index.ts";
 import { factsOf, typeFact } from "../../../common/kube/facts/index.ts";
 import type { KubeObject, ListMeta } from "../../../common/kube/object.ts";
+import { StatusError } from "../../../common/kube/status.ts";
 import { nameAndAge } from "../resources/define.ts";
 import type { Cell, Column, ResourceDefinition } from "../resources/definition.ts";
 
@@ -67,6 +68,15 @@ export function messageOf(object: { apiVersion?: unknown; kind?: unknown }): Typ
   const { kind } = object;
   if (kind !== "PartialObjectMetadata" && kind !== "PartialObjectMetadataList") return factsOf(object);
   return typeFact(`io.k8s.apimachinery.pkg.apis.meta.v1.${kind}`);
+}
+
+/** Throws BadRequest. */
+export function checkInclude(value: string | null): void {
+  if (!value || value === "None" || value === "Metadata" || value === "Object") return;
+  throw new StatusError(
+    "BadRequest",
+    `Unable to convert to Table as requested: includeObject: Invalid value: "${value}": must be 'Metadata', 'Object', 'None', or empty`,
+  );
 }
 
 export function readInclude(value: string | null): IncludeObject {

@@ -15,7 +15,7 @@ import { patchObject, patchTypes } from "../registry/patch.ts";
 import type { PatchType } from "../registry/patch.ts";
 import { getObject, listObjects } from "../registry/read.ts";
 import { updateObject } from "../registry/update.ts";
-import { partial, readInclude, tableOf } from "../table.ts";
+import { checkInclude, partial, readInclude, tableOf } from "../table.ts";
 import type { Exchange } from "./exchange.ts";
 import { sendList } from "./list-answer.ts";
 import { negotiate } from "./negotiate.ts";
@@ -66,7 +66,11 @@ export async function handleResource(environment: ApiEnvironment, exchange: Exch
 
 /** The form the client wants the target in. Throws NotAcceptable. */
 function formFor(exchange: Exchange, { definition, subresource }: Target, forms: readonly As[]): Format {
-  return negotiate(exchange.request.headers.accept, forms, factsFor(subresource?.kind ?? definition) !== undefined);
+  const hasMessage = factsFor(subresource?.kind ?? definition) !== undefined;
+  const format = negotiate(exchange.request.headers.accept, forms, hasMessage);
+  // Before anything is written: what cannot be answered must not have been done.
+  if (format.as === "Table") checkInclude(exchange.info.query.get("includeObject"));
+  return format;
 }
 
 async function get({ registry }: ApiEnvironment, exchange: Exchange, target: Target): Promise<void> {
