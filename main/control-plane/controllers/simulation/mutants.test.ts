@@ -9,7 +9,7 @@ afterEach(() => {
   vi.resetModules();
 });
 
-test.for(MUTANTS)("$what is found", { timeout: 600_000 }, async ({ what, module, breaks, found }) => {
+test.for(MUTANTS)("$what is found", { timeout: 600_000 }, async ({ what, module, only, breaks, found }) => {
   vi.resetModules();
   vi.doMock(module, async (original) => {
     const exports = await original();
@@ -19,7 +19,7 @@ test.for(MUTANTS)("$what is found", { timeout: 600_000 }, async ({ what, module,
   let breach = "";
   let runs = 0;
   for (; runs < MOST_RUNS && breach === ""; runs += 1)
-    await simulate(runs + 1).catch((error: unknown) => (breach = (error as Error).message));
+    await simulate(runs + 1, only).catch((error: unknown) => (breach = (error as Error).message));
   if (process.env["DRYDOCK_MUTANT_RUNS"]) console.log(`${what}: run ${runs}: ${breach}`);
   expect(breach).toMatch(found);
 });

@@ -2,8 +2,8 @@
 import { between, randomOf } from "../../testing/random.ts";
 import { World } from "./world.ts";
 
-export async function simulate(seed: number): Promise<void> {
-  const world = new World(seed);
+export async function simulate(seed: number, only?: string): Promise<void> {
+  const world = new World(seed, only);
   try {
     await world.begin();
     await world.run(40);

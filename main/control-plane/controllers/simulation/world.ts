@@ -102,14 +102,17 @@ export class World {
   /** Those that were killed still have to end. */
   readonly #ending: Promise<void>[] = [];
 
-  constructor(seed: number) {
+  /** `only`: one workload by its name, which then is all that users treat; else one or all, as the seed will have it. */
+  constructor(seed: number, only?: string) {
     const random = (this.random = randomOf(seed));
     this.mood = random() < 0.5 ? "gentle" : "rough";
     const client = new QuotaClient({ clock: this.clock });
     client.between = () => (random() < 0.3 ? sleep(this.clock, between(random, 0, 600)) : Promise.resolve());
     this.client = client;
     const alone = between(random, 0, WORKLOADS.length * 2);
-    this.workloads = WORKLOADS.filter((_, at) => alone >= WORKLOADS.length || at === alone).map((make) => make(random));
+    this.workloads = WORKLOADS.filter((_, at) => only !== undefined || alone >= WORKLOADS.length || at === alone)
+      .map((make) => make(random))
+      .filter(({ name }) => only === undefined || name === only);
     this.hasQuota = this.mood === "rough" && random() < 0.3;
     const much = oneOf(random, [0, 0.05, 0.15]);
     const lost = this.mood === "rough" && random() < 0.5 ? much / 2 : 0;
