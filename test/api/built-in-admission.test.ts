@@ -1,8 +1,9 @@
 /** The built-in admission plug-ins, one by one, and what Pod security and policies leave in the audit log. */
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { jsonLines } from "./json-lines.ts";
 import { TestServer, until } from "./support.ts";
 
 let server: TestServer;
@@ -35,11 +36,9 @@ async function noted(name: string): Promise<Record<string, string>> {
     annotations?: Record<string, string>;
   }
   const events = async (): Promise<Event[]> =>
-    (await readFile(log, "utf8"))
-      .split("\n")
-      .filter(Boolean)
-      .map((line) => JSON.parse(line) as Event)
-      .filter(({ stage, objectRef }) => stage === "ResponseComplete" && objectRef?.name === name);
+    (await jsonLines<Event>(log)).filter(
+      ({ stage, objectRef }) => stage === "ResponseComplete" && objectRef?.name === name,
+    );
   const [event] = await until(events, (found) => found.length > 0);
   return event?.annotations ?? {};
 }

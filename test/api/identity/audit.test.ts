@@ -1,8 +1,9 @@
 /** The audit log: what is written of whom, as its policy's rules say, one after the other. */
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { jsonLines } from "../json-lines.ts";
 import { TestServer, run, until } from "../support.ts";
 import { entry, nodeRuntime } from "../../../main/host/paths.ts";
 import { ask, askAs } from "./requests.ts";
@@ -61,12 +62,7 @@ let server: TestServer;
 let folder: string;
 let log: string;
 
-/** Whole lines alone: the last may still be on its way to the file. */
-const events = async (): Promise<Event[]> =>
-  (await readFile(log, "utf8"))
-    .split("\n")
-    .slice(0, -1)
-    .map((line) => JSON.parse(line) as Event);
+const events = (): Promise<Event[]> => jsonLines<Event>(log);
 
 /** Those of a request that says so in its own Audit-ID. */
 const of = async (auditID: string, enough = 1): Promise<Event[]> =>

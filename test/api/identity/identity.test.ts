@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { generateKeyPairSync } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { jsonLines } from "../json-lines.ts";
 import { TestServer, run, until } from "../support.ts";
 
 let server: TestServer;
@@ -22,11 +23,7 @@ interface Event {
   responseObject?: { kind: string };
   annotations?: Record<string, string>;
 }
-const events = async (): Promise<Event[]> =>
-  (await readFile(log, "utf8"))
-    .trim()
-    .split("\n")
-    .map((line) => JSON.parse(line) as Event);
+const events = (): Promise<Event[]> => jsonLines<Event>(log);
 
 beforeAll(async () => {
   folder = await mkdtemp(path.join(tmpdir(), "drydock-identity-"));
