@@ -95,6 +95,9 @@ describe("lists", () => {
     const accept = "application/json;as=Table;v=v1;g=meta.k8s.io";
     const strange = await text("/api/v1/namespaces", { includeObject: "All" }, { accept });
     expect([strange.status, strange.body]).toEqual([400, expect.stringContaining("includeObject: Invalid value")]);
+    const watch = await text("/api/v1/namespaces", { includeObject: "All", watch: "1" }, { accept });
+    expect(watch.status).toBe(400);
+    expect((await text("/api/v1/namespaces", { includeObject: "All" })).status).toBe(200);
     const partial = await text(
       "/api/v1/namespaces",
       {},

@@ -16,9 +16,13 @@ const FLAGS = [
   "--disable-component-update",
   "--disable-sync",
 ];
+/** The built window. */
+export const RENDERER = join(import.meta.dirname, "../../out/renderer");
 const SHOTS = join(import.meta.dirname, "screenshots");
 
+/** A browser for the window. Throws where there is no Chromium, or no window to show. */
 export async function launch(): Promise<Browser> {
+  if (!existsSync(join(RENDERER, "index.html"))) throw new Error("build the window first: npx electron-vite build");
   const executablePath = process.env["CHROMIUM"] ?? CHROMIUM.find((path) => existsSync(path));
   if (!executablePath)
     throw new Error(`UI tests need Chromium (apt-get install chromium); looked for ${CHROMIUM.join(", ")}`);

@@ -1,13 +1,10 @@
 /** Every screen as it looks: light and dark, narrow and wide; legible, accessible, and with a picture for the eye. */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { DoubleOptions } from "../../renderer/testing/double.ts";
 import { serveDouble, type Served } from "../../renderer/testing/serve.ts";
-import { accessibilityProblems, launch, lookAs, open, shot, type OpenPage, type View } from "./browser.ts";
+import { RENDERER, accessibilityProblems, launch, lookAs, open, shot, type OpenPage, type View } from "./browser.ts";
 
-const RENDERER = join(import.meta.dirname, "../../out/renderer");
 const SCREENS: [name: string, options: DoubleOptions, hash: string][] = [
   ["start", { scene: "empty" }, ""],
   ["creating", { scene: "creating", speed: 0 }, "#/operations/op-1"],
@@ -30,7 +27,6 @@ const VIEWS: [name: string, view: View][] = [
 
 let browser: Browser;
 beforeAll(async () => {
-  if (!existsSync(join(RENDERER, "index.html"))) throw new Error("build the window first: npx electron-vite build");
   browser = await launch();
 });
 afterAll(() => browser?.close());

@@ -1,19 +1,25 @@
 /** The window in a real browser over a pretended engine: every screen, by mouse and by keys, in good and bad times. */
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import type { DoubleOptions } from "../../renderer/testing/double.ts";
 import { serveDouble, type Served } from "../../renderer/testing/serve.ts";
-import { accessibilityProblems, launch, open, seen, shot, writeManifest, type OpenPage, type View } from "./browser.ts";
+import {
+  RENDERER,
+  accessibilityProblems,
+  launch,
+  open,
+  seen,
+  shot,
+  writeManifest,
+  type OpenPage,
+  type View,
+} from "./browser.ts";
 
-const RENDERER = join(import.meta.dirname, "../../out/renderer");
 let browser: Browser;
 let served: Served | undefined;
 let opened: OpenPage | undefined;
 
 beforeAll(async () => {
-  if (!existsSync(join(RENDERER, "index.html"))) throw new Error("build the window first: npx electron-vite build");
   browser = await launch();
 });
 afterAll(() => browser?.close());

@@ -70,15 +70,12 @@ export function messageOf(object: { apiVersion?: unknown; kind?: unknown }): Typ
   return typeFact(`io.k8s.apimachinery.pkg.apis.meta.v1.${kind}`);
 }
 
-/** Throws BadRequest. */
-export function checkInclude(value: string | null): void {
-  if (!value || value === "None" || value === "Metadata" || value === "Object") return;
+/** What the query says is to stand in a Table's rows. Throws BadRequest. */
+export function readInclude(value: string | null): IncludeObject {
+  if (!value) return "Metadata";
+  if (value === "None" || value === "Metadata" || value === "Object") return value;
   throw new StatusError(
     "BadRequest",
     `Unable to convert to Table as requested: includeObject: Invalid value: "${value}": must be 'Metadata', 'Object', 'None', or empty`,
   );
-}
-
-export function readInclude(value: string | null): IncludeObject {
-  return value === "None" || value === "Object" ? value : "Metadata";
 }

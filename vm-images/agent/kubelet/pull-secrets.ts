@@ -83,7 +83,7 @@ function opens(entry: Entry, image: { host: string; port: string; path: string }
 function isLike(text: string, pattern: string): boolean {
   if (!/[*?[]/.test(pattern)) return text === pattern;
   const expression = pattern
-    .replaceAll(/[.+^${}()|\\]/g, (sign) => (sign === "^" ? sign : `\\${sign}`))
+    .replaceAll(/[.+${}()|\\]/g, "\\$&")
     .replaceAll("*", ".*")
     .replaceAll("?", ".");
   try {

@@ -88,7 +88,7 @@ export class PulledImages {
     await this.#write();
   }
 
-  /** One after another, each with the newest state. */
+  /** One after another, each with the newest state; whose write failed has heard of it. */
   #write(): Promise<void> {
     this.#written = this.#written
       .catch(() => undefined)

@@ -204,7 +204,7 @@ const YEAR_SECONDS = 365 * 24 * 3600;
 
 /**
  * A document whose URL in the index has its hash: at that URL it never changes and may be kept; an older one leads to
- * the present (github.com/kubernetes/enhancements, KEP 2896, "etag and caching").
+ * the present (OpenAPI v3 of Kubernetes, KEP-2896).
  */
 function hashed(
   environment: ApiEnvironment,

@@ -15,7 +15,7 @@ import { patchObject, patchTypes } from "../registry/patch.ts";
 import type { PatchType } from "../registry/patch.ts";
 import { getObject, listObjects } from "../registry/read.ts";
 import { updateObject } from "../registry/update.ts";
-import { checkInclude, partial, readInclude, tableOf } from "../table.ts";
+import { partial, readInclude, tableOf } from "../table.ts";
 import type { Exchange } from "./exchange.ts";
 import { sendList } from "./list-answer.ts";
 import { negotiate } from "./negotiate.ts";
@@ -69,7 +69,7 @@ function formFor(exchange: Exchange, { definition, subresource }: Target, forms:
   const hasMessage = factsFor(subresource?.kind ?? definition) !== undefined;
   const format = negotiate(exchange.request.headers.accept, forms, hasMessage);
   // Before anything is written: what cannot be answered must not have been done.
-  if (format.as === "Table") checkInclude(exchange.info.query.get("includeObject"));
+  if (format.as === "Table") readInclude(exchange.info.query.get("includeObject"));
   return format;
 }
 
@@ -102,7 +102,7 @@ async function list({ registry }: ApiEnvironment, exchange: Exchange, target: Ta
     ...(page.continue === undefined ? {} : { continue: page.continue }),
     ...(page.remainingItemCount === undefined ? {} : { remainingItemCount: page.remainingItemCount }),
   };
-  const include = readInclude(query.get("includeObject"));
+  const include = format.as === "Table" ? readInclude(query.get("includeObject")) : "Metadata";
   return sendList(exchange, { definition, items: page.items, metadata, include, now: registry.now() }, format);
 }
 
@@ -206,8 +206,8 @@ async function answerComputed(
     : { media: "json" };
   const send = (objects: KubeObject[], whole: object): Promise<void> => {
     const { as, version: form = "v1" } = format;
-    const include = readInclude(query.get("includeObject"));
     if (as === "Table") {
+      const include = readInclude(query.get("includeObject"));
       const options = { metadata: {}, version: form, include, now: new Date() };
       return exchange.sendObject(tableOf(definition, objects, options), format);
     }

@@ -146,7 +146,7 @@ export function encoder(
   const { definition } = target;
   if (!format.as) return format.media === "protobuf" ? protobufEncoder(definition) : plainEncoder(definition);
   const version = format.version ?? "v1";
-  const include = readInclude(query.get("includeObject"));
+  const include = format.as === "Table" ? readInclude(query.get("includeObject")) : "Metadata";
   let columns = true;
   const line = (type: string, object: unknown): Buffer =>
     format.media === "protobuf"
