@@ -5,8 +5,8 @@
  *   node common/kube/facts/generate.mjs FOLDER
  *
  * FOLDER holds k8s.io/api and k8s.io/apimachinery: Debian's golang-k8s-api-dev and
- * golang-k8s-apimachinery-dev unpacked (usr/share/gocode/src/k8s.io); beside them apiextensions-apiserver and
- * kube-aggregator, the Go modules of those names.
+ * golang-k8s-apimachinery-dev unpacked (usr/share/gocode/src/k8s.io); beside them apiextensions-apiserver,
+ * kube-aggregator and metrics, the Go modules of those names.
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -50,6 +50,7 @@ const groups = {
     versions: ["v1"],
     path: "k8s.io/kube-aggregator/pkg/apis/apiregistration",
   },
+  metrics: { name: "metrics.k8s.io", versions: ["v1beta1"], path: "k8s.io/metrics/pkg/apis/metrics" },
 };
 
 /** Go types that are scalars to us, by import path and name. */
@@ -269,7 +270,7 @@ kinds.meta = [
 ];
 
 const fileOf = (id) =>
-  /^io\.k8s\.(?:api|apiextensions-apiserver\.pkg\.apis|kube-aggregator\.pkg\.apis)\.(\w+)\./.exec(id)?.[1] ?? "meta";
+  /^io\.k8s\.(?:api|(?:apiextensions-apiserver|kube-aggregator|metrics)\.pkg\.apis)\.(\w+)\./.exec(id)?.[1] ?? "meta";
 const files = {};
 for (const [id, fact] of types) (files[fileOf(id)] ??= {})[id] = fact;
 mkdirSync(output, { recursive: true });

@@ -21,6 +21,7 @@ import events from "./data/events.json" with { type: "json" };
 import explain from "./data/explain.json" with { type: "json" };
 import flowcontrol from "./data/flowcontrol.json" with { type: "json" };
 import meta from "./data/meta.json" with { type: "json" };
+import metrics from "./data/metrics.json" with { type: "json" };
 import networking from "./data/networking.json" with { type: "json" };
 import node from "./data/node.json" with { type: "json" };
 import policy from "./data/policy.json" with { type: "json" };
@@ -123,6 +124,7 @@ const files = [
   authorization,
   flowcontrol,
   resource,
+  metrics,
   meta,
 ] as unknown as RawFile[];
 

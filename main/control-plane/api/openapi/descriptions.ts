@@ -1,11 +1,12 @@
 /**
  * What fields mean, in words, for `kubectl explain` and editors: read from the doc comments of the
- * kubernetes-models package as types are asked for. Where the package is not there, there are no words.
+ * kubernetes-models package as types are asked for, and from our own words. Where the package is not there, its are missing.
  */
 import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { allKinds } from "../../../../common/kube/facts/index.ts";
+import { ownWords } from "./own-words.ts";
 
 export interface TypeDescription {
   description?: string;
@@ -77,13 +78,17 @@ export function parseDeclaration(text: string, name: string): TypeDescription {
   return before ? { description: words(before[1] ?? ""), fields } : { fields };
 }
 
+function declared(id: string): TypeDescription {
+  const file = fileOf(id);
+  if (!file || !existsSync(file)) return none;
+  return parseDeclaration(readFileSync(file, "utf8"), id.slice(id.lastIndexOf(".") + 1));
+}
+
 /** The words for a type by its id; empty for types nobody has described. */
 export function describe(id: string): TypeDescription {
   let found = cache.get(id);
   if (!found) {
-    const file = fileOf(id);
-    found =
-      file && existsSync(file) ? parseDeclaration(readFileSync(file, "utf8"), id.slice(id.lastIndexOf(".") + 1)) : none;
+    found = ownWords(id) ?? declared(id);
     cache.set(id, found);
   }
   return found;

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { allKinds, factsFor, typeFact } from "../../../../common/kube/facts/index.ts";
 import { builtinResources } from "../../resources/index.ts";
 import { Catalog } from "../catalog.ts";
 import { describe as describeType, parseDeclaration } from "./descriptions.ts";
@@ -93,6 +94,30 @@ test("version 2: one document, complete", async () => {
     ["get", "put", "post", "patch", "delete"].flatMap((method) => path[method]?.["operationId"] ?? []),
   );
   expect(ids.length).toBe(new Set(ids).size);
+});
+
+/** The fields of a type, and of those it has, that nobody describes. */
+function silentFields(id: string, seen = new Set<string>()): string[] {
+  const fact = typeFact(id);
+  if (!fact || seen.has(id)) return [];
+  seen.add(id);
+  return [...fact.fields].flatMap(([name, field]) => [
+    ...(describeType(id).fields.has(name) ? [] : [`${id}.${name}`]),
+    ...silentFields(field.type, seen),
+  ]);
+}
+
+test("every field of every kind that is served has a schema and is told about", () => {
+  const served = [
+    ...builtinResources(),
+    ...allKinds().filter(({ group }) => group === "metrics.k8s.io" || group === "explain.drydock.dev"),
+  ];
+  const found = served.flatMap((one) => silentFields(factsFor(one)?.id ?? `none of ${one.kind}`));
+  // The API's own types are silent here.
+  const silent =
+    /\.(JSONSchemaProps|ExternalDocumentation)\.|\.CertificateSigningRequest\.metadata$|\.IngressRule\.http$/;
+  expect(found.filter((one) => !silent.test(one))).toEqual([]);
+  expect(served.filter((one) => !factsFor(one))).toEqual([]);
 });
 
 test("words come from the package's doc comments", () => {
