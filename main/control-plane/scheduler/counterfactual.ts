@@ -5,7 +5,7 @@
 import type { NodeReport, Remedy } from "../../../common/kube/explain.ts";
 import type { Node, Pod } from "../../../common/kube/types.ts";
 import type { ClusterCache } from "./cache.ts";
-import { filterNode, prepareAll } from "./cycle.ts";
+import { filterNode, prepareAll } from "./ready.ts";
 import type { Plugin } from "./framework.ts";
 import { NodeInfo, PodInfo } from "./model.ts";
 import { proposalsFor } from "./proposals.ts";

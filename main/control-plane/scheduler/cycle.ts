@@ -3,15 +3,13 @@
  * On a large cluster only so many fitting nodes are looked for as Kubernetes would, beginning where the
  * search before ended.
  */
-import type { ClusterCache, ClusterView } from "./cache.ts";
-import type { Plugin, Prepared, Refusal } from "./framework.ts";
+import { NodeAnswers, tellApart } from "./answers.ts";
+import type { ClusterCache } from "./cache.ts";
+import type { Plugin } from "./framework.ts";
 import type { NodeInfo, PodInfo } from "./model.ts";
 import type { Profile } from "./profiles.ts";
-
-export interface Refused {
-  plugin: string;
-  refusal: Refusal;
-}
+import { filterNode, prepareAll, scoreNodes } from "./ready.ts";
+import type { Ready, Refused, Scores } from "./ready.ts";
 
 /** No node will do. `why` has every node that was looked at; `all` stands for the whole cluster. */
 export interface NoNode {
@@ -31,30 +29,6 @@ export function enough(nodes: number, percentage = 0): number {
   return Math.min(nodes, Math.max(LEAST_NODES, Math.floor((nodes * percent) / 100)));
 }
 
-export interface Ready {
-  plugin: Plugin;
-  prepared: Prepared;
-}
-
-export function prepareAll(plugins: readonly Plugin[], pod: PodInfo, cluster: ClusterView): Ready[] {
-  const ready: Ready[] = [];
-  for (const plugin of plugins) {
-    const prepared = plugin.prepare(pod, cluster);
-    if (prepared) ready.push({ plugin, prepared });
-  }
-  return ready;
-}
-
-/** The first plug-in that refuses the node. */
-export function filterNode(ready: readonly Ready[], node: NodeInfo): Refused | undefined {
-  for (let at = 0; at < ready.length; at += 1) {
-    const { plugin, prepared } = ready[at] as Ready;
-    const refusal = prepared.filter?.(node);
-    if (refusal) return { plugin: plugin.name, refusal };
-  }
-  return undefined;
-}
-
 /** As filterNode, with room for those Pods of no less priority that wait to be bound to the node. */
 export function filterKeepingRoom(
   plugins: readonly Plugin[],
@@ -63,8 +37,16 @@ export function filterKeepingRoom(
   cluster: ClusterCache,
   node: NodeInfo,
 ): Refused | undefined {
-  const refused = filterNode(ready, node);
-  if (refused || !cluster.hasNominations) return refused;
+  return filterNode(ready, node) ?? refusedByRivals(plugins, pod, cluster, node);
+}
+
+function refusedByRivals(
+  plugins: readonly Plugin[],
+  pod: PodInfo,
+  cluster: ClusterCache,
+  node: NodeInfo,
+): Refused | undefined {
+  if (!cluster.hasNominations) return undefined;
   const rivals = cluster
     .nominatedOn(node.name)
     .filter(({ uid, priority }) => uid !== pod.uid && priority >= pod.priority);
@@ -72,25 +54,9 @@ export function filterKeepingRoom(
   return cluster.withPods(rivals, node.name, () => filterNode(prepareAll(plugins, pod, cluster), node));
 }
 
-/** What each node gets from each plug-in, 0…100, before the weights. */
-export function scoreNodes(
-  ready: readonly Ready[],
-  nodes: readonly NodeInfo[],
-): { plugin: Plugin; scores: number[] }[] {
-  const all: { plugin: Plugin; scores: number[] }[] = [];
-  for (const { plugin, prepared } of ready) {
-    const { score } = prepared;
-    if (!score) continue;
-    const scores: number[] = [];
-    for (let at = 0; at < nodes.length; at += 1) scores.push(score(nodes[at] as NodeInfo));
-    prepared.normalize?.(scores, nodes);
-    all.push({ plugin, scores });
-  }
-  return all;
-}
-
 export class Cycle {
   readonly #random: () => number;
+  readonly #answers = new NodeAnswers();
   #start = 0;
 
   constructor(random: () => number) {
@@ -107,49 +73,59 @@ export class Cycle {
     const nominated = cluster.node(cluster.nomination(pod.uid) ?? "");
     // Room was made for it there: nothing else is looked at when it is free.
     if (nominated && !filterKeepingRoom(plugins, ready, pod, cluster, nominated)) return { node: nominated.name };
-    const fitting = this.#filter(ready, pod, cluster, profile, why);
-    if (fitting.length === 0) return { why };
-    return { node: fitting.length === 1 ? (fitting[0] as NodeInfo).name : this.#choose(ready, fitting).name };
-  }
-
-  #filter(
-    ready: readonly Ready[],
-    pod: PodInfo,
-    cluster: ClusterCache,
-    { plugins, percentageOfNodesToScore }: Profile,
-    why: Map<string, Refused>,
-  ): NodeInfo[] {
     const { nodes } = cluster;
-    const filtering = ready.filter(({ prepared }) => prepared.filter !== undefined);
-    const fits = (node: NodeInfo): boolean => {
-      const refused = filterKeepingRoom(plugins, filtering, pod, cluster, node);
-      if (refused) why.set(node.name, refused);
-      return !refused;
-    };
     const only = ready.find(({ prepared }) => prepared.onlyNodes !== undefined);
     const names = only?.prepared.onlyNodes;
     if (only && names) {
       const named = [...names].map((name) => cluster.node(name)).filter((node) => node !== undefined);
-      const fitting = named.filter((node) => fits(node));
-      if (fitting.length > 0) return fitting;
+      const fitting = named.filter((node) => {
+        const refused = filterKeepingRoom(plugins, ready, pod, cluster, node);
+        if (refused) why.set(node.name, refused);
+        return !refused;
+      });
+      if (fitting.length > 0) return { node: this.#best(fitting, scoreNodes(ready, fitting)).name };
       const refusal = { reasons: [`node(s) didn't satisfy plugin(s) [${only.plugin.name}]`], unresolvable: true };
       for (const { name } of nodes) if (!names.has(name)) why.set(name, { plugin: only.plugin.name, refusal });
-      return fitting;
+      return { why };
     }
+    const asked = tellApart(ready);
+    const answers = this.#answers.of(profile, pod, nodes);
+    const places = this.#filter(nodes, profile, (node, at) => {
+      const refused =
+        answers.refusal(at, asked) ?? filterNode(asked.filters, node) ?? refusedByRivals(plugins, pod, cluster, node);
+      if (refused) why.set(node.name, refused);
+      return !refused;
+    });
+    if (places.length === 0) return { why };
+    const fitting = places.map((at) => nodes[at] as NodeInfo);
+    const kept = asked.keptScores.map(({ plugin, prepared }, which) => {
+      const scores = answers.scores(which, places);
+      prepared.normalize?.(scores, fitting);
+      return { plugin, scores };
+    });
+    return { node: this.#best(fitting, [...kept, ...scoreNodes(asked.scores, fitting)]).name };
+  }
+
+  /** The places of nodes that fit: as many as are enough. */
+  #filter(
+    nodes: readonly NodeInfo[],
+    { percentageOfNodesToScore }: Profile,
+    fits: (node: NodeInfo, at: number) => boolean,
+  ): number[] {
     const wanted = enough(nodes.length, percentageOfNodesToScore);
-    const fitting: NodeInfo[] = [];
+    const fitting: number[] = [];
     let looked = 0;
     for (; looked < nodes.length && fitting.length < wanted; looked += 1) {
-      const node = nodes[(this.#start + looked) % nodes.length] as NodeInfo;
-      if (fits(node)) fitting.push(node);
+      const at = (this.#start + looked) % nodes.length;
+      if (fits(nodes[at] as NodeInfo, at)) fitting.push(at);
     }
     this.#start = nodes.length === 0 ? 0 : (this.#start + looked) % nodes.length;
     return fitting;
   }
 
-  #choose(ready: readonly Ready[], nodes: readonly NodeInfo[]): NodeInfo {
+  #best(nodes: readonly NodeInfo[], given: readonly Scores[]): NodeInfo {
     const totals = nodes.map(() => 0);
-    for (const { plugin, scores } of scoreNodes(ready, nodes)) {
+    for (const { plugin, scores } of given) {
       const { weight = 1 } = plugin;
       for (let at = 0; at < totals.length; at += 1)
         totals[at] = (totals[at] as number) + (scores[at] as number) * weight;

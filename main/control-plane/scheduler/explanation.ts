@@ -6,8 +6,9 @@ import type { NodeReport, PodReport, Remedy } from "../../../common/kube/explain
 import type { Pod } from "../../../common/kube/types.ts";
 import type { ClusterCache } from "./cache.ts";
 import { remediesFor } from "./counterfactual.ts";
-import { explain, filterKeepingRoom, prepareAll, scoreNodes } from "./cycle.ts";
-import type { Ready, Refused } from "./cycle.ts";
+import { explain, filterKeepingRoom } from "./cycle.ts";
+import { prepareAll, scoreNodes } from "./ready.ts";
+import type { Ready, Refused } from "./ready.ts";
 import type { SchedulerView } from "./index.ts";
 import { PodInfo } from "./model.ts";
 import type { NodeInfo } from "./model.ts";

@@ -90,6 +90,11 @@ export interface Plugin {
   readonly name: string;
   /** Weight of its score among the others. */
   readonly weight?: number;
+  /**
+   * Whether it has something to do with a Pod, and what it says of a node, depends on nothing but the Pod's shape
+   * (PodInfo.shape) and that node: such answers are kept while the node stays as it is.
+   */
+  readonly ofNodeAlone?: boolean;
   /** Keeps a Pod out of the queue altogether; the reason is for its condition. */
   preEnqueue?(pod: Pod): string | undefined;
   prepare(pod: PodInfo, cluster: ClusterView): Prepared | undefined;

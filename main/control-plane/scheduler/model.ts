@@ -46,6 +46,8 @@ export class PodInfo {
   /** uid of the controller that made it, for spreading siblings. */
   readonly owner: string | undefined;
 
+  #shape: string | undefined;
+
   constructor(pod: Pod) {
     const { metadata, spec } = pod;
     this.pod = pod;
@@ -71,6 +73,21 @@ export class PodInfo {
       0;
     this.claims = claimsOf(pod);
     this.owner = metadata.ownerReferences?.find(({ controller }) => controller)?.uid;
+  }
+
+  /** All that plug-ins which look at a node alone read of a Pod. */
+  get shape(): string {
+    const { nodeSelector, tolerations, affinity } = this.pod.spec ?? {};
+    const nodeAffinity = (affinity as { nodeAffinity?: object } | undefined)?.nodeAffinity;
+    this.#shape ??= JSON.stringify([
+      this.requests,
+      this.scoringRequests,
+      this.hostPorts,
+      nodeSelector,
+      tolerations,
+      nodeAffinity,
+    ]);
+    return this.#shape;
   }
 }
 
@@ -167,9 +184,13 @@ export interface Taint {
   effect: string;
 }
 
+let versions = 0;
+
 /** A node with what runs there, or is about to. */
 export class NodeInfo {
   readonly name: string;
+  /** Another with every change; no two states of any nodes have the same. */
+  version = 0;
   node: Node;
   labels: Record<string, string> = {};
   taints: readonly Taint[] = [];
@@ -189,6 +210,7 @@ export class NodeInfo {
   }
 
   setNode(node: Node): void {
+    this.version = versions += 1;
     this.node = node;
     this.labels = node.metadata.labels ?? {};
     this.taints = (node.spec?.taints ?? []) as Taint[];
@@ -227,6 +249,7 @@ export class NodeInfo {
   }
 
   #count(pod: PodInfo, sign: 1 | -1): void {
+    this.version = versions += 1;
     addTo(this.requested, pod.requests, sign);
     addTo(this.scoringRequested, pod.scoringRequests, sign);
   }

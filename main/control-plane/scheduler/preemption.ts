@@ -5,7 +5,8 @@
  */
 import { conditionOf } from "../controllers/kernel/pods.ts";
 import type { ClusterCache } from "./cache.ts";
-import { filterKeepingRoom, prepareAll } from "./cycle.ts";
+import { filterKeepingRoom } from "./cycle.ts";
+import { prepareAll } from "./ready.ts";
 import type { NoNode } from "./cycle.ts";
 import type { Plugin } from "./framework.ts";
 import type { NodeInfo, PodInfo } from "./model.ts";

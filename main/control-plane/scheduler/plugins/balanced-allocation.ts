@@ -11,6 +11,7 @@ export function balancedAllocationWith({ resources = [...DEFAULT_RESOURCES] }: B
   const names = resources.map(({ name }) => name);
   return {
     name: "NodeResourcesBalancedAllocation",
+    ofNodeAlone: true,
     weight: 1,
     prepare({ requests }) {
       // A Pod that asks for nothing balances nothing.

@@ -50,6 +50,7 @@ export function nodeAffinityWith({ addedAffinity }: NodeAffinityArgs): Plugin {
   const addedPreferences = preferences(addedAffinity);
   return {
     name: "NodeAffinity",
+    ofNodeAlone: true,
     weight: 2,
     prepare({ pod }) {
       const required = requiredMatcher(pod);

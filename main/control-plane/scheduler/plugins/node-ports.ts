@@ -12,6 +12,7 @@ export function portsCollide(a: HostPort, b: HostPort): boolean {
 
 export const nodePorts: Plugin = {
   name: "NodePorts",
+  ofNodeAlone: true,
   prepare({ hostPorts }) {
     if (hostPorts.length === 0) return undefined;
     return {

@@ -102,6 +102,7 @@ export function nodeResourcesFitWith(args: NodeResourcesFitArgs): Plugin {
   const ignored = (name: string): boolean => names.has(name) || groups.has(name.split("/")[0] ?? "");
   return {
     name: "NodeResourcesFit",
+    ofNodeAlone: true,
     weight: 1,
     prepare: (pod) => {
       const requests = Object.entries(pod.requests);

@@ -7,6 +7,7 @@ const TAINT = { key: "node.kubernetes.io/unschedulable", effect: "NoSchedule" };
 
 export const nodeUnschedulable: Plugin = {
   name: "NodeUnschedulable",
+  ofNodeAlone: true,
   prepare({ pod }) {
     if (tolerates(pod.spec?.tolerations, TAINT)) return undefined;
     return {

@@ -41,6 +41,7 @@ const STRICT = ["NoSchedule", "NoExecute"];
 
 export const taintToleration: Plugin = {
   name: "TaintToleration",
+  ofNodeAlone: true,
   weight: 3,
   prepare({ pod }) {
     const tolerations = pod.spec?.tolerations;
