@@ -2,9 +2,10 @@
  * ServiceAccount: a Pod gets an account ("default" where it names none) and, unless told otherwise, a
  * projected volume with a token, the cluster's CA and its namespace, mounted where client libraries look.
  */
+import { randomInt } from "node:crypto";
 import { copyOf } from "../../../common/kube/copy.ts";
-import { randomBytes } from "node:crypto";
 import type { KubeObject } from "../../../common/kube/object.ts";
+import { suffix } from "../../../common/kube/suffix.ts";
 import type { Container, Pod, PodSpec, ServiceAccount } from "../../../common/kube/types.ts";
 import type { Reader } from "../resources/reader.ts";
 import { forbid, on } from "./forbid.ts";
@@ -15,11 +16,6 @@ const mirrorAnnotation = "kubernetes.io/config.mirror";
 const volumePrefix = "kube-api-access-";
 /** An hour and a little, so that an hourly renewal always finds an hour left. */
 const tokenSeconds = 3607;
-const alphabet = "bcdfghjklmnpqrstvwxz2456789";
-
-export function randomSuffix(length = 5): string {
-  return [...randomBytes(length)].map((byte) => alphabet[byte % alphabet.length]).join("");
-}
 
 export function serviceAccounts(reader: Reader): AdmissionPlugin {
   return {
@@ -68,7 +64,7 @@ function mountToken(spec: PodSpec): void {
   if (without.length === 0) return;
   let name = spec.volumes?.find((volume) => volume.name?.startsWith(volumePrefix))?.name;
   if (!name) {
-    name = `${volumePrefix}${randomSuffix()}`;
+    name = `${volumePrefix}${suffix((below) => randomInt(below))}`;
     spec.volumes = [...(spec.volumes ?? []), tokenVolume(name)];
   }
   for (const container of without) {

@@ -1,9 +1,10 @@
 /** Creating an object: what the server owns of it, defaults, admission, validation, and the write. */
-import { copyOf } from "../../../../common/kube/copy.ts";
 import { randomInt, randomUUID } from "node:crypto";
+import { copyOf } from "../../../../common/kube/copy.ts";
 import { applyDefaults } from "../../../../common/kube/facts/defaults.ts";
 import type { KubeObject, ObjectMeta } from "../../../../common/kube/object.ts";
 import { StatusError, isStatus } from "../../../../common/kube/status.ts";
+import { suffix } from "../../../../common/kube/suffix.ts";
 import { invalidError } from "../../resources/invalid.ts";
 import { validateMetadata } from "../../resources/validation/metadata.ts";
 import { keyOf } from "../catalog.ts";
@@ -13,14 +14,11 @@ import { turn } from "../slices.ts";
 import type { Answer, RegistryContext, WriteRequest } from "./context.ts";
 import { trackWrite } from "./managed-fields.ts";
 
-/** No vowels, no look-alikes: what Kubernetes makes names of. */
-const ALPHABET = "bcdfghjklmnpqrstvwxz2456789";
 const LONGEST_BASE = 58;
 const NAME_ATTEMPTS = 8;
 
 export function generateName(base: string): string {
-  const letters = Array.from({ length: 5 }, () => ALPHABET[randomInt(ALPHABET.length)]);
-  return base.slice(0, LONGEST_BASE) + letters.join("");
+  return base.slice(0, LONGEST_BASE) + suffix((below) => randomInt(below));
 }
 
 /** Throws BadRequest where the object names another namespace than the URL. */

@@ -1,4 +1,5 @@
 /** Comparing and naming Pod templates: which ReplicaSet belongs to a Deployment's present template. */
+import { SUFFIX_LETTERS } from "../../../../common/kube/suffix.ts";
 import type { PodTemplate } from "../kernel/pods.ts";
 
 export const POD_TEMPLATE_HASH = "pod-template-hash";
@@ -28,9 +29,6 @@ function strip(value: unknown): unknown {
   return entries.length === 0 ? undefined : Object.fromEntries(entries);
 }
 
-/** No vowels and nothing that looks like another: names made of it do not become words. */
-const ALPHABET = "bcdfghjklmnpqrstvwxz2456789";
-
 /** The pod-template-hash: FNV-1a (32 bit) of the template and the number of collisions so far. */
 export function templateHash(template: PodTemplate, collisions: number | undefined): string {
   return safeHash(`${canonical(template)}#${collisions ?? ""}`);
@@ -39,5 +37,5 @@ export function templateHash(template: PodTemplate, collisions: number | undefin
 export function safeHash(text: string): string {
   let hash = 0x811c9dc5;
   for (const byte of new TextEncoder().encode(text)) hash = Math.imul(hash ^ byte, 0x01000193) >>> 0;
-  return [...String(hash)].map((digit) => ALPHABET[digit.charCodeAt(0) % ALPHABET.length]).join("");
+  return [...String(hash)].map((digit) => SUFFIX_LETTERS[digit.charCodeAt(0) % SUFFIX_LETTERS.length]).join("");
 }
