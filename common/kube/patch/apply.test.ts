@@ -214,6 +214,52 @@ describe("update", () => {
     expect(without.metadata.managedFields?.map(({ manager }) => manager)).not.toContain("b");
   });
 
+  test("maps, lists and structs that were not there are the updater's as well; those that Go always writes are not", () => {
+    const spec = `{strategy: {rollingUpdate: {maxSurge: 1}}, selector: {matchLabels: {app: web}}, template: {metadata: {labels: {app: web}},
+      spec: {containers: [{name: c, resources: {limits: {cpu: 1}}, env: [{name: A, value: b}], ports: [{containerPort: 80}]}], volumes: [{name: v, emptyDir: {}}]}}}`;
+    const made = update(undefined, (object) => Object.assign(object, deployment(spec, "{app: web}")), "kubectl-create");
+    expect(owned(made, "kubectl-create")).toEqual({
+      "f:metadata": { "f:labels": { ".": {}, "f:app": {} } },
+      "f:spec": {
+        "f:strategy": { "f:rollingUpdate": { ".": {}, "f:maxSurge": {} } },
+        "f:selector": {},
+        "f:template": {
+          "f:metadata": { "f:labels": { ".": {}, "f:app": {} } },
+          "f:spec": {
+            "f:containers": {
+              'k:{"name":"c"}': {
+                ".": {},
+                "f:name": {},
+                "f:resources": { ".": {}, "f:limits": { ".": {}, "f:cpu": {} } },
+                "f:env": { ".": {}, 'k:{"name":"A"}': { ".": {}, "f:name": {}, "f:value": {} } },
+                "f:ports": {
+                  ".": {},
+                  'k:{"containerPort":80,"protocol":"TCP"}': { ".": {}, "f:containerPort": {} },
+                },
+              },
+            },
+            "f:volumes": { ".": {}, 'k:{"name":"v"}': { ".": {}, "f:name": {}, "f:emptyDir": {} } },
+          },
+        },
+      },
+    });
+    const label = update(made, (one) => (one.metadata.labels = { app: "web", tier: "x" }), "labeller", later);
+    expect(owned(label, "labeller")).toEqual({ "f:metadata": { "f:labels": { "f:tier": {} } } });
+    const noted = update(made, (one) => (one.metadata.annotations = { a: "b" }), "annotator", later);
+    expect(owned(noted, "annotator")).toEqual({ "f:metadata": { "f:annotations": { ".": {}, "f:a": {} } } });
+    const bare = update(noted, (one) => delete one.metadata.annotations, "remover", later);
+    expect(owned(bare, "annotator")).toBeUndefined();
+  });
+
+  test("of a custom resource everything but its metadata can be new", () => {
+    const schema = { type: "object" as const };
+    const value = { metadata: { labels: { a: "b" } }, spec: { size: { width: 1 } } };
+    expect(toFieldsV1(setOf(value, { schema, whole: true }, "present"))).toEqual({
+      "f:metadata": { "f:labels": { ".": {}, "f:a": {} } },
+      "f:spec": { ".": {}, "f:size": { ".": {}, "f:width": {} } },
+    });
+  });
+
   test("no more than ten updaters are remembered by name", () => {
     let object = update(undefined, () => {}, "m0");
     for (let count = 1; count <= 15; count += 1) {

@@ -21,6 +21,7 @@ import {
   members,
   nodeAt,
   ownershipOf,
+  placeOf,
   sameSet,
   setOf,
   setWith,
@@ -92,10 +93,11 @@ function ownable(object: KubeObject, without?: string): Struct {
   return own;
 }
 
-const ownSet = (object: KubeObject, shape: Shape, without?: string): FieldSet => ({
-  ...setOf(ownable(object, without), shape),
-  member: false,
-});
+/** What an object that was not there before gives to the one who writes it. */
+const newSet = (object: KubeObject, shape: Shape, without?: string): FieldSet =>
+  asRoot(setOf(ownable(object, without), shape, "present"));
+
+const asRoot = (set: FieldSet): FieldSet => ({ ...set, member: false });
 
 /**
  * The object as it will be: the configuration merged into what is stored, what this manager applied before
@@ -115,11 +117,11 @@ export function* applySteps(options: ApplyOptions): Steps<KubeObject> {
   const self = { manager, operation: "Apply" as const, apiVersion, subresource };
   const managers = readManagers(live);
   if (live && managers.length === 0) {
-    const set = ownSet(live, shape);
+    const set = newSet(live, shape);
     managers.push({ manager: beforeFirst, operation: "Update", apiVersion, subresource: "", time: stamp(now), set });
   }
   yield;
-  const config = ownSet(applied, shape);
+  const config = asRoot(setOf(ownable(applied), shape));
   const mine = managers.find((one) => isSame(one, self));
   const others = managers.filter((one) => one !== mine);
 
@@ -189,7 +191,7 @@ export function* trackSteps(options: TrackOptions): Steps<void> {
       apiVersion,
       subresource,
       time: stamp(now),
-      set: ownSet(after, shape, without),
+      set: newSet(after, shape, without),
     };
     yield;
     setManagers(after, [first], false);
@@ -291,8 +293,8 @@ const modifiedAsOne: Comparison = { ...noDifference, modified: leaf };
 /** What is new, other and gone, in fields. What both have in common as one and the same is not looked into. */
 function compare(before: unknown, after: unknown, shape: Shape): Comparison {
   if (before === after) return noDifference;
-  if (before === undefined) return { ...noDifference, added: setOf(after, shape) };
-  if (after === undefined) return { ...noDifference, removed: setOf(before, shape) };
+  if (before === undefined) return { ...noDifference, added: setOf(after, shape, placeOf(shape)) };
+  if (after === undefined) return { ...noDifference, removed: setOf(before, shape, "fresh") };
   const ownership = ownershipOf(after, shape);
   const sameForm = ownershipOf(before, shape).as === ownership.as;
   if (ownership.as === "keys" && sameForm && isStruct(before)) {

@@ -150,26 +150,43 @@ function shapeOfList(field: FieldFact): Ownership {
   };
 }
 
-/** Every field of a value. */
-export function setOf(value: unknown, shape: Shape): FieldSet {
+/**
+ * Where a value is put: into something that was there, if only as an empty struct ("present"), or where nothing was
+ * ("fresh"): there its maps, lists and structs are fields of their own.
+ */
+export type Place = "present" | "fresh";
+
+/** Go writes a struct that is no pointer, and a list that may not be left out, in any case: it is never new. */
+export function placeOf(shape: Shape): Place {
+  if (shape === undefined || "schema" in shape) return "fresh";
+  if ("type" in shape) return shape.type === META ? "present" : "fresh";
+  const { list, namedList, map, omitempty, pointer } = shape.field;
+  return (list || namedList || map ? omitempty : pointer) ? "fresh" : "present";
+}
+
+/** Every field of a value. `at`: with the maps, lists and structs that are new there; absent: without. */
+export function setOf(value: unknown, shape: Shape, at?: Place): FieldSet {
   const ownership = ownershipOf(value, shape);
   if (ownership.as === "whole") return leaf;
   const children = new Map<string, FieldSet>();
+  const member = at === "fresh";
   if (ownership.as === "keys") {
     for (const key of Object.keys(value as Struct)) {
       const one = (value as Struct)[key];
-      if (one !== undefined) children.set(`f:${key}`, setOf(one, ownership.shapeOf(key)));
+      if (one === undefined) continue;
+      const inner = ownership.shapeOf(key);
+      children.set(`f:${key}`, setOf(one, inner, at === "present" ? placeOf(inner) : at));
     }
     // What is there and empty is owned as it is.
-    return children.size === 0 ? leaf : { member: false, children };
+    return children.size === 0 ? leaf : { member, children };
   }
   for (const [index, item] of (value as unknown[]).entries()) {
     const element = ownership.elementOf(item, index);
-    const own = asMember(setOf(item, ownership.item));
+    const own = asMember(setOf(item, ownership.item, at && "fresh"));
     const twin = children.get(element);
     children.set(element, twin ? union(twin, own) : own);
   }
-  return { member: false, children };
+  return { member, children };
 }
 
 /** The same, its own path in it. */
