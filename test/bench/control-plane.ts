@@ -102,11 +102,20 @@ await load.send("POST", "/api/v1/namespaces", { apiVersion: "v1", kind: "Namespa
 await load.send("POST", `${base}/configmaps`, configMap("first"));
 const size = (await load.send("GET", `${base}/configmaps/first`)).bytes;
 
-const bare = async (bytes: number): Promise<{ rate(count: number): Promise<number>; end(): Promise<void> }> => {
+interface Bare {
+  /** Answers a second; with bodies: to requests that bring the same as creates do. */
+  rate(count: number, bodies?: boolean): Promise<number>;
+  end(): Promise<void>;
+}
+
+const bare = async (bytes: number): Promise<Bare> => {
   const server = await firstLine([path.join(root, "test/bench/bare-server.ts"), pki, String(bytes)]);
   const client = new Load(Number(server.line), pki);
   return {
-    rate: (count) => client.rate(count, () => client.send("GET", "/")),
+    rate: (count, bodies = false) =>
+      client.rate(count, (index) =>
+        bodies ? client.send("POST", `${base}/configmaps`, configMap(`bare-${index}`)) : client.send("GET", "/"),
+      ),
     end: async () => {
       client.close();
       await stop(server.child);
@@ -119,13 +128,14 @@ report("SQLite, a commit each", raw.single, "rows/s");
 report(`SQLite, ${CONCURRENCY} rows a commit`, raw.grouped, "rows/s");
 const one = await bare(size);
 await one.rate(WARM_UP);
+await one.rate(WARM_UP, true);
 await load.rate(WARM_UP, (index) => load.send("POST", `${base}/configmaps`, configMap(`warm-${index}`)));
 await load.rate(WARM_UP, (index) => load.send("GET", `${base}/configmaps/warm-${index}`));
 await load.send("DELETE", `${base}/configmaps`);
 
 // In turns, so that who else uses the machine meanwhile disturbs all alike.
-const rates = { bare: [] as number[], create: [] as number[], get: [] as number[] };
-const ratios = { create: [] as number[], get: [] as number[] };
+const rates = { bare: [] as number[], posts: [] as number[], create: [] as number[], get: [] as number[] };
+const ratios = { create: [] as number[], posts: [] as number[], get: [] as number[] };
 const spent = { create: 0, get: 0 };
 const IN_TURN = REQUESTS / ROUNDS;
 for (let round = 0; round < ROUNDS; round += 1) {
@@ -142,7 +152,10 @@ for (let round = 0; round < ROUNDS; round += 1) {
   const creates = await measured("create", (name) => load.send("POST", `${base}/configmaps`, configMap(name)));
   const limit = await one.rate(IN_TURN);
   const gets = await measured("get", (name) => load.send("GET", `${base}/configmaps/${name}`));
+  const posts = await one.rate(IN_TURN, true);
   rates.bare.push(limit);
+  rates.posts.push(posts);
+  ratios.posts.push(creates / posts);
   ratios.create.push(creates / Math.min(limit, raw.grouped));
   ratios.get.push(gets / limit);
 }
@@ -155,6 +168,12 @@ const told = (what: "create" | "get", against: string): void => {
   report(`${what}, processor time`, (spent[what] * 1000) / REQUESTS, "µs/req", "all threads of the server");
 };
 told("create", "min(bare server, group commit); target 50");
+report(
+  "bare HTTPS server, given what is created",
+  median(rates.posts),
+  "posts/s",
+  `creates are ${(median(ratios.posts) * 100).toFixed(0)} % of that`,
+);
 told("get", "the bare server; target 60");
 reportDelays("creates and gets", await loopDelays(child, delays));
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { isStatus } from "../../../../common/kube/status.ts";
-import { negotiate } from "./negotiate.ts";
+import { chooseType, negotiate } from "./negotiate.ts";
 
 const table = "application/json;as=Table;v=v1;g=meta.k8s.io";
 
@@ -67,5 +67,21 @@ describe("negotiation", () => {
         expect(isStatus(error, "NotAcceptable")).toBe(true);
       }
     }
+  });
+});
+
+describe("an endpoint's own types", () => {
+  const offered = ["application/json", "application/x.v2@v1.0+protobuf"] as const;
+
+  it("are chosen by the client's liking, the first where it says nothing", () => {
+    expect(chooseType(undefined, offered)).toBe("application/json");
+    expect(chooseType("application/*", offered)).toBe("application/json");
+    expect(chooseType("text/html, application/x.v2@v1.0+protobuf;q=0.9, */*;q=0.1", offered)).toBe(offered[1]);
+    expect(chooseType("application/x.v2@v1.0+protobuf;q=0.1,application/json", offered)).toBe("application/json");
+  });
+
+  it("are refused to whom none will do", () => {
+    for (const accept of ["text/html", "application/json;q=0", "application/xml,image/*"])
+      expect(() => chooseType(accept, offered), accept).toThrow(/only the following media types are accepted/);
   });
 });

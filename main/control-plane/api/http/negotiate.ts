@@ -91,3 +91,26 @@ export function negotiate(accept: string | undefined, offered: readonly As[] = [
     "only the following media types are accepted: application/json, application/yaml, application/vnd.kubernetes.protobuf",
   );
 }
+
+/**
+ * Of an endpoint's own media types ("application/json", …) the one that the client likes best; with nothing said the
+ * first. Throws NotAcceptable.
+ */
+export function chooseType<T extends string>(accept: string | undefined, offered: readonly [T, ...T[]]): T {
+  const fits = (type: string, one: string): boolean =>
+    type === one || type === "*/*" || (type.endsWith("/*") && one.startsWith(type.slice(0, -1)));
+  const liked = (accept?.trim() ? accept : "*/*")
+    .split(",")
+    .map((clause) => clause.split(";").map((part) => part.trim()))
+    .map(([type = "", ...parameters]) => ({
+      type: type.toLowerCase(),
+      quality: Number(/^q=(.*)$/.exec(parameters.find((part) => part.startsWith("q=")) ?? "")?.[1] ?? "1"),
+    }))
+    .filter(({ quality }) => quality > 0)
+    .toSorted((a, b) => b.quality - a.quality);
+  for (const { type } of liked) {
+    const found = offered.find((one) => fits(type, one));
+    if (found !== undefined) return found;
+  }
+  throw new StatusError("NotAcceptable", `only the following media types are accepted: ${offered.join(", ")}`);
+}

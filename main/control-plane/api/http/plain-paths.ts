@@ -8,7 +8,7 @@ import { openapiV2, openapiV3, openapiV3Hash, openapiV3Index } from "../openapi/
 import { stepwise } from "../slices.ts";
 import { serverVersion } from "../version.ts";
 import type { Exchange } from "./exchange.ts";
-import { CONTENT_TYPES, negotiate } from "./negotiate.ts";
+import { CONTENT_TYPES, chooseType, negotiate } from "./negotiate.ts";
 
 /** Throws StatusError NotFound for paths that mean nothing. */
 export async function handlePlain(environment: ApiEnvironment, exchange: Exchange): Promise<void> {
@@ -112,6 +112,12 @@ async function discovery(
 }
 
 const OPENAPI_PROTOBUF = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+/** client-go asks by the older name. */
+const OPENAPI_V2_TYPES = [
+  CONTENT_TYPES.json,
+  "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+  OPENAPI_PROTOBUF,
+] as const;
 /** Documents that are kept have their tag worked out once. */
 const tags = new WeakMap<Buffer, string>();
 
@@ -182,9 +188,10 @@ function judge(
 async function openapi(environment: ApiEnvironment, exchange: Exchange, rest: string[]): Promise<void> {
   const [version, ...place] = rest;
   if (version === "v2" && place.length === 0) {
-    const binary = exchange.request.headers.accept?.includes("com.github.proto-openapi.spec.v2") === true;
+    const type = chooseType(exchange.request.headers.accept, OPENAPI_V2_TYPES);
+    const binary = type !== CONTENT_TYPES.json;
     const document = await openapiV2(environment.catalog, binary ? "protobuf" : "json");
-    return tagged(exchange, document, binary ? OPENAPI_PROTOBUF : CONTENT_TYPES.json);
+    return tagged(exchange, document, binary ? OPENAPI_PROTOBUF : type);
   }
   if (version === "v3") {
     const remotes = environment.aggregator?.remotes() ?? [];
@@ -194,6 +201,7 @@ async function openapi(environment: ApiEnvironment, exchange: Exchange, rest: st
     }
     const remote = remotes.find((one) => one.place === place.join("/"));
     if (remote) return forward(remote, exchange.request, exchange.response, exchange.user);
+    chooseType(exchange.request.headers.accept, [CONTENT_TYPES.json]);
     const document = openapiV3(environment.catalog, place.join("/"));
     if (document) return hashed(environment, exchange, place.join("/"), document);
   }
