@@ -168,9 +168,12 @@ export const ENDING: PodCase[] = [
     settled: (pod) => pod.status?.phase === "Failed",
     async check({ pod, told }) {
       assert.equal(pod.status?.reason, "OutOfcpu");
-      const message = /^Node didn't have enough resource: cpu, requested: 100000, used: \d+, capacity: \d+$/;
+      const message =
+        /^Pod was rejected: Node didn't have enough resource: cpu, requested: 100000, used: \d+, capacity: \d+$/;
       assert.match(pod.status?.message ?? "", message);
-      await told(/^OutOfcpu: /);
+      // Else kubectl would say that its containers are being created.
+      assert.equal(pod.status?.containerStatuses, undefined);
+      await told(/^OutOfcpu: Node didn't have enough/);
     },
   },
   {

@@ -154,7 +154,10 @@ export class Kubelet {
     const finished = (phase === "Succeeded" || phase === "Failed") && !pod.metadata.deletionTimestamp;
     if (finished && this.#context.cache.ofPod(uid).every(({ state }) => state !== "running")) return;
     const fresh = !pod.status?.startTime && this.#context.cache.ofPod(uid).length === 0;
-    const taken = [...this.#workers.values()].filter(({ refused }) => !refused).map((worker) => worker.pod);
+    // Pods that were deleted by force leave their room at once, though something of them may still be ending.
+    const taken = [...this.#workers.values()]
+      .filter(({ refused, gone }) => !refused && !gone)
+      .map(({ pod: one }) => one);
     const shortage = fresh ? shortageOf(pod, taken, this.#context.node) : undefined;
     const added = this.#add(pod);
     if (shortage) added.refuse(shortage);

@@ -21,6 +21,7 @@ import { payloadSources, startContainer } from "./start-container.ts";
 import type { Waiting } from "./start-container.ts";
 import { SHUTDOWN_MESSAGE, SHUTDOWN_REASON } from "./shutdown.ts";
 import { podStatus } from "./status.ts";
+import type { StatusInput } from "./status.ts";
 import { terminationMessage } from "./termination-message.ts";
 
 const ERROR_RETRY = 5_000;
@@ -36,7 +37,7 @@ export class PodWorker {
   #pod: Pod;
   /** The Pod is no longer in the API: all that is left of it must go. */
   #gone = false;
-  #ended: { reason: string; message: string; evicted?: boolean } | undefined;
+  #ended: StatusInput["ended"];
   /** Seconds; set when the machine is shut down. */
   #shutdownGrace: number | undefined;
   #running = false;
@@ -98,8 +99,9 @@ export class PodWorker {
   refuse(shortage: Shortage): void {
     this.#refused = true;
     const reason = `OutOf${shortage.resource}`;
-    this.#ended = { reason, message: shortageMessage(shortage) };
-    this.#event("Warning", reason, this.#ended.message);
+    const message = shortageMessage(shortage);
+    this.#ended = { reason, message: `Pod was rejected: ${message}`, rejected: true };
+    this.#event("Warning", reason, message);
     this.wake();
   }
 

@@ -207,3 +207,26 @@ describe("a Pod whose containers all begin again", () => {
     expect(after.containerStatuses?.map(({ restartCount }) => restartCount)).toEqual([1, 1]);
   });
 });
+
+describe("a Pod that the node did not take", () => {
+  const refusal = { reason: "OutOfpods", message: "Pod was rejected: …", rejected: true };
+
+  it("has Failed, and nothing is told of containers that will never be", () => {
+    const rejected = status({}, [], { ended: refusal, podIP: undefined });
+    expect(rejected).toMatchObject({ phase: "Failed", reason: "OutOfpods", message: refusal.message });
+    expect(rejected.containerStatuses).toBeUndefined();
+  });
+
+  it("stays so for an agent that was started since", () => {
+    const pod = {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name: "p", namespace: "n", uid: "u" },
+      spec: { containers: [{ name: "a", image: "i" }] },
+      status: { phase: "Failed", reason: "OutOfpods", message: refusal.message },
+    } as unknown as Pod;
+    const again = status({}, [], { pod, previous: pod.status as PodStatus, podIP: undefined });
+    expect(again).toMatchObject({ phase: "Failed", reason: "OutOfpods" });
+    expect(again.containerStatuses).toBeUndefined();
+  });
+});

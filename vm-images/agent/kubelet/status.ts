@@ -32,7 +32,7 @@ export interface StatusInput {
   /** What a container wrote to its termination log. */
   terminationMessage(container: RuntimeContainer): string;
   /** Set when the kubelet ended the Pod itself: DeadlineExceeded, Evicted, NodeShutdown … */
-  ended: { reason: string; message: string; evicted?: boolean } | undefined;
+  ended: { reason: string; message: string; evicted?: boolean; rejected?: boolean } | undefined;
   /** Why the limits that are asked for are not in force (yet). */
   resizePending?: { reason: "Infeasible" | "Deferred"; message: string } | undefined;
   /** The Pod was deleted and nothing of it runs any more: this is its last status. */
@@ -77,8 +77,17 @@ export function podStatus(input: StatusInput): PodStatus {
     further: [...furtherConditions(input), ...restartCondition(pod, outdated.size > 0 && !input.ended, phase)],
     now,
   });
+  const containerStatuses = (): Partial<PodStatus> => ({
+    ...(init.length > 0 ? { initContainerStatuses: pick(init) } : {}),
+    containerStatuses: pick(pod.spec?.containers),
+    ...((pod.spec?.ephemeralContainers?.length ?? 0) > 0
+      ? { ephemeralContainerStatuses: pick(pod.spec?.ephemeralContainers) }
+      : {}),
+  });
   const startTime = previous?.startTime ?? timestamp(now);
   // A Pod that has ended keeps the address that it had.
+  // Nothing is told of the containers of a Pod that was not taken: clients would read of them that they are being made.
+  const rejected = input.ended?.rejected ?? (ended !== undefined && ended.containerStatuses === undefined);
   const podIP = input.podIP ?? (phase === "Succeeded" || phase === "Failed" ? previous?.podIP : undefined);
   return {
     ...((pod.metadata.generation ?? 0) > 0 ? { observedGeneration: pod.metadata.generation as number } : {}),
@@ -91,11 +100,7 @@ export function podStatus(input: StatusInput): PodStatus {
     ...(podIP === undefined ? {} : { podIP, podIPs: [{ ip: podIP }] }),
     startTime,
     qosClass: previous?.qosClass ?? qosClass(pod),
-    ...(init.length > 0 ? { initContainerStatuses: pick(init) } : {}),
-    containerStatuses: pick(pod.spec?.containers),
-    ...((pod.spec?.ephemeralContainers?.length ?? 0) > 0
-      ? { ephemeralContainerStatuses: pick(pod.spec?.ephemeralContainers) }
-      : {}),
+    ...(rejected ? {} : containerStatuses()),
   } as PodStatus;
 }
 
