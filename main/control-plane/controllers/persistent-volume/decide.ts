@@ -4,7 +4,7 @@
  * and nothing that is lost. Pure.
  */
 import type { PersistentVolume, PersistentVolumeClaim, Pod, StorageClass } from "../../../../common/kube/types.ts";
-import { chooseVolume, classOf, isReservedFor, misfit } from "./match.ts";
+import { chooseVolume, classOf, isReservedFor, misfit, sameMode } from "./match.ts";
 
 export const BIND_COMPLETED = "pv.kubernetes.io/bind-completed";
 /** Who wrote the reference: one that the user wrote is never taken back. */
@@ -71,15 +71,15 @@ function decideBound({ claim, volumes }: ClaimInput): ClaimDecision {
 
 function decideUnbound({ claim, class: storageClass, all, waitingPods }: ClaimInput): ClaimDecision {
   const annotations = claim.metadata.annotations ?? {};
-  const delayed =
-    storageClass?.volumeBindingMode === "WaitForFirstConsumer" && annotations[SELECTED_NODE] === undefined;
+  const delayed = storageClass?.volumeBindingMode === "WaitForFirstConsumer";
+  // Once a node is selected, the scheduler has found no volume there: one is to be made.
   const volume = chooseVolume(claim, all(), delayed);
   if (volume) return { kind: "bind", volume };
   const normal = (reason: string, message: string): ClaimDecision => ({
     kind: "wait",
     note: { type: "Normal", reason, message },
   });
-  if (delayed) {
+  if (delayed && annotations[SELECTED_NODE] === undefined) {
     const [pod] = waitingPods;
     return pod
       ? normal("WaitForPodScheduled", `waiting for pod ${pod.metadata.name} to be scheduled`)
@@ -112,6 +112,10 @@ export type VolumeDecision =
   | { kind: "unbind" }
   /** Its claim is to look at it. */
   | { kind: "ask-claim" }
+  /** It and the claim that it names can never be bound to each other. */
+  | { kind: "mismatch"; note: Note; claimNote: Note }
+  /** Released, and nothing of it has to be kept. */
+  | { kind: "delete" }
   | { kind: "fail"; note: Note };
 
 /** `claim` is the one that the volume's claimRef names, if it is still the same. */
@@ -120,12 +124,28 @@ export function decideVolume(volume: PersistentVolume, claim: PersistentVolumeCl
   // Reserved by name only: nobody's until that claim comes.
   if (!reference || !reference.uid) return claim ? { kind: "ask-claim" } : { kind: "phase", phase: "Available" };
   if (!claim || claim.metadata.uid !== reference.uid) return decideReleased(volume);
-  if (!claim.spec?.volumeName) return { kind: "ask-claim" };
+  if (!claim.spec?.volumeName) return sameMode(volume, claim) ? { kind: "ask-claim" } : mismatch(volume, claim);
   if (claim.spec.volumeName === volume.metadata.name) return { kind: "phase", phase: "Bound" };
   if (volume.metadata.annotations?.[PROVISIONED_BY] && volume.spec?.persistentVolumeReclaimPolicy === "Delete")
     return { kind: "phase", phase: "Released" };
   return { kind: "unbind" };
 }
+
+function mismatch(volume: PersistentVolume, claim: PersistentVolumeClaim): VolumeDecision {
+  const note = (what: string, to: string): Note => ({
+    type: "Warning",
+    reason: "VolumeMismatch",
+    message: `Cannot bind PersistentVolume${what} to requested PersistentVolumeClaim${to} due to incompatible volumeMode.`,
+  });
+  return {
+    kind: "mismatch",
+    note: note("", ` "${claim.metadata.name}"`),
+    claimNote: note(` "${volume.metadata.name}"`, ""),
+  };
+}
+
+/** Kubernetes empties folders of such paths only: what it calls deleting a volume of kind `hostPath`. */
+const DELETABLE_PATH = /\/tmp\/.+/;
 
 function decideReleased(volume: PersistentVolume): VolumeDecision {
   const policy = volume.spec?.persistentVolumeReclaimPolicy ?? "Retain";
@@ -133,15 +153,18 @@ function decideReleased(volume: PersistentVolume): VolumeDecision {
   const released = volume.status?.phase === "Released" || volume.status?.phase === "Failed";
   if (!released || policy === "Retain" || volume.metadata.annotations?.[PROVISIONED_BY])
     return { kind: "phase", phase: "Released" };
-  return {
+  const fail = (reason: string, message: string): VolumeDecision => ({
     kind: "fail",
-    note:
-      policy === "Recycle"
-        ? { type: "Warning", reason: "VolumeFailedRecycle", message: "No recycler plugin found for the volume!" }
-        : {
-            type: "Warning",
-            reason: "VolumeFailedDelete",
-            message: `error getting deleter volume plugin for volume "${volume.metadata.name}": no deletable volume plugin matched`,
-          },
-  };
+    note: { type: "Warning", reason, message },
+  });
+  if (policy === "Recycle") return fail("VolumeFailedRecycle", "No recycler plugin found for the volume!");
+  const folder = volume.spec?.hostPath?.path;
+  if (folder === undefined)
+    return fail(
+      "VolumeFailedDelete",
+      `error getting deleter volume plugin for volume "${volume.metadata.name}": no deletable volume plugin matched`,
+    );
+  // As there, the folder goes that the controllers see, never one of a node: here, none.
+  if (DELETABLE_PATH.test(folder)) return { kind: "delete" };
+  return fail("VolumeFailedDelete", `host_path deleter only supports /tmp/.+ but received provided ${folder}`);
 }

@@ -115,7 +115,9 @@ export const persistentVolumeBinder: ControllerDefinition = {
       if (decision.kind === "bind") return bind(claim, decision.volume);
       if (decision.kind === "lost") {
         if (claim.status?.phase !== "Lost") tell(claim, decision.note);
-        await commit(client, kinds.persistentVolumeClaims, claim, withPhase(claim, "Lost"));
+        // What it had is gone: kubectl shows a capacity of 0.
+        const { accessModes: _modes, capacity: _capacity, ...status } = claim.status ?? {};
+        await commit(client, kinds.persistentVolumeClaims, claim, { ...claim, status: { ...status, phase: "Lost" } });
         return;
       }
       const pending = await commit(client, kinds.persistentVolumeClaims, claim, withPhase(claim, "Pending"));
@@ -146,18 +148,25 @@ export const persistentVolumeBinder: ControllerDefinition = {
     async function reconcileVolume(name: string): Promise<void> {
       const volume = volumes.get(name);
       if (!volume || volume.metadata.deletionTimestamp) return;
-      const decision = decideVolume(volume, await claimOf(volume));
+      const claim = await claimOf(volume);
+      const decision = decideVolume(volume, claim);
       switch (decision.kind) {
         case "phase":
           await commit(client, kinds.persistentVolumes, volume, withPhase(volume, decision.phase));
           return;
         case "ask-claim": {
-          const { namespace, name: claim } = volume.spec?.claimRef ?? {};
-          keys.add(`${namespace}/${claim}`);
+          const { namespace, name: named } = volume.spec?.claimRef ?? {};
+          keys.add(`${namespace}/${named}`);
           if (!volume.status?.phase || volume.status.phase === "Pending")
             await commit(client, kinds.persistentVolumes, volume, withPhase(volume, "Available"));
           return;
         }
+        case "mismatch":
+          tell(volume, decision.note);
+          if (claim) tell(claim, decision.claimNote);
+          return;
+        case "delete":
+          return remove(volume);
         case "unbind": {
           const { [BOUND_BY_CONTROLLER]: ours, ...annotations } = volume.metadata.annotations ?? {};
           const { claimRef, ...spec } = volume.spec ?? {};
@@ -175,6 +184,15 @@ export const persistentVolumeBinder: ControllerDefinition = {
             ...volume,
             status: { ...volume.status, phase: "Failed", message: decision.note.message },
           } as PersistentVolume);
+      }
+    }
+
+    async function remove({ metadata: { name = "", uid = "" } }: PersistentVolume): Promise<void> {
+      const { group, version, resource } = kinds.persistentVolumes;
+      try {
+        await client.delete({ group, version, resource, name }, { preconditions: { uid } });
+      } catch (error) {
+        if (!isStatus(error, "NotFound")) throw error;
       }
     }
 

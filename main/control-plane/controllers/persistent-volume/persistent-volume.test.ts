@@ -101,6 +101,55 @@ describe("binding", () => {
     expect([claim().status?.phase, claim("second").status?.phase]).toEqual(["Pending", "Pending"]);
   });
 
+  it("takes a reserved volume of another class, but not of another mode", async () => {
+    const claimRef = { namespace: "default", name: "data" };
+    await makeVolume("slow", "2Gi", { claimRef, storageClassName: "slow", volumeMode: "Block" });
+    await makeVolume("fast", "2Gi", { claimRef, storageClassName: "fast" });
+    await makeClaim("data");
+    await settle();
+    expect(claim().spec?.volumeName).toBe("fast");
+  });
+
+  it("takes a volume with no more access modes than it must, even a larger one", async () => {
+    await makeVolume("both", "2Gi", { accessModes: ["ReadWriteOnce", "ReadOnlyMany"] });
+    await makeVolume("once", "5Gi");
+    await settle();
+    await makeClaim("data");
+    await settle();
+    expect(claim().spec?.volumeName).toBe("once");
+  });
+
+  it("does not take a volume that the scheduler did not choose, once it has chosen a node", async () => {
+    await cluster.create(kinds.storageClasses, {
+      metadata: { name: "standard" },
+      provisioner: "example.com/disk",
+      volumeBindingMode: "WaitForFirstConsumer",
+    } as never);
+    await makeVolume("elsewhere", "5Gi", { storageClassName: "standard" });
+    await makeClaim("data", { storageClassName: "standard" });
+    await cluster.patch(kinds.persistentVolumeClaims, "data", {
+      metadata: { annotations: { "volume.kubernetes.io/selected-node": "n1" } },
+    });
+    await settle();
+    expect(claim().spec?.volumeName).toBeUndefined();
+    expect(volume("elsewhere").status?.phase).toBe("Available");
+  });
+
+  it("says on both sides when their modes will never fit", async () => {
+    await makeClaim("data", { volumeMode: "Block" });
+    await makeVolume("files", "2Gi", {
+      claimRef: { namespace: "default", name: "data", uid: claim().metadata.uid },
+      volumeMode: "Filesystem",
+    });
+    await settle();
+    expect(cluster.events()).toEqual(
+      expect.arrayContaining([
+        'VolumeMismatch: Cannot bind PersistentVolume to requested PersistentVolumeClaim "data" due to incompatible volumeMode.',
+        'VolumeMismatch: Cannot bind PersistentVolume "files" to requested PersistentVolumeClaim due to incompatible volumeMode.',
+      ]),
+    );
+  });
+
   it("waits for the first Pod where the class says so, then tells the provisioner", async () => {
     await cluster.create(kinds.storageClasses, {
       metadata: { name: "standard" },
@@ -149,6 +198,32 @@ describe("an end", () => {
     expect(claim().status?.phase).toBe("Pending");
   });
 
+  it("of a claim reclaims a folder as Kubernetes does: under /tmp, and else not at all", async () => {
+    for (const [name, spec] of [
+      ["temporary", { hostPath: { path: "/tmp/data" } }],
+      ["kept", { hostPath: { path: "/data" } }],
+      ["local", { local: { path: "/tmp/data" } }],
+    ] as const) {
+      await makeVolume(name, "2Gi", { ...spec, persistentVolumeReclaimPolicy: "Delete" });
+      await makeClaim(name, { volumeName: name });
+    }
+    await settle();
+    for (const name of ["temporary", "kept", "local"])
+      await cluster.client.delete({ ...kinds.persistentVolumeClaims, namespace: "default", name });
+    await settle();
+    const left = cluster.all<PersistentVolume>(kinds.persistentVolumes);
+    expect(left.map(({ metadata, status }) => `${metadata.name} ${status?.phase}`).toSorted()).toEqual([
+      "kept Failed",
+      "local Failed",
+    ]);
+    expect(cluster.events()).toEqual(
+      expect.arrayContaining([
+        "VolumeFailedDelete: host_path deleter only supports /tmp/.+ but received provided /data",
+        'VolumeFailedDelete: error getting deleter volume plugin for volume "local": no deletable volume plugin matched',
+      ]),
+    );
+  });
+
   it("of a volume under a claim is told as the loss it is", async () => {
     await makeVolume("one", "2Gi");
     await makeClaim("data");
@@ -160,7 +235,7 @@ describe("an end", () => {
     await cluster.patch(kinds.persistentVolumes, "one", { metadata: { finalizers: null } });
     await settle();
     expect(cluster.all(kinds.persistentVolumes)).toEqual([]);
-    expect(claim().status?.phase).toBe("Lost");
+    expect(claim().status).toEqual({ phase: "Lost" });
     expect(cluster.events()).toContain(
       "ClaimLost: Bound claim has lost its PersistentVolume. Data on the volume is lost!",
     );
@@ -179,6 +254,10 @@ describe("an end", () => {
     } as never);
     await settle();
     await cluster.client.delete({ ...kinds.persistentVolumeClaims, namespace: "default", name: "data" });
+    await settle();
+    expect(claim().metadata.deletionTimestamp).toBeDefined();
+    // One that has ended still names it, and may be looked into.
+    await cluster.patch(kinds.pods, "user", { status: { phase: "Succeeded" } }, "status");
     await settle();
     expect(claim().metadata.deletionTimestamp).toBeDefined();
     await cluster.client.delete({ ...kinds.pods, namespace: "default", name: "user" });

@@ -10,7 +10,6 @@ import { follow } from "../kernel/controller.ts";
 import type { ControllerDefinition } from "../kernel/controller.ts";
 import { kinds } from "../kernel/kinds.ts";
 import type { Kind } from "../kernel/kinds.ts";
-import { isTerminated } from "../kernel/pods.ts";
 import { BY_CLAIM, claimsOf } from "./pods.ts";
 
 const CLAIM_PROTECTION = "kubernetes.io/pvc-protection";
@@ -31,6 +30,18 @@ async function guard(
   await commit(client, kind, object, { ...object, metadata: { ...object.metadata, finalizers } });
 }
 
+/**
+ * Whether a claim must wait for this Pod, which names it. One without a node has not begun to use it: it will find the
+ * claim gone. One that has ended counts until it is removed; but a claim made for the Pod may go before it when only
+ * finalizers keep the Pod, for they may be waiting for the claim.
+ */
+function uses({ metadata, spec }: Pod, claim: PersistentVolumeClaim): boolean {
+  if (!spec?.nodeName) return false;
+  if (spec.volumes?.some((volume) => volume.persistentVolumeClaim?.claimName === claim.metadata.name)) return true;
+  const isShutDown = metadata.deletionTimestamp !== undefined && metadata.deletionGracePeriodSeconds === 0;
+  return !isShutDown && (claim.metadata.ownerReferences ?? []).some(({ uid }) => uid === metadata.uid);
+}
+
 export const claimProtection: ControllerDefinition = {
   name: "persistentvolumeclaim-protection-controller",
   concurrency: 2,
@@ -41,9 +52,8 @@ export const claimProtection: ControllerDefinition = {
     return {
       async reconcile(key) {
         const claim = claims.get(key);
-        // A Pod without a node has not begun to use it: it will find the claim gone.
         const isUsed = (): boolean =>
-          pods.byIndex(BY_CLAIM, key).some((pod) => Boolean(pod.spec?.nodeName) && !isTerminated(pod));
+          pods.byIndex(BY_CLAIM, key).some((pod) => claim !== undefined && uses(pod, claim));
         if (claim) await guard(client, kinds.persistentVolumeClaims, claim, CLAIM_PROTECTION, isUsed);
       },
     };
