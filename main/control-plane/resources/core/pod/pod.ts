@@ -10,6 +10,7 @@ import { validatePodAnnotations } from "../../validation/pod/annotations.ts";
 import { validatePodSpec } from "../../validation/pod/spec.ts";
 import { Problems } from "../../validation/problems.ts";
 import { bindingSubresource } from "./binding.ts";
+import { mergeLabelKeys } from "./label-keys.ts";
 import { qosClass } from "./qos.ts";
 import { restartsText, summarizePod } from "./status.ts";
 import { validateEphemeralUpdate, validatePodUpdate, validateResize } from "./update.ts";
@@ -21,6 +22,7 @@ function prepareForCreate(object: KubeObject, context: RequestContext): void {
   const spec = specOf(object);
   const gated = (spec.schedulingGates ?? []).length > 0;
   const now = `${context.now().toISOString().slice(0, 19)}Z`;
+  mergeLabelKeys(object as Pod);
   object["status"] = {
     phase: "Pending",
     ...(gated

@@ -173,9 +173,14 @@ function spreadKeys({ matchLabelKeys = [], labelSelector }: Spread, field: strin
     return;
   }
   const { matchLabels = {}, matchExpressions = [] } = labelSelector as LabelSelectorObject;
-  const selected = new Set([...Object.keys(matchLabels), ...matchExpressions.map(({ key }) => key)]);
+  /** But for the one requirement that the Pod's creation wrote for the key. */
+  const isSelected = (key: string): boolean => {
+    const of = matchExpressions.filter((one) => one.key === key);
+    const isWritten = of.length === 1 && of[0]?.operator === "In" && of[0].values?.length === 1;
+    return Object.hasOwn(matchLabels, key) || (of.length > 0 && !isWritten);
+  };
   matchLabelKeys.forEach((key, at) => {
     problems.invalidAll(`${field}[${at}]`, key, labelKeyProblems(key));
-    if (selected.has(key)) problems.invalid(`${field}[${at}]`, key, "exists in both matchLabelKeys and labelSelector");
+    if (isSelected(key)) problems.invalid(`${field}[${at}]`, key, "exists in both matchLabelKeys and labelSelector");
   });
 }
