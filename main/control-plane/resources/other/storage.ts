@@ -161,7 +161,7 @@ export const persistentVolumeClaim: ResourceDefinition = define({
     ),
     shows("Volume", "Which volume it has", (one) => one.spec?.volumeName ?? ""),
     shows("Capacity", "That volume's size", (one) =>
-      one.spec?.volumeName ? String(one.status?.capacity?.["storage"] ?? "") : "",
+      one.spec?.volumeName ? String(one.status?.capacity?.["storage"] ?? "0") : "",
     ),
     shows("Access Modes", "How it may be mounted", (one) =>
       one.spec?.volumeName ? modesText(one.status?.accessModes) : "",
