@@ -85,7 +85,8 @@ export function limitChange(
     limited: { status: "True", reason, message },
   });
   if (stable > current) {
-    const most = Math.max(current, mostAllowed(up, current, memory, nowMillis));
+    // Where no behaviour is said at all, Kubernetes bounds each look and not a period.
+    const most = behavior ? Math.max(current, mostAllowed(up, current, memory, nowMillis)) : mostAtOnce(current);
     if (stable > Math.min(most, maxReplicas))
       return most < maxReplicas
         ? limited(most, "ScaleUpLimit", "the desired replica count is increasing faster than the maximum scale rate")
@@ -120,6 +121,11 @@ function rulesOf(given: ScalingRules | undefined, standard: Rules): Rules {
     select: given?.selectPolicy ?? standard.select,
     policies: given?.policies?.length ? given.policies : standard.policies,
   };
+}
+
+/** Twice as many, or four where that is more. */
+function mostAtOnce(current: number): number {
+  return Math.max(2 * current, 4);
 }
 
 /** How many there were at the beginning of a policy's period. */

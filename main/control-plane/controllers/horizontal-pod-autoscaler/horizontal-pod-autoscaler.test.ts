@@ -81,14 +81,24 @@ describe("how fast a wish comes true", () => {
     ({ metadata: {}, spec: { scaleTargetRef: {}, maxReplicas: 100, ...bounds, behavior } }) as unknown as Autoscaler;
   const memory = (): Memory => ({ wishes: [], added: [], removed: [] });
 
-  it("doubles, or adds four, in fifteen seconds", () => {
-    expect(limitChange(autoscaler(), 1, 50, memory(), NOW)).toMatchObject({
+  it("doubles, or adds four, in fifteen seconds where a behaviour leaves that open", () => {
+    expect(limitChange(autoscaler({}), 1, 50, memory(), NOW)).toMatchObject({
       replicas: 5,
       limited: { reason: "ScaleUpLimit" },
     });
-    expect(limitChange(autoscaler(), 10, 50, memory(), NOW).replicas).toBe(20);
+    expect(limitChange(autoscaler({}), 10, 50, memory(), NOW).replicas).toBe(20);
     const busy: Memory = { ...memory(), added: [{ atMillis: NOW - 5_000, replicas: 10 }] };
-    expect(limitChange(autoscaler(), 20, 50, busy, NOW).replicas).toBe(20);
+    expect(limitChange(autoscaler({}), 20, 50, busy, NOW).replicas).toBe(20);
+  });
+
+  it("doubles, or goes to four, at each look where no behaviour is said", () => {
+    expect(limitChange(autoscaler(), 1, 50, memory(), NOW)).toMatchObject({
+      replicas: 4,
+      limited: { reason: "ScaleUpLimit" },
+    });
+    expect(limitChange(autoscaler(), 3, 50, memory(), NOW).replicas).toBe(6);
+    const busy: Memory = { ...memory(), added: [{ atMillis: NOW - 5_000, replicas: 10 }] };
+    expect(limitChange(autoscaler(), 20, 50, busy, NOW).replicas).toBe(40);
   });
 
   it("goes down to the highest wish of the last five minutes", () => {
