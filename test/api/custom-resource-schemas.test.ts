@@ -254,6 +254,17 @@ describe("a definition", () => {
     expect(await server.ok(`get crd shorts.${GROUP} -o name`)).toContain("shorts");
   });
 
+  it("ends the watches of its objects when it goes", async () => {
+    const crd = definition("Brief", { type: "object" });
+    await server.ok("create -f -", { input: JSON.stringify(crd) });
+    await server.ok(`wait crd/briefs.${GROUP} --for=condition=Established --timeout=60s`);
+    const path = `/apis/${GROUP}/v1/briefs?watch=true&timeoutSeconds=600`;
+    const { status, body } = await (await server.transport())({ method: "GET", path });
+    expect(status).toBe(200);
+    await server.ok(`delete crd briefs.${GROUP}`);
+    for await (const _chunk of body);
+  });
+
   it("is described by its conditions, and goes with its objects", async () => {
     const conditions = JSON.parse(await server.ok(`get crd boats.${GROUP} -o jsonpath={.status.conditions}`)) as {
       type: string;

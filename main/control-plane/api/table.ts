@@ -53,7 +53,7 @@ export function tableOf(
     columnDefinitions: columns ? headers : [],
     rows: Array.from(objects, (object) => ({
       cells: table.cells(object, now),
-      ...(include === "None" ? {} : { object: include === "Object" ? object : partial(object, version) }),
+      object: include === "None" ? null : include === "Object" ? object : partial(object, version),
     })),
   };
 }

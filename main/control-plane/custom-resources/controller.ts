@@ -15,6 +15,7 @@ import type { ResourceDefinition } from "../resources/definition.ts";
 import { same } from "../resources/validation/problems.ts";
 import { decideStatus } from "./decide.ts";
 import type { TakenNames } from "./decide.ts";
+import { Lifetime } from "./lifetime.ts";
 import { customResources, schemaOf } from "./resources.ts";
 import type { CustomResourceDefinition } from "./types.ts";
 import { CLEANUP, conditionOf, definitionsResource, isTerminating } from "./types.ts";
@@ -32,6 +33,9 @@ const CLEANUP_MILLIS = 500;
 const PAGE = 500;
 
 interface Served {
+  /** Of what is served, as long as the definition's specification is the same. */
+  spec: string;
+  lifetime: Lifetime;
   /** What the definitions were made of. */
   made: string;
   resources: ResourceDefinition[];
@@ -68,7 +72,9 @@ export class CustomResources {
       add: (crd) => this.#queue.add(crd.metadata.name ?? ""),
       update: (crd) => this.#queue.add(crd.metadata.name ?? ""),
       delete: (crd) => {
+        const served = this.#served.get(crd.metadata.name ?? "");
         this.#withdraw(crd.metadata.name ?? "");
+        served?.lifetime.end();
         // Names that were taken may be free now.
         for (const other of this.#informer.values())
           if (conditionOf(other, "NamesAccepted")?.status === "False") this.#queue.add(other.metadata.name ?? "");
@@ -121,7 +127,10 @@ export class CustomResources {
     const before = this.#served.get(name);
     if (before?.made === made) return;
     try {
-      const resources = customResources(crd, { client: () => this.#options.client, dial: this.#options.dial });
+      const spec = JSON.stringify(crd.spec);
+      const lifetime = before?.spec === spec ? before.lifetime : new Lifetime();
+      const dialler = { client: () => this.#options.client, dial: this.#options.dial };
+      const resources = customResources(crd, dialler, lifetime);
       this.#withdraw(name, resources);
       const { group, names } = crd.spec;
       for (const version of crd.spec.versions)
@@ -134,7 +143,8 @@ export class CustomResources {
             schema: schemaOf(crd, version),
           });
       for (const resource of resources) catalog.add(resource);
-      this.#served.set(name, { made, resources });
+      this.#served.set(name, { made, spec, lifetime, resources });
+      if (before && before.lifetime !== lifetime) before.lifetime.end();
     } catch (error) {
       log(`custom resources: ${name} cannot be served: ${error instanceof Error ? error.message : String(error)}`);
     }

@@ -149,9 +149,9 @@ export const costOf = {
     ),
 };
 
-/** "estimated rule cost exceeds budget by factor of 1.6x" */
+/** "estimated rule cost exceeds budget by factor of 1.6x (try …)" */
 export function tooExpensive(name: string, actual: number, most: number): string {
   const factor = actual / most;
   const shown = factor > 100 ? "more than 100x" : factor < 1.5 ? `${factor.toFixed(6)}x` : `${factor.toFixed(1)}x`;
-  return `${name} exceeds budget by factor of ${shown}`;
+  return `${name} exceeds budget by factor of ${shown} (try simplifying the rule, or adding maxItems, maxProperties, and maxLength where arrays, maps, and strings are declared)`;
 }

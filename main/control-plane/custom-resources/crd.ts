@@ -25,6 +25,7 @@ export const customResourceDefinition: ResourceDefinition = define({
   categories: ["api-extensions"],
   namespaced: false,
   hasGeneration: true,
+  anyFinalizer: true,
   strategy: {
     allowUnconditionalUpdate: false,
     prepareForCreate(object) {

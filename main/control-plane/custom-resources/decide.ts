@@ -1,4 +1,5 @@
 /** What a definition's status should say: whether its names are free, and whether it is served. Pure. */
+import { approvalOf, isProtectedGroup } from "./approval.ts";
 import type { Condition, CustomResourceDefinition, Names } from "./types.ts";
 import { conditionOf, isTerminating } from "./types.ts";
 
@@ -16,31 +17,41 @@ export interface Decision {
 
 export function decideStatus(crd: CustomResourceDefinition, taken: TakenNames, now: Date): Decision {
   const { names } = crd.spec;
-  const conflicts: string[] = [];
+  let conflict: Conflict | undefined;
+  const inUse = (name: string): string => `${JSON.stringify(name)} is already in use`;
   const accepted: Partial<Names> = { ...crd.status?.acceptedNames };
-  const claim = <K extends "plural" | "singular" | "kind" | "listKind">(key: K, used: ReadonlySet<string>): void => {
-    if (names[key] !== "" && used.has(names[key])) conflicts.push(`${JSON.stringify(names[key])} is already in use`);
+  const claim = <K extends "plural" | "singular" | "kind" | "listKind">(
+    key: K,
+    used: ReadonlySet<string>,
+    reason: string,
+  ): void => {
+    if (names[key] !== "" && used.has(names[key])) conflict = { reason, message: inUse(names[key]) };
     else accepted[key] = names[key];
   };
-  claim("plural", taken.resources);
-  claim("singular", taken.resources);
-  const short = (names.shortNames ?? []).filter((name) => taken.resources.has(name));
-  if (short.length > 0) conflicts.push(...short.map((name) => `${JSON.stringify(name)} is already in use`));
+  claim("plural", taken.resources, "PluralConflict");
+  claim("singular", taken.resources, "SingularConflict");
+  const short = (names.shortNames ?? []).filter((name) => taken.resources.has(name)).map(inUse);
+  if (short.length > 0)
+    conflict = {
+      reason: "ShortNamesConflict",
+      message: short.length === 1 ? (short[0] ?? "") : `[${short.join(", ")}]`,
+    };
   else if (names.shortNames?.length) accepted.shortNames = names.shortNames;
   else delete accepted.shortNames;
-  claim("kind", taken.kinds);
-  claim("listKind", taken.kinds);
+  claim("kind", taken.kinds, "KindConflict");
+  claim("listKind", taken.kinds, "ListKindConflict");
   if (names.categories?.length) accepted.categories = names.categories;
   else delete accepted.categories;
 
-  const free = conflicts.length === 0;
+  const free = conflict === undefined;
   const wasEstablished = conditionOf(crd, "Established")?.status === "True";
   const established = free || wasEstablished;
   const conditions = [
-    namesCondition(conflicts),
+    namesCondition(conflict),
     established
       ? say("Established", "True", "InitialNamesAccepted", "the initial names have been accepted")
       : say("Established", "False", "NotAccepted", "not all names are accepted"),
+    ...(isProtectedGroup(crd.spec.group) ? [approvalCondition(crd)] : []),
     ...(isTerminating(crd)
       ? [say("Terminating", "True", "InstanceDeletionInProgress", "CustomResource deletion is in progress")]
       : []),
@@ -54,10 +65,29 @@ export function decideStatus(crd: CustomResourceDefinition, taken: TakenNames, n
   return { status, established };
 }
 
-function namesCondition(conflicts: readonly string[]): Condition {
-  return conflicts.length === 0
-    ? say("NamesAccepted", "True", "NoConflicts", "no conflicts found")
-    : say("NamesAccepted", "False", "NamesConflict", conflicts.join(", "));
+/** Of several the last is told. */
+interface Conflict {
+  reason: string;
+  message: string;
+}
+
+function namesCondition(conflict: Conflict | undefined): Condition {
+  return conflict
+    ? say("NamesAccepted", "False", conflict.reason, conflict.message)
+    : say("NamesAccepted", "True", "NoConflicts", "no conflicts found");
+}
+
+const APPROVALS = {
+  missing: ["False", "MissingAnnotation"],
+  invalid: ["False", "InvalidAnnotation"],
+  bypassed: ["False", "UnapprovedAnnotation"],
+  approved: ["True", "ApprovedAnnotation"],
+} as const;
+
+function approvalCondition(crd: CustomResourceDefinition): Condition {
+  const { state, message } = approvalOf(crd);
+  const [status, reason] = APPROVALS[state];
+  return say("KubernetesAPIApprovalPolicyConformant", status, reason, message);
 }
 
 const say = (type: string, status: Condition["status"], reason: string, message: string): Condition => ({

@@ -5,7 +5,8 @@ import { Budget, CelBudgetError, CelCompileError, CelError, celEnvironment, toCe
 import type { Program } from "../cel/environment.ts";
 import { optionalOf } from "../cel/functions/optionals.ts";
 import { Problems, same } from "../resources/validation/problems.ts";
-import { itemKey } from "./schema-validation.ts";
+import { FieldPathError, fieldPathOf } from "./field-path.ts";
+import { itemKey } from "./list-types.ts";
 
 export interface CompiledRule {
   rule: ValidationRule;
@@ -38,7 +39,7 @@ export function withObjectMeta(schema: StructuralSchema): StructuralSchema {
 }
 
 /** `mentions(ast, "oldSelf")` */
-function mentions(node: unknown, name: string): boolean {
+export function mentions(node: unknown, name: string): boolean {
   if (Array.isArray(node)) return node.some((one) => mentions(one, name));
   if (typeof node !== "object" || node === null) return false;
   // What a macro was made into is not looked at: it is made of the same parts.
@@ -84,7 +85,6 @@ export interface RuleTree {
   properties: Map<string, RuleTree>;
   items?: RuleTree;
   values?: RuleTree;
-  allOf: RuleTree[];
 }
 
 /** undefined where there is no rule at all. Rules that do not compile are left out: the definition was refused. */
@@ -97,74 +97,102 @@ export function ruleTree(schema: StructuralSchema, root = false): RuleTree | und
   const items = schema.items && ruleTree(schema.items);
   const others = schema.additionalProperties;
   const values = typeof others === "object" ? ruleTree(others) : undefined;
-  const allOf = (schema.allOf ?? []).flatMap(
-    (one) => ruleTree({ ...one, ...(schema.type ? { type: schema.type } : {}) }) ?? [],
-  );
-  const own = root ? withObjectMeta(schema) : schema;
+  const own = root || schema["x-kubernetes-embedded-resource"] ? withObjectMeta(schema) : schema;
   const { rules } = compileRules(own);
-  if (rules.length + properties.size + allOf.length === 0 && !items && !values) return undefined;
-  return { schema: own, rules, properties, allOf, ...(items ? { items } : {}), ...(values ? { values } : {}) };
+  if (rules.length + properties.size === 0 && !items && !values) return undefined;
+  return { schema: own, rules, properties, ...(items ? { items } : {}), ...(values ? { values } : {}) };
 }
 
 type Struct = Record<string, unknown>;
 const isStruct = (value: unknown): value is Struct =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
+export interface RuleOptions {
+  path?: string;
+  /** Told of rules that are broken by what has not changed: it is let be. */
+  warn?: (message: string) => void;
+}
+
 /** What the rules say of the value. `old` undefined: it is new. */
-export function runRules(tree: RuleTree, value: unknown, old: unknown, path = ""): StatusCause[] {
-  const problems = new Problems();
-  const budget = new Budget();
+export function runRules(tree: RuleTree, value: unknown, old: unknown, options: RuleOptions = {}): StatusCause[] {
+  const run = new Run(options.warn ?? (() => {}));
   try {
-    walk(tree, value, old, path, problems, budget);
+    run.walk(tree, value, old, old !== undefined && same(value, old), options.path ?? "");
   } catch (error) {
     if (!(error instanceof OutOfBudget)) throw error;
   }
-  return problems.causes;
+  return run.problems.causes;
 }
 
 /** No further rule is run. */
 class OutOfBudget extends Error {}
 
-function walk(tree: RuleTree, value: unknown, old: unknown, path: string, problems: Problems, budget: Budget): void {
-  if (value === null || value === undefined) return;
-  const before = old ?? undefined;
-  runOwn(tree, value, before, path, problems, budget);
-  for (const one of tree.allOf) walk(one, value, before, path, problems, budget);
-  if (Array.isArray(value) && tree.items) {
-    const { items } = tree;
-    const keyOf = tree.schema["x-kubernetes-list-type"] === "map" ? itemKey(tree.schema) : undefined;
-    const then = keyOf && Array.isArray(before) ? new Map(before.map((item) => [keyOf(item).text, item])) : undefined;
-    value.forEach((item, at) =>
-      walk(items, item, keyOf ? then?.get(keyOf(item).text) : undefined, `${path}[${at}]`, problems, budget),
-    );
-  } else if (isStruct(value)) {
-    const then = isStruct(before) ? before : {};
-    for (const [name, one] of Object.entries(value)) {
-      const property = tree.properties.get(name);
-      if (property) walk(property, one, then[name], path === "" ? name : `${path}.${name}`, problems, budget);
-      else if (tree.values) walk(tree.values, one, then[name], `${path}[${name}]`, problems, budget);
+class Run {
+  readonly problems = new Problems();
+  readonly #budget = new Budget();
+  readonly #warn: (message: string) => void;
+
+  constructor(warn: (message: string) => void) {
+    this.#warn = warn;
+  }
+
+  /** `unchanged`: it, or the nearest value around it that is told from others, is as it was. */
+  walk(tree: RuleTree, value: unknown, old: unknown, unchanged: boolean, path: string): void {
+    if (value === null || value === undefined) return;
+    const before = old ?? undefined;
+    this.#runOwn(tree, value, before, unchanged, path);
+    if (Array.isArray(value) && tree.items) {
+      const { items } = tree;
+      const keyOf = tree.schema["x-kubernetes-list-type"] === "map" ? itemKey(tree.schema) : undefined;
+      const then = keyOf && Array.isArray(before) ? new Map(before.map((item) => [keyOf(item).text, item])) : undefined;
+      value.forEach((item, at) => {
+        const was = keyOf && then?.get(keyOf(item).text);
+        this.walk(items, item, was, keyOf ? was !== undefined && same(item, was) : unchanged, `${path}[${at}]`);
+      });
+    } else if (isStruct(value)) {
+      const told = tree.schema["x-kubernetes-map-type"] !== "atomic";
+      const then = told && isStruct(before) ? before : {};
+      for (const [name, one] of Object.entries(value)) {
+        const property = tree.properties.get(name);
+        const below = property ?? tree.values;
+        if (!below) continue;
+        const was = then[name];
+        const place = property ? (path === "" ? name : `${path}.${name}`) : `${path}[${name}]`;
+        this.walk(below, one, was, told ? was !== undefined && same(one, was) : unchanged, place);
+      }
     }
   }
-}
 
-function runOwn(tree: RuleTree, value: unknown, old: unknown, path: string, problems: Problems, budget: Budget): void {
-  if (tree.rules.length === 0) return;
-  const { schema } = tree;
-  const values = { self: toCel(value, schema), oldSelf: old === undefined ? null : toCel(old, schema) };
-  const place = path === "" ? "<nil>" : path;
-  for (const compiled of tree.rules) {
-    const { rule, program, message, transition } = compiled;
-    if (transition && old === undefined && !rule.optionalOldSelf) continue;
-    // What was wrong before and has not changed is let be.
-    if (!transition && old !== undefined && same(value, old)) continue;
-    const own = rule.optionalOldSelf
-      ? { ...values, oldSelf: optionalOf(old === undefined ? undefined : values.oldSelf) }
-      : values;
-    const words = JSON.stringify(rule.rule);
-    const invalid = (detail: string): void => problems.invalid(place, schema.type ?? "", detail);
-    let passed: unknown;
+  #runOwn(tree: RuleTree, value: unknown, old: unknown, unchanged: boolean, path: string): void {
+    if (tree.rules.length === 0) return;
+    const { schema } = tree;
+    const values = { self: toCel(value, schema), oldSelf: old === undefined ? null : toCel(old, schema) };
+    const place = path === "" ? "<nil>" : path;
+    for (const compiled of tree.rules) {
+      const { rule, program, message, transition } = compiled;
+      if (transition && old === undefined && !rule.optionalOldSelf) continue;
+      const own = rule.optionalOldSelf
+        ? { ...values, oldSelf: optionalOf(old === undefined ? undefined : values.oldSelf) }
+        : values;
+      const passed = this.#evaluate(rule, schema, place, () => program.evaluate(own, this.#budget));
+      if (passed !== false) continue;
+      const causes = failure(schema, rule, value, place, detailOf(rule, message, own, this.#budget));
+      if (transition || !unchanged) this.problems.add(causes);
+      else for (const cause of causes) this.#warn(`${cause.field ?? ""}: ${cause.message ?? ""}`);
+    }
+  }
+
+  /** undefined where it could not be said. */
+  #evaluate(
+    rule: ValidationRule,
+    schema: StructuralSchema,
+    place: string,
+    evaluate: () => unknown,
+  ): boolean | undefined {
+    const words = (rule.message || rule.rule).trim();
+    const invalid = (detail: string): void => this.problems.invalid(place, schema.type ?? "", detail);
     try {
-      passed = program.evaluate(own, budget);
+      return evaluate() === true;
     } catch (error) {
       if (error instanceof CelBudgetError) {
         invalid(
@@ -180,19 +208,20 @@ function runOwn(tree: RuleTree, value: unknown, old: unknown, path: string, prob
           ? `'${error.message}': call arguments did not match a supported operator, function or macro signature for rule: ${words}`
           : `${error.message} evaluating rule: ${words}`,
       );
-      continue;
+      return undefined;
     }
-    if (passed === true) continue;
-    fail(problems, schema, rule, value, place, detailOf(rule, message, own, budget));
   }
 }
 
+const MOST_MESSAGE_BYTES = 5 * 1024;
+
 function detailOf(rule: ValidationRule, message: Program | undefined, values: Struct, budget: Budget): string {
-  const plain = rule.message?.trim() ? rule.message.trim() : `failed rule: ${rule.rule.trim()}`;
+  const plain = rule.message ? rule.message.trim() : `failed rule: ${rule.rule.trim()}`;
   if (!message) return plain;
   try {
-    const text = message.evaluate(values, budget);
-    return typeof text === "string" && text.trim() !== "" && !text.includes("\n") ? text.trim() : plain;
+    const made = message.evaluate(values, budget);
+    const text = typeof made === "string" ? made.trim() : "";
+    return text === "" || text.includes("\n") || Buffer.byteLength(text) > MOST_MESSAGE_BYTES ? plain : text;
   } catch (error) {
     // A message that cannot be made gives way to the one that needs no making.
     if (error instanceof CelError || error instanceof CelBudgetError) return plain;
@@ -200,20 +229,34 @@ function detailOf(rule: ValidationRule, message: Program | undefined, values: St
   }
 }
 
-function fail(
-  problems: Problems,
+function failure(
   schema: StructuralSchema,
   rule: ValidationRule,
   value: unknown,
   path: string,
   detail: string,
-): void {
-  const below = rule.fieldPath?.replace(/^\./, "");
-  const field = below ? (path === "<nil>" ? below : `${path}.${below}`) : path;
+): StatusCause[] {
+  const problems = new Problems();
+  const below = rule.fieldPath ? normal(rule.fieldPath, schema) : "";
+  const field = below === "" ? path : path === "<nil>" ? below : `${path}.${below}`;
+  // Of a whole object or list the value is not shown.
+  const whole = schema.type === "object" || schema.type === "array";
   if (rule.reason === "FieldValueForbidden") problems.forbidden(field, detail);
   else if (rule.reason === "FieldValueRequired") problems.required(field, detail);
+  else if (rule.reason === "FieldValueDuplicate" && whole)
+    problems.add([{ reason: "FieldValueDuplicate", message: "Duplicate value", field }]);
   else if (rule.reason === "FieldValueDuplicate") problems.duplicate(field, value);
-  else if (schema.type === "object" || schema.type === "array")
-    problems.add([{ reason: "FieldValueInvalid", message: `Invalid value: ${detail}`, field }]);
+  else if (whole) problems.add([{ reason: "FieldValueInvalid", message: `Invalid value: ${detail}`, field }]);
   else problems.invalid(field, value, detail);
+  return problems.causes;
+}
+
+function normal(path: string, schema: StructuralSchema): string {
+  try {
+    return fieldPathOf(path, schema, true).text;
+  } catch (error) {
+    // It was taken when the schema was another.
+    if (error instanceof FieldPathError) return path.replace(/^\./, "");
+    throw error;
+  }
 }

@@ -7,6 +7,7 @@ import type { StructuralSchema } from "../../../common/kube/facts/custom.ts";
 import type { StatusCause } from "../../../common/kube/status.ts";
 import { matches } from "../cel/regex.ts";
 import { Problems, same } from "../resources/validation/problems.ts";
+import { itemKey } from "./list-types.ts";
 
 type Struct = Record<string, unknown>;
 const isStruct = (value: unknown): value is Struct =>
@@ -17,6 +18,22 @@ export function validateSchema(value: unknown, schema: StructuralSchema, path: s
   const check = new Check();
   check.value(value, schema, path, old);
   return check.problems.causes;
+}
+
+/**
+ * The same of a part that is checked by itself (a default, a status): the words of each cause name its place
+ * within the part, its field the place in the whole.
+ */
+export function validateSchemaBelow(
+  field: string,
+  value: unknown,
+  schema: StructuralSchema,
+  old?: unknown,
+): StatusCause[] {
+  return validateSchema(value, schema, "", old).map((cause) => {
+    const below = cause.field === "<nil>" ? "" : (cause.field ?? "");
+    return { ...cause, field: below === "" || below.startsWith("[") ? `${field}${below}` : `${field}.${below}` };
+  });
 }
 
 const child = (path: string, name: string): string => (path === "" ? name : `${path}.${name}`);
@@ -111,21 +128,17 @@ class Check {
       this.problems.invalid(path, value.length, `${at} should have at least ${schema.minItems} items`);
     if (schema.uniqueItems && new Set(value.map((item) => JSON.stringify(item))).size < value.length)
       this.problems.invalid(path, value, `${at} shouldn't contain duplicates`);
+    const { items } = schema;
+    if (!items) return;
     const keyOf = itemKey(schema);
     const before = keyOf && Array.isArray(old) ? new Map(old.map((item) => [keyOf(item).text, item])) : undefined;
-    const seen = new Set<string>();
     value.forEach((item, index) => {
-      const key = keyOf?.(item);
-      if (key) {
-        if (seen.has(key.text)) this.problems.duplicate(`${path}[${index}]`, key.shown);
-        seen.add(key.text);
-      }
-      if (schema.items) this.value(item, schema.items, `${path}[${index}]`, key && before?.get(key.text));
+      this.value(item, items, `${path}[${index}]`, keyOf && before?.get(keyOf(item).text));
     });
   }
 
   #struct(value: Struct, schema: StructuralSchema, path: string, at: string, old: unknown): void {
-    const before = isStruct(old) ? old : undefined;
+    const before = isStruct(old) && schema["x-kubernetes-map-type"] !== "atomic" ? old : undefined;
     for (const name of schema.required ?? [])
       if (!Object.hasOwn(value, name)) this.problems.required(child(path, name));
     const count = Object.keys(value).length;
@@ -133,10 +146,6 @@ class Check {
       this.problems.tooMany(path, count, schema.maxProperties);
     if (schema.minProperties !== undefined && count < schema.minProperties)
       this.problems.invalid(path, value, `${at} should have at least ${schema.minProperties} properties`);
-    if (schema["x-kubernetes-embedded-resource"]) {
-      for (const name of ["apiVersion", "kind"])
-        if (!value[name]) this.problems.required(child(path, name), "must not be empty");
-    }
     for (const [name, one] of Object.entries(value)) {
       const property =
         schema.properties && Object.hasOwn(schema.properties, name) ? schema.properties[name] : undefined;
@@ -172,23 +181,15 @@ class Check {
 /** The alternative that is nearest. */
 const best = (results: StatusCause[][]): StatusCause[] => results.toSorted((a, b) => a.length - b.length)[0] ?? [];
 
-/** How items are told apart in a list of the types set and map. */
-export function itemKey(schema: StructuralSchema): ((item: unknown) => { text: string; shown: unknown }) | undefined {
-  if (schema["x-kubernetes-list-type"] === "set") return (item) => ({ text: JSON.stringify(item), shown: item });
-  const keys = schema["x-kubernetes-list-map-keys"] ?? [];
-  if (schema["x-kubernetes-list-type"] !== "map" || keys.length === 0) return undefined;
-  return (item) => {
-    const shown = Object.fromEntries(keys.map((key) => [key, isStruct(item) ? item[key] : undefined]));
-    return { text: JSON.stringify(shown), shown };
-  };
-}
-
 const RFC3339 = /^\d{4}-(0[1-9]|1[0-2])-\d{2}[Tt ]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
+
+const isDateTime = (value: string): boolean => RFC3339.test(value) && !Number.isNaN(Date.parse(value));
 
 /** Formats that are checked; any other says nothing. */
 const formats: Record<string, (value: string) => boolean> = {
-  "date-time": (value) => RFC3339.test(value) && !Number.isNaN(Date.parse(value)),
   date: (value) => /^\d{4}-\d{2}-\d{2}$/.test(value) && !Number.isNaN(Date.parse(value)),
+  datetime: isDateTime,
+  "date-time": isDateTime,
   email: (value) => /^[^\s@]+@[^\s@]+$/.test(value),
   ipv4: (value) => isIP(value) === 4,
   ipv6: (value) => isIP(value) === 6,

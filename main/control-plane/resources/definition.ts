@@ -111,6 +111,8 @@ export interface SubresourceDefinition {
   missedByItsOwnName?: boolean;
   /** What GET shows and a write answers with, where it is not the parent itself (Scale). */
   read?(parent: KubeObject): KubeObject;
+  /** Throws StatusError where GET has nothing to show, though it may be written (a Scale without replicas). */
+  readable?(parent: KubeObject): void;
   /** How it is shown as a Table, where its body is of another kind. Default: name and age. */
   table?: TableDefinition;
   /**
@@ -192,6 +194,10 @@ export interface ResourceDefinition {
     /** In place of the two above, where there is one. */
     conversion?: AsyncConversion;
   };
+  /** Finalizers need not be qualified (custom resources and their definitions). */
+  anyFinalizer?: boolean;
+  /** Of a kind that is not served for ever: whoever watches it is told of its end. */
+  lifetime?: { onEnd(listener: () => void): () => void };
   /** Names must be… (default: an RFC 1123 subdomain). Returns what is wrong with one. */
   nameProblems?(name: string): string[];
 }

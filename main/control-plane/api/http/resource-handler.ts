@@ -77,7 +77,11 @@ async function get({ registry }: ApiEnvironment, exchange: Exchange, target: Tar
   const format = formFor(exchange, target, objectForms);
   const item = await getObject(registry, target);
   const { definition, subresource } = target;
-  if (subresource?.read) return sendRead(exchange, subresource, subresource.read(viewOf(definition, item)), format);
+  if (subresource?.read) {
+    const parent = viewOf(definition, item);
+    subresource.readable?.(parent);
+    return sendRead(exchange, subresource, subresource.read(parent), format);
+  }
   // The bytes are there: nobody needs to look inside.
   if (!format.as) return exchange.sendJson(bytesOf(definition, item), format);
   return sendItem(exchange, target, { item, object: viewOf(definition, item), created: false }, format);

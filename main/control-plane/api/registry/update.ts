@@ -111,7 +111,7 @@ async function attemptUpdate(
   raiseGeneration(definition, object, old);
   if (large) await turn();
   const causes = [
-    ...validateMetadataUpdate(object, old),
+    ...validateMetadataUpdate(object, old, definition),
     ...((subresource ? subresource.validateUpdate : strategy.validateUpdate)?.(object, old, words) ?? []),
   ];
   if (causes.length > 0) throw invalidError(definition, request.name ?? "", causes);

@@ -93,6 +93,7 @@ class Watch {
   /** Events that wait for a conversion that takes time, in their order. */
   #converting: Promise<void> | undefined;
   #over = false;
+  readonly #leave: (() => void) | undefined;
 
   constructor(
     context: RegistryContext,
@@ -111,10 +112,12 @@ class Watch {
     const asked = query.timeoutSeconds || Math.round(LONGEST_SECONDS * (1 + Math.random()));
     const seconds = Math.min(Math.max(asked, 0), MOST_TIMER_SECONDS);
     this.#timer = setTimeout(() => this.finish(), seconds * 1000);
+    this.#leave = definition.lifetime?.onEnd(() => this.finish());
   }
 
   stop(): void {
     this.#over = true;
+    this.#leave?.();
     clearTimeout(this.#timer);
     clearInterval(this.#bookmarks);
     this.#subscription?.close();

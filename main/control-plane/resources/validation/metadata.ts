@@ -20,7 +20,10 @@ const standardFinalizers = new Set([
 ]);
 
 /** Problems of a new object's metadata. The registry has set name and namespace before. */
-export function validateMetadata(object: KubeObject, definition: ResourceDefinition): StatusCause[] {
+export function validateMetadata(
+  object: KubeObject,
+  definition: Pick<ResourceDefinition, "nameProblems" | "namespaced" | "anyFinalizer">,
+): StatusCause[] {
   const problems = new Problems();
   const metadata = object.metadata;
   const nameProblems = definition.nameProblems ?? dnsSubdomainProblems;
@@ -35,12 +38,16 @@ export function validateMetadata(object: KubeObject, definition: ResourceDefinit
   } else if (metadata.namespace) {
     problems.forbidden("metadata.namespace", "not allowed on this type");
   }
-  problems.add(freeParts(metadata));
+  problems.add(freeParts(metadata, definition.anyFinalizer));
   return problems.causes;
 }
 
 /** Problems of an update's metadata: what must not change, and the parts that clients may write. */
-export function validateMetadataUpdate(object: KubeObject, old: KubeObject): StatusCause[] {
+export function validateMetadataUpdate(
+  object: KubeObject,
+  old: KubeObject,
+  { anyFinalizer }: Pick<ResourceDefinition, "anyFinalizer"> = {},
+): StatusCause[] {
   const problems = new Problems();
   const { metadata } = object;
   const before = old.metadata;
@@ -62,19 +69,19 @@ export function validateMetadataUpdate(object: KubeObject, old: KubeObject): Sta
   ] as const) {
     problems.immutable(`metadata.${field}`, metadata[field], before[field]);
   }
-  problems.add(freeParts(metadata, before));
+  problems.add(freeParts(metadata, anyFinalizer, before));
   return problems.causes;
 }
 
 /** Labels, annotations, owners, finalizers; on an update only those that changed. */
-function freeParts(metadata: ObjectMeta, before: ObjectMeta = {}): StatusCause[] {
+function freeParts(metadata: ObjectMeta, anyFinalizer = false, before: ObjectMeta = {}): StatusCause[] {
   const problems = new Problems();
   if (!same(metadata.labels, before.labels)) problems.add(validateLabels(metadata.labels, "metadata.labels"));
   if (!same(metadata.annotations, before.annotations)) {
     problems.add(validateAnnotations(metadata.annotations, "metadata.annotations"));
   }
   if (!same(metadata.ownerReferences, before.ownerReferences)) owners(metadata, problems);
-  if (!same(metadata.finalizers, before.finalizers)) finalizers(metadata.finalizers ?? [], problems);
+  if (!same(metadata.finalizers, before.finalizers)) finalizers(metadata.finalizers ?? [], anyFinalizer, problems);
   return problems.causes;
 }
 
@@ -124,21 +131,32 @@ function owners(metadata: ObjectMeta, problems: Problems): void {
   });
 }
 
-function finalizers(names: readonly string[], problems: Problems): void {
-  for (const name of names) {
-    const wrong = labelKeyProblems(name);
-    problems.invalidAll("metadata.finalizers", name, wrong);
-    if (wrong.length === 0 && !name.includes("/") && !standardFinalizers.has(name)) {
+const isPlainFinalizer = (name: string): boolean => !name.includes("/") && !standardFinalizers.has(name);
+
+function finalizers(names: readonly string[], any: boolean, problems: Problems): void {
+  for (const name of names) problems.invalidAll("metadata.finalizers", name, labelKeyProblems(name));
+  names.forEach((name, at) => {
+    if (!any && isPlainFinalizer(name))
       problems.invalid(
-        "metadata.finalizers",
+        `metadata.finalizers[${at}]`,
         name,
         "name is neither a standard finalizer name nor is it fully qualified",
       );
-    }
-  }
+  });
   if (names.includes("orphan") && names.includes("foregroundDeletion")) {
     problems.invalid("metadata.finalizers", names, "finalizer orphan and foregroundDeletion cannot be both set");
   }
+}
+
+/** What is said of names that others may take too, where any may be taken. `old`: what was there before. */
+export function finalizerWarnings({ finalizers: names = [] }: ObjectMeta, old: ObjectMeta = {}): string[] {
+  return names
+    .filter((name) => !old.finalizers?.includes(name) && isPlainFinalizer(name))
+    .toSorted()
+    .map(
+      (name) =>
+        `metadata.finalizers: ${JSON.stringify(name)}: prefer a domain-qualified finalizer name including a path (/) to avoid accidental conflicts with other finalizer writers`,
+    );
 }
 
 /** A generated name goes on after its base, so a dash at the base's end is no dash at the name's end. */
