@@ -3,6 +3,7 @@ import { copyOf } from "../../../common/kube/copy.ts";
 import type { KubeObject } from "../../../common/kube/object.ts";
 import { define, shows, statusSubresource, table } from "../resources/define.ts";
 import type { ResourceDefinition } from "../resources/definition.ts";
+import { same } from "../resources/validation/problems.ts";
 import { validateDefinition } from "./definition-validation.ts";
 import type { CustomResourceDefinition } from "./types.ts";
 import { CLEANUP, definitionsResource } from "./types.ts";
@@ -47,8 +48,11 @@ export const customResourceDefinition: ResourceDefinition = define({
       keepFinalizer(object);
     },
     validate: (object) => validateDefinition(object as CustomResourceDefinition),
-    validateUpdate: (object, old) =>
-      validateDefinition(object as CustomResourceDefinition, old as CustomResourceDefinition),
+    validateUpdate(object, old) {
+      // One that is on its way out may have been taken by other rules: its finalizer must come off all the same.
+      if (old.metadata.deletionTimestamp !== undefined && same(object["spec"], old["spec"])) return [];
+      return validateDefinition(object as CustomResourceDefinition, old as CustomResourceDefinition);
+    },
   },
   subresources: [statusSubresource()],
   table: table(

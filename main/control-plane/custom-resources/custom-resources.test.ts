@@ -9,6 +9,7 @@ import { serverSideApply } from "../../../common/kube/patch/apply.ts";
 import type { StatusCause } from "../../../common/kube/status.ts";
 import type { RequestContext } from "../resources/definition.ts";
 import { validateMetadata } from "../resources/validation/metadata.ts";
+import { customResourceDefinition } from "./crd.ts";
 import { decideStatus } from "./decide.ts";
 import { validateDefinition } from "./definition-validation.ts";
 import { findPath } from "./json-path.ts";
@@ -293,6 +294,15 @@ describe("definitions", () => {
     expect(words(validateDefinition(crd))).toEqual([
       'metadata.name: Invalid value: "other": must be spec.names.plural+"."+spec.group',
     ]);
+  });
+
+  it("lets one go that would not be taken any more", () => {
+    const crd = definition("{type: object}");
+    crd.status = { storedVersions: ["v0"] };
+    const { validateUpdate } = customResourceDefinition.strategy;
+    expect(validateUpdate?.(crd, crd, context)).toHaveLength(1);
+    crd.metadata.deletionTimestamp = "2026-01-01T00:00:00Z";
+    expect(validateUpdate?.(crd, crd, context)).toEqual([]);
   });
 
   it("tells of names that are taken", () => {

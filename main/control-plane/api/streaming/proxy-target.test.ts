@@ -7,10 +7,10 @@ it.each([
   ["web:80", { scheme: "http", name: "web", port: "80" }],
   ["https:web:", { scheme: "https", name: "web", port: "" }],
   ["https:web:http", { scheme: "https", name: "web", port: "http" }],
-])("reads %j", (text, read) => expect(readProxyName(text)).toEqual(read));
+])("reads %j", (text, read) => expect(readProxyName(text, "pod")).toEqual(read));
 
 it.each(["", ":80", "ftp:web:1", "a:b:c:d"])("refuses %j", (text) =>
-  expect(() => readProxyName(text)).toThrow(/invalid request/),
+  expect(() => readProxyName(text, "service")).toThrow(`invalid service request ${JSON.stringify(text)}`),
 );
 
 const pod = {

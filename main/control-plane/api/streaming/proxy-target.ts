@@ -10,10 +10,11 @@ export interface ProxyName {
   port: string;
 }
 
-/** `name`, `name:port` or `scheme:name:port`. Throws BadRequest. */
-export function readProxyName(text: string): ProxyName {
+/** `name`, `name:port` or `scheme:name:port` of a `pod`, say. Throws BadRequest. */
+export function readProxyName(text: string, singular: string): ProxyName {
   const parts = text.split(":");
-  const invalid = (): StatusError => new StatusError("BadRequest", `invalid request: ${JSON.stringify(text)}`);
+  const invalid = (): StatusError =>
+    new StatusError("BadRequest", `invalid ${singular} request ${JSON.stringify(text)}`);
   if (parts.length > 3) throw invalid();
   const [scheme, name = "", port = ""] = parts.length === 3 ? parts : ["", ...parts];
   if (name === "" || (scheme !== "" && scheme !== "http" && scheme !== "https")) throw invalid();

@@ -4,6 +4,7 @@ import type { ClientRequest, IncomingMessage, OutgoingHttpHeaders } from "node:h
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { connect as tlsConnect } from "node:tls";
+import { createDeflateRaw, createGunzip, createGzip, createInflateRaw } from "node:zlib";
 import { StatusError } from "../../../../common/kube/status.ts";
 import type { EndpointSlice, Pod, Service } from "../../../../common/kube/types.ts";
 import type { ApiEnvironment } from "../environment.ts";
@@ -13,6 +14,7 @@ import type { Target } from "../registry/context.ts";
 import { getObject, listObjects } from "../registry/read.ts";
 import { departure, onDeparture } from "./departure.ts";
 import { join } from "../../../../common/join.ts";
+import { HtmlLinks } from "./html-links.ts";
 import { nodeKubelet, podKubelet } from "./places.ts";
 import { isProxyable, podPort, proxiedPath, readProxyName, rewriteLocation, serviceEndpoints } from "./proxy-target.ts";
 import type { Endpoint, ProxyName } from "./proxy-target.ts";
@@ -23,6 +25,7 @@ const OURS = new Set(
     " ",
   ),
 );
+const CORS = new Set(["credentials", "headers", "methods", "origin"].map((name) => `access-control-allow-${name}`));
 const DIAL_MILLIS = 30_000;
 
 interface Reached {
@@ -51,14 +54,37 @@ export async function handleProxied(environment: ApiEnvironment, exchange: Excha
   request.pipe(outgoing);
   const answer = await answered;
   const headers = keptOf(answer);
-  if (typeof headers["location"] === "string") headers["location"] = rewriteLocation(headers["location"], host, prefix);
+  // Who may read across origins is ours to say.
+  for (const name of Object.keys(headers)) if (CORS.has(name)) delete headers[name];
+  const rewrite = (link: string): string => rewriteLocation(link, host, prefix);
+  const isRedirect = typeof headers["location"] === "string";
+  if (isRedirect) headers["location"] = rewrite(String(headers["location"]));
+  const stages = isRedirect || request.method === "HEAD" ? [] : pageStages(headers, rewrite);
+  if (stages.length > 0) delete headers["content-length"];
   response.writeHead(answer.statusCode ?? 502, headers);
   response.flushHeaders();
   try {
-    await pipeline(answer, response);
+    await pipeline([answer, ...stages, response]);
   } catch (error) {
     // The head is out: the client sees the early end, which is all that can be said.
     environment.log.debug({ error: String(error) }, "proxied answer ended early");
+  }
+}
+
+/** What an HTML page goes through, so that its links lead back here; nothing for all else. */
+function pageStages(headers: OutgoingHttpHeaders, rewrite: (link: string) => string): Duplex[] {
+  const type = String(headers["content-type"] ?? "").split(";")[0];
+  if (type?.trim().toLowerCase() !== "text/html") return [];
+  const links = new HtmlLinks(rewrite);
+  switch (headers["content-encoding"] ?? "") {
+    case "":
+      return [links];
+    case "gzip":
+      return [createGunzip(), links, createGzip()];
+    case "deflate":
+      return [createInflateRaw(), links, createDeflateRaw()];
+    default:
+      return [];
   }
 }
 
@@ -123,8 +149,6 @@ function ask(
       ...(request.headers["transfer-encoding"] === undefined ? {} : { "transfer-encoding": "chunked" }),
       host,
       "x-forwarded-for": before === undefined ? client : `${String(before)}, ${client}`,
-      "x-forwarded-host": request.headers.host ?? "",
-      "x-forwarded-proto": "https",
       "x-forwarded-uri": prefix + path.split("?")[0],
       ...extra,
     },
@@ -155,7 +179,7 @@ function failed(error: Error): StatusError {
 }
 
 async function reach(environment: ApiEnvironment, target: Target, left: AbortSignal): Promise<Reached> {
-  const wanted = readProxyName(target.name ?? "");
+  const wanted = readProxyName(target.name ?? "", target.definition.singular);
   try {
     const reached = await dialTarget(environment, { ...target, name: wanted.name }, wanted, left);
     if (wanted.scheme !== "https" || target.definition.resource === "nodes") return reached;

@@ -13,6 +13,7 @@ import type { RequestInfo } from "../http/request-info.ts";
 import { departure } from "./departure.ts";
 import { execPath, logPath } from "./kubelet-path.ts";
 import { KubeletProcess } from "./kubelet-process.ts";
+import { checkLogOptions } from "./log-options.ts";
 import { podKubelet } from "./places.ts";
 import { readPort, servePortForwardChannels, servePortForwardSpdy, servePortForwardTunnel } from "./port-forward.ts";
 import type { DialPort } from "./port-forward.ts";
@@ -50,10 +51,15 @@ export async function handleStreaming(environment: ApiEnvironment, exchange: Exc
     throw new StatusError("BadRequest", "Upgrade request required");
   }
   const { query } = exchange.info;
-  checkLogOptions(query);
-  const { pod, container } = await podOf(environment, target, query.get("container") ?? "");
-  const address = await podKubelet(environment.reader, pod);
   const { response } = exchange;
+  checkLogOptions(target.name ?? "", query);
+  const { pod, container } = await podOf(environment, target, query.get("container") ?? "");
+  // Without a node there is nothing that could have been said.
+  if (!pod.spec?.nodeName) {
+    response.writeHead(204).end();
+    return;
+  }
+  const address = await podKubelet(environment.reader, pod);
   const path = logPath({ namespace: pod.metadata.namespace ?? "", pod: pod.metadata.name ?? "", container }, query);
   const answer = await environment.kubelets.get(address, path, departure(response));
   if (answer.statusCode !== 200) throw await refusal(answer, pod, container);
@@ -64,18 +70,6 @@ export async function handleStreaming(environment: ApiEnvironment, exchange: Exc
   } catch (error) {
     // The head is out: the client sees the stream's early end, which is all that can be said.
     environment.log.debug({ error: String(error) }, "log stream ended early");
-  }
-}
-
-function checkLogOptions(query: URLSearchParams): void {
-  for (const name of ["tailLines", "sinceSeconds", "limitBytes"]) {
-    const value = query.get(name);
-    if (value !== null && !/^\d+$/.test(value)) {
-      throw new StatusError(
-        "Invalid",
-        `PodLogOptions "" is invalid: ${name}: Invalid value: ${value}: must be greater than or equal to 0`,
-      );
-    }
   }
 }
 
@@ -211,10 +205,11 @@ async function podOf(
   const names = [...containers, ...initContainers, ...ephemeralContainers].map(({ name }) => name);
   const podName = pod.metadata.name ?? "";
   if (named === "" && containers.length > 1 && !anyContainer) {
-    const choose = containers.map(({ name }) => name).join(" ");
+    const choose = (list: readonly { name: string }[]): string => `[${list.map(({ name }) => name).join(" ")}]`;
+    const others = initContainers.length > 0 ? ` or one of the init containers: ${choose(initContainers)}` : "";
     throw new StatusError(
       "BadRequest",
-      `a container name must be specified for pod ${podName}, choose one of: [${choose}]`,
+      `a container name must be specified for pod ${podName}, choose one of: ${choose(containers)}${others}`,
     );
   }
   const container = named === "" ? (containers[0]?.name ?? "") : named;
