@@ -33,7 +33,14 @@ import { createExplain } from "./explain/index.ts";
 import { Fairness } from "./fairness/index.ts";
 import { CollectionSizes } from "./fairness/sizes.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
-import { clientMetrics, fairnessMetrics, leaderMetrics, queueMetrics, schedulerMetrics } from "./metrics/parts.ts";
+import {
+  aggregationMetrics,
+  clientMetrics,
+  fairnessMetrics,
+  leaderMetrics,
+  queueMetrics,
+  schedulerMetrics,
+} from "./metrics/parts.ts";
 import { processMetrics } from "./metrics/process.ts";
 import { RequestMetrics } from "./metrics/requests.ts";
 import { countObjects, measuredStore } from "./metrics/store.ts";
@@ -247,6 +254,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
   });
   await aggregator.start();
   environment.aggregator = aggregator;
+  aggregationMetrics(figures, aggregator);
   const server = new ApiServer({ environment, certificate: pki.apiserver, clientAuthority: pki.ca.certificate });
   await indexed;
   const port = await server.listen(options.port, HOST);

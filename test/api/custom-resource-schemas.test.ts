@@ -236,7 +236,7 @@ describe("a definition", () => {
     );
     expect(await refused("Refs", field({ a: { $ref: "#/x" } }))).toMatch(/\$ref: (Forbidden|Unsupported)/);
     expect(await refused("Wrong", field({ a: { type: "string", default: 1 } }))).toContain(
-      "default in body must be of type string",
+      'properties[a].default: Invalid value: "integer":  in body must be of type string: "integer"',
     );
   });
 

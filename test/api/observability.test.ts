@@ -36,6 +36,14 @@ describe("/metrics", () => {
     expect(value(/^scheduler_schedule_attempts_total\{profile="default-scheduler",result="scheduled"\} (\d+)$/m)).toBe(
       2,
     );
+    expect(value(/^scheduler_pod_scheduling_sli_duration_seconds_count\{attempts="1"\} (\d+)$/m)).toBe(2);
+    expect(value(/^scheduler_pod_scheduling_attempts_bucket\{le="1"\} (\d+)$/m)).toBe(2);
+    expect(
+      value(
+        /^apiserver_request_sli_duration_seconds_count\{component="apiserver",group="",resource="pods",scope="namespace".*verb="LIST",version="v1"\} (\d+)$/m,
+      ),
+    ).toBeGreaterThan(0);
+    expect(value(/^aggregator_unavailable_apiservice\{name="v1.apps"\} (\d+)$/m)).toBe(0);
     expect(value(/^scheduler_pending_pods\{queue="active"\} (\d+)$/m)).toBe(0);
     expect(value(/^leader_election_master_status\{name="kube-scheduler"\} (\d+)$/m)).toBe(1);
     expect(value(/^rest_client_requests_total\{code="201",host="in-process",method="POST"\} (\d+)$/m)).toBeGreaterThan(

@@ -103,6 +103,15 @@ export class Aggregator {
     return [...this.#remotes.values()].map(({ remote }) => remote);
   }
 
+  /** Every APIService, and whether its condition says that it can be reached. */
+  availability(): { name: string; available: boolean }[] {
+    return [...this.#informer.values()].map(({ metadata, status }) => ({
+      name: metadata.name ?? "",
+      available:
+        status?.conditions?.some(({ type, status: value }) => type === "Available" && value === "True") === true,
+    }));
+  }
+
   #know(service: ApiService): void {
     const { catalog, client, dial, certificate } = this.#options;
     const name = service.metadata.name ?? "";

@@ -4,6 +4,7 @@ import { exponential } from "../../../common/kube/metrics.ts";
 import type { MetricsRegistry } from "../../../common/kube/metrics.ts";
 import { StatusError } from "../../../common/kube/status.ts";
 import type { QueueObserver } from "../../../common/kube/workqueue.ts";
+import type { Aggregator } from "../aggregation/aggregator.ts";
 import type { Fairness } from "../fairness/index.ts";
 import type { SchedulerView } from "../scheduler/index.ts";
 import type { SchedulerObserver } from "../scheduler/observer.ts";
@@ -11,6 +12,9 @@ import type { SchedulerObserver } from "../scheduler/observer.ts";
 /** client-go's bounds. */
 const QUEUE_SECONDS = exponential(1e-8, 10, 10);
 const ATTEMPT_SECONDS = exponential(0.001, 2, 15);
+/** More attempts are not told from each other. */
+const MOST_TOLD = 15;
+const POD_SECONDS = exponential(0.01, 2, 20);
 const CLIENT_SECONDS = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60];
 
 /** Who watches the queue of that name. */
@@ -76,6 +80,16 @@ export function schedulerMetrics(registry: MetricsRegistry): {
     "Time of an attempt.",
     ATTEMPT_SECONDS,
   );
+  const pods = registry.histogram(
+    "scheduler_pod_scheduling_sli_duration_seconds",
+    "Time from a Pod's coming to its being bound, over all attempts.",
+    POD_SECONDS,
+  );
+  const tries = registry.histogram(
+    "scheduler_pod_scheduling_attempts",
+    "Attempts that a Pod took until it was bound.",
+    [1, 2, 4, 8, 16],
+  );
   const waiting = registry.gauge("scheduler_pending_pods", "Pods that wait for a node.");
   let attached: Pick<SchedulerView, "pending"> | undefined;
   registry.onCollect(() => {
@@ -87,6 +101,10 @@ export function schedulerMetrics(registry: MetricsRegistry): {
       attempted(result, profile, took) {
         attempts.with({ profile, result }).add();
         seconds.with({ profile, result }).observe(took);
+      },
+      bound(attempts, took) {
+        pods.with({ attempts: attempts > MOST_TOLD ? `${MOST_TOLD}+` : String(attempts) }).observe(took);
+        tries.with({}).observe(attempts);
       },
     },
     attach(scheduler) {
@@ -106,6 +124,14 @@ export function leaderMetrics(
   const status = registry.gauge("leader_election_master_status", "1: this process leads. 0: it waits.");
   registry.onCollect(() => {
     for (const [name, { leading }] of Object.entries(electors)) status.with({ name }).value = leading ? 1 : 0;
+  });
+}
+
+export function aggregationMetrics(registry: MetricsRegistry, aggregator: Pick<Aggregator, "availability">): void {
+  const unavailable = registry.gauge("aggregator_unavailable_apiservice", "1: the API cannot be reached at present.");
+  registry.onCollect(() => {
+    unavailable.clear();
+    for (const { name, available } of aggregator.availability()) unavailable.with({ name }).value = available ? 0 : 1;
   });
 }
 

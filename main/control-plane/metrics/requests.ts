@@ -3,6 +3,9 @@ import type { MetricsRegistry, Series, Distribution } from "../../../common/kube
 
 const SECONDS = [0.005, 0.025, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 1, 1.25, 1.5, 2, 3, 4, 5, 6, 8, 10, 15, 20, 30, 45, 60];
 
+/** Those of what answering is promised to take at most, without the shortest. */
+const PROMISED_SECONDS = SECONDS.slice(2);
+
 export interface ObservedRequest {
   /** "GET", "LIST", "WATCH", "POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION", "CONNECT" */
   verb: string;
@@ -20,8 +23,9 @@ export class RequestMetrics {
   readonly registry: MetricsRegistry;
   readonly #total;
   readonly #seconds;
+  readonly #own;
   /** Series by what was asked, so that the usual request costs one look-up. */
-  readonly #known = new Map<string, { total: Series; seconds: Distribution | undefined }>();
+  readonly #known = new Map<string, { total: Series; seconds?: Distribution; own?: Distribution }>();
   /** Requests under way, watches not counted. */
   readonly inFlight: { mutating: Series; readOnly: Series };
   readonly watches: Series;
@@ -34,6 +38,11 @@ export class RequestMetrics {
       "Time to answer, watches left out.",
       SECONDS,
     );
+    this.#own = registry.histogram(
+      "apiserver_request_sli_duration_seconds",
+      "Time to answer without the wait for a seat, watches left out.",
+      PROMISED_SECONDS,
+    );
     const current = registry.gauge("apiserver_current_inflight_requests", "Requests under way.");
     this.inFlight = {
       mutating: current.with({ request_kind: "mutating" }),
@@ -43,21 +52,23 @@ export class RequestMetrics {
     this.watches = long.with({ component: "apiserver", verb: "WATCH" });
   }
 
-  observe(request: ObservedRequest, seconds: number): void {
+  /** `waited`: so much of the time was spent waiting for a seat. */
+  observe(request: ObservedRequest, seconds: number, waited = 0): void {
     const { verb, group, version, resource, subresource = "", namespace, name, dryRun, code } = request;
     const scope = name !== undefined ? "resource" : namespace !== undefined ? "namespace" : "cluster";
     const key = `${verb} ${group}/${version}/${resource}/${subresource} ${scope} ${dryRun} ${code}`;
     let series = this.#known.get(key);
     if (!series) {
-      const what = { component: "apiserver", dry_run: dryRun ? "All" : "", group, resource, scope, subresource };
-      const labels = { ...what, verb, version };
+      const own = { component: "apiserver", group, resource, scope, subresource, verb, version };
+      const labels = { ...own, dry_run: dryRun ? "All" : "" };
       series = {
         total: this.#total.with({ code: String(code), ...labels }),
-        seconds: verb === "WATCH" ? undefined : this.#seconds.with(labels),
+        ...(verb === "WATCH" ? {} : { seconds: this.#seconds.with(labels), own: this.#own.with(own) }),
       };
       this.#known.set(key, series);
     }
     series.total.add();
     series.seconds?.observe(seconds);
+    series.own?.observe(Math.max(0, seconds - waited));
   }
 }

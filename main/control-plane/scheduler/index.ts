@@ -405,6 +405,7 @@ class Scheduler {
         },
       );
       this.#queue.done(queued);
+      this.#options.observer?.bound?.(queued.attempts + 1, (this.#clock.monotonic() - queued.since) / 1000);
       this.#eventsOf(info.pod).record(info.pod, "Normal", "Scheduled", `Successfully assigned ${info.key} to ${node}`);
     } catch (error) {
       this.#cache.forget(info.uid);

@@ -117,6 +117,7 @@ export class ApiServer {
     let counted: Series | undefined;
     let record: AuditRecord | undefined;
     let deadline: NodeJS.Timeout | undefined;
+    let waited = 0;
     try {
       info = readUrl(request);
       const long = info.verb === "watch" || isStreaming(info);
@@ -143,7 +144,11 @@ export class ApiServer {
       await this.#gate.authorize(user, info, record);
       const exchange = new Exchange(request, response, info, user, record);
       const asked = this.#environment.fairness && !isStreaming(info) ? this.#seat(user, info, response) : undefined;
-      seat = asked instanceof Promise ? await asked : asked;
+      if (asked instanceof Promise) {
+        const since = performance.now();
+        seat = await asked;
+        waited = (performance.now() - since) / 1000;
+      } else seat = asked;
       if (seat && info.verb === "watch") setImmediate(() => seat?.release());
       const remote = this.#environment.aggregator?.ofPath(info.path);
       if (remote) await forward(remote, request, response, user);
@@ -163,7 +168,11 @@ export class ApiServer {
       // Of names that mean nothing no figures are kept: anybody can make up as many as they like.
       if (info && place && isServed(this.#environment.catalog, place)) {
         const dryRun = info.query.has("dryRun");
-        metrics.observe({ ...place, verb: shownVerb(info, request), dryRun, code: response.statusCode }, seconds);
+        metrics.observe(
+          { ...place, verb: shownVerb(info, request), dryRun, code: response.statusCode },
+          seconds,
+          waited,
+        );
       }
       if (log.isLevelEnabled("debug")) {
         log.debug(
