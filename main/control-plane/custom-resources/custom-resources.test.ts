@@ -418,6 +418,14 @@ describe("objects", () => {
     );
   });
 
+  it("are shown in the one version that is left, whatever they were stored in", () => {
+    const crd = definition("{type: object}");
+    crd.metadata.generation = 2;
+    const [resource] = customResources(crd, nowhere);
+    const stored = { ...widget({}), apiVersion: "example.com/v0" };
+    expect(resource?.storedAs?.fromStored(stored).apiVersion).toBe("example.com/v1");
+  });
+
   it("have a scale that can be one, and a status that is checked by itself", () => {
     const crd = definition("{x-kubernetes-preserve-unknown-fields: true}");
     const [version] = crd.spec.versions;

@@ -58,7 +58,8 @@ function ofVersion(crd: CustomResourceDefinition, version: Version, dialler: Dia
   const warning = version.deprecated
     ? (version.deprecationWarning ?? `${group}/${version.name} ${names.kind} is deprecated`)
     : undefined;
-  const needsView = versions.length > 1 || hasDefaults(schema);
+  // What was stored before the definition changed may be of a version that there is no more.
+  const needsView = versions.length > 1 || hasDefaults(schema) || (crd.metadata.generation ?? 1) > 1;
   return define({
     group,
     version: version.name,
@@ -118,13 +119,13 @@ function viewOf(
 }
 
 function conversionOf(
-  { spec: { group, names, versions, conversion } }: CustomResourceDefinition,
+  { spec: { group, names, conversion } }: CustomResourceDefinition,
   version: Version,
   storage: Version,
   schema: StructuralSchema,
   dialler: Dialler,
 ): { conversion?: WebhookConversion } {
-  if (conversion?.strategy !== "Webhook" || !conversion.webhook || versions.length === 1) return {};
+  if (conversion?.strategy !== "Webhook" || !conversion.webhook) return {};
   const place = { group, kind: names.kind, version: version.name, storageVersion: storage.name };
   return { conversion: new WebhookConversion({ webhook: conversion.webhook, ...place, schema, dialler }) };
 }
