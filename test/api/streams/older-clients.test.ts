@@ -6,6 +6,7 @@ import { createServer as createTcpServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import { connect } from "node:tls";
 import { readFile } from "node:fs/promises";
+import { gunzipSync, gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket, WebSocketServer } from "ws";
 import { readKubeconfig } from "../../../main/control-plane/client/node-transport.ts";
@@ -22,6 +23,12 @@ beforeAll(async () => {
     request.on("data", (chunk: Buffer) => (body += chunk.toString()));
     request.on("end", () => {
       if (request.url === "/moved") return void response.writeHead(302, { location: "/new?a=b" }).end();
+      if (request.url === "/page") {
+        const page = gzipSync('<a href="/next">next</a>');
+        const type = { "content-type": "text/html; charset=utf-8", "content-encoding": "gzip" };
+        const more = { "content-length": page.length, "access-control-allow-origin": "*" };
+        return void response.writeHead(200, { ...type, ...more }).end(page);
+      }
       response.writeHead(request.url === "/missing" ? 404 : 200, { "x-own": "yes", "set-cookie": ["a=1", "b=2"] });
       const { authorization = "none", "x-forwarded-uri": uri = "" } = request.headers;
       response.end(JSON.stringify({ method: request.method, url: request.url, body, authorization, uri }));
@@ -165,6 +172,17 @@ describe("the proxy subresource", () => {
     expect((await ask("GET", "/missing")).status).toBe(404);
     const moved = await ask("GET", "/moved");
     expect([moved.status, moved.headers["location"]]).toEqual([302, `${prefix}/new?a=b`]);
+  });
+
+  it("leads the links of a page back, and allows no other origin", async () => {
+    const prefix = "/api/v1/namespaces/default/pods/web/proxy";
+    const { headers, body } = await (await node.server.transport())({ method: "GET", path: `${prefix}/page` });
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of body) chunks.push(chunk);
+    const answer = Buffer.concat(chunks);
+    const page = headers["content-encoding"] === "gzip" ? gunzipSync(answer) : answer;
+    expect(page.toString()).toBe(`<a href="${prefix}/next">next</a>`);
+    expect(headers["access-control-allow-origin"]).toBeUndefined();
   });
 
   it("WebSockets", async () => {
