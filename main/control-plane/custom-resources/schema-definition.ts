@@ -1,7 +1,7 @@
 /** What apiextensions demands of an openAPIV3Schema, and of the rules in it. */
 import type { StructuralSchema, ValidationRule } from "../../../common/kube/facts/custom.ts";
 import type { StatusCause } from "../../../common/kube/status.ts";
-import { Problems } from "../resources/validation/problems.ts";
+import { Problems, same } from "../resources/validation/problems.ts";
 import { costOf, tooExpensive } from "./cost.ts";
 import { defaultCauses } from "./defaults.ts";
 import { FieldPathError, fieldPathOf } from "./field-path.ts";
@@ -54,7 +54,8 @@ export function schemaCauses(root: StructuralSchema, field: string, hasStatus: b
         root.type,
         'only "object" is allowed as the type at the root of the schema if the status subresource is enabled',
       );
-    else if (!Object.keys(root).every((name) => atRoot.has(name))) problems.invalid(field, root, ROOT_WORDS);
+    else if (!Object.entries(root).every(([name, value]) => atRoot.has(name) || isUnset(value)))
+      problems.invalid(field, root, ROOT_WORDS);
   }
   if (root.nullable) problems.forbidden(`${field}.nullable`, "nullable cannot be true at the root");
   const structural = structuralCauses(root, field);
@@ -67,6 +68,9 @@ export function schemaCauses(root: StructuralSchema, field: string, hasStatus: b
   problems.add(check.totalCost(field));
   return problems.causes;
 }
+
+/** Said, but no more than what holds without it. */
+const isUnset = (value: unknown): boolean => value === false || same(value, undefined) || value === "";
 
 interface Place {
   root?: boolean;
@@ -117,7 +121,7 @@ class SchemaCheck {
     const { problems } = this;
     const { type } = schema;
     if (type && !types.includes(type)) problems.notSupported(`${field}.type`, type, types);
-    if (schema.default !== undefined && noDefault !== undefined)
+    if ((schema.default ?? undefined) !== undefined && noDefault !== undefined)
       problems.forbidden(`${field}.default`, `must not be set ${noDefault}`);
     for (const name of unsupported)
       if ((schema as Record<string, unknown>)[name] !== undefined)

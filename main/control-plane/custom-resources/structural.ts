@@ -127,7 +127,11 @@ class StructuralCheck {
       this.#nested(one, false, `${field}.properties[${name}]`);
     for (const [name, wanted] of FORBIDDEN) {
       const value = (schema as Record<string, unknown>)[name];
-      if (value === undefined || (wanted !== "undefined" && (value === false || same(value, "") || same(value, []))))
+      if (
+        value === undefined ||
+        value === null ||
+        (wanted !== "undefined" && (value === false || same(value, "") || same(value, [])))
+      )
         continue;
       this.problems.forbidden(`${field}.${name}`, `must be ${wanted} to be structural`);
     }
