@@ -70,6 +70,22 @@ describe("Kubernetes' CEL", () => {
   };
   const typed = celEnvironment({ self: schema, oldSelf: schema });
 
+  it("lets an object, and lists and parts of it, be compared with what they were", () => {
+    const part: ValueSchema = { type: "object", properties: { name: { type: "string" } } };
+    const whole: ValueSchema = { type: "object", properties: { part, parts: { type: "array", items: part } } };
+    const environment = celEnvironment({ self: whole, oldSelf: whole });
+    const [now, then] = [
+      { part: { name: "a" }, parts: [{ name: "b" }] },
+      { part: { name: "a" }, parts: [{ name: "c" }] },
+    ];
+    const compare = (rule: string): unknown =>
+      environment.compile(rule, ["bool"]).evaluate({ self: toCel(now, whole), oldSelf: toCel(then, whole) });
+    expect(compare("self.part == oldSelf.part")).toBe(true);
+    expect(compare("self.parts == oldSelf.parts")).toBe(false);
+    expect(compare("self == oldSelf || self.part != oldSelf.part")).toBe(false);
+    expect(compare("self.parts[0] in oldSelf.parts")).toBe(false);
+  });
+
   it("checks expressions against the schema", () => {
     expect(typed.compile("self.replicas > 1", ["bool"]).type).toBe("bool");
     expect(typed.compile("self.ports.all(p, p.name != '') && self.labels.all(k, self.labels[k] != '')").type).toBe(

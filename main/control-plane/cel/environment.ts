@@ -77,11 +77,12 @@ export function celEnvironment(
   // Values are maps at run time; the types of the schemas are for checking only.
   const running = made.clone();
   const checking = made.clone();
+  const declared = new Map<ValueSchema, string>();
   let typed = false;
   for (const [name, type] of Object.entries(variables)) {
     running.registerVariable(name, typeof type === "string" ? type : "dyn");
     if (typeof type !== "string") typed = true;
-    checking.registerVariable(name, typeof type === "string" ? type : declareTypes(checking, name, type));
+    checking.registerVariable(name, typeof type === "string" ? type : declareTypes(checking, name, type, declared));
   }
   return { compile: (expression, allowed) => compile(expression, allowed, running, typed ? checking : undefined) };
 }
