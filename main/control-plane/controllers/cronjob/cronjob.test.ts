@@ -99,3 +99,19 @@ test.each([
   const active = (of.one(kinds.cronJobs, "c").status as { active: unknown[] }).active;
   expect(active).toHaveLength(running);
 });
+
+test("a Job whose start the status does not tell of is neither replaced nor started again", async () => {
+  const of = await start({ concurrencyPolicy: "Replace" }, undefined);
+  await of.clock.advance(minute + 30_000);
+  const before = of.all(kinds.jobs).map(({ metadata }) => metadata.uid);
+  expect(before).toHaveLength(1);
+  const status = { lastScheduleTime: null, active: null };
+  await of.client.patch(
+    { ...kinds.cronJobs, namespace: "default", name: "c", subresource: "status" },
+    "application/merge-patch+json",
+    { status },
+  );
+  await of.clock.advance(10_000);
+  expect(of.all(kinds.jobs).map(({ metadata }) => metadata.uid)).toEqual(before);
+  expect(of.one(kinds.cronJobs, "c").status).toMatchObject({ lastScheduleTime: "2026-01-01T00:01:00Z" });
+});

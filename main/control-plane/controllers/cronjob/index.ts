@@ -37,6 +37,18 @@ type CronJobObject = KubeObject & {
 
 const SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp";
 
+/**
+ * The last time for which a Job was started, as the status has it. Where what was written there is not seen yet, or was
+ * lost, the Job itself tells: else it would be started again, or replaced by one for the same time.
+ */
+function lastStarted(cron: CronJobObject, jobs: readonly JobObject[], now: number): string | undefined {
+  const times = jobs.flatMap(({ metadata }) => metadata.annotations?.[SCHEDULED] ?? []);
+  return [...(cron.status?.lastScheduleTime ? [cron.status.lastScheduleTime] : []), ...times]
+    .filter((time) => Date.parse(time) <= now)
+    .toSorted((a, b) => Date.parse(a) - Date.parse(b))
+    .at(-1);
+}
+
 export const cronJobController: ControllerDefinition = {
   name: "cronjob-controller",
   concurrency: 5,
@@ -124,7 +136,7 @@ export const cronJobController: ControllerDefinition = {
               "UnexpectedJob",
               `Saw a job that the controller did not create or forgot: ${metadata.name}`,
             );
-        const last = cron.status?.lastScheduleTime;
+        const last = lastStarted(cron, owned, now);
         const plan = decideCron({
           schedule: parseSchedule(spec.schedule, spec.timeZone),
           concurrencyPolicy: spec.concurrencyPolicy ?? "Allow",
