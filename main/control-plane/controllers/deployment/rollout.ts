@@ -155,6 +155,16 @@ function resizeNew(
   return next === current ? undefined : resized(deployment, newSet, next);
 }
 
+/** A status may still count Pods that were given up a moment ago. */
+const sure = (set: ReplicaSetObject): number => Math.min(available(set), size(set));
+
+/**
+ * Its status is of an earlier size. Of a ReplicaSet that was shrunk and grown since (a rollout that was taken back) it
+ * counts Pods that are gone, and hides that others are still to be made: where there is one, Pods that run well stay.
+ */
+const lags = ({ metadata, status }: ReplicaSetObject): boolean =>
+  (status?.observedGeneration ?? 0) < (metadata.generation ?? 0);
+
 /** First those that do not run well, then as many as availability allows, oldest ReplicaSet first. */
 function shrinkOld(
   deployment: DeploymentObject,
@@ -164,17 +174,16 @@ function shrinkOld(
   const all = [...oldSets, newSet];
   if (sum(oldSets, size) <= 0) return [];
   const least = size(deployment) - boundsOf(deployment).unavailable;
-  let removable = sum(all, size) - least - (size(newSet) - available(newSet));
+  let removable = sum(all, size) - least - (size(newSet) - sure(newSet));
   if (removable <= 0) return [];
   const sizes = new Map(oldSets.map((set) => [set, size(set)]));
   for (const set of oldSets) {
-    const unhealthy = Math.min(removable, size(set) - available(set));
+    const unhealthy = Math.min(removable, size(set) - sure(set));
     if (size(set) === 0 || unhealthy <= 0) continue;
     sizes.set(set, size(set) - unhealthy);
     removable -= unhealthy;
   }
-  // A status may still count Pods that were given up a moment ago.
-  let spare = sum(all, (set) => Math.min(available(set), size(set))) - least;
+  let spare = all.some(lags) ? 0 : sum(all, sure) - least;
   for (const set of oldSets) {
     const now = sizes.get(set) as number;
     const fewer = Math.min(now, Math.max(0, spare));

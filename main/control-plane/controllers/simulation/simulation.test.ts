@@ -10,7 +10,7 @@ const RUNS = Number(process.env["DRYDOCK_RUNS"]) || 200;
 const FIRST = Number(process.env["DRYDOCK_FIRST"] ?? 1);
 const SEED = process.env["DRYDOCK_SEED"];
 /** Seeds that found something once: a fault of ours, or a promise that nobody had made. */
-const FOUND = [9458, 31260];
+const FOUND = [9458, 31260, 34095];
 
 test("whatever happens to them, the workloads keep their promises", { timeout: 7_200_000 }, async () => {
   if (SEED !== undefined) return simulate(Number(SEED));
