@@ -5,6 +5,7 @@
 import { copyOf } from "../copy.ts";
 import type { GroupVersionKind } from "../object.ts";
 import type { FieldProblem } from "../codec/shape.ts";
+import { typeFact } from "./index.ts";
 
 /** A structural schema, as a CustomResourceDefinition holds it (openAPIV3Schema). */
 export interface StructuralSchema {
@@ -97,36 +98,69 @@ const isStruct = (value: unknown): value is Struct =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 const objectFields = new Set(["apiVersion", "kind", "metadata"]);
 
+const META = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+
 /** Takes away what the schema does not know, in place, and tells of it. `whole`: the value is an object of its own. */
 export function pruneUnknown(
   value: unknown,
   schema: StructuralSchema | undefined,
   problems: FieldProblem[],
   whole = false,
-  path = "",
 ): void {
-  if (!schema) return;
-  if (Array.isArray(value)) {
-    value.forEach((item, at) => pruneUnknown(item, schema.items, problems, false, `${path}[${at}]`));
-    return;
+  new Pruning(problems).value(value, schema, "", { whole, kept: false });
+}
+
+interface Around {
+  whole: boolean;
+  /** Within what keeps unknown fields. */
+  kept: boolean;
+}
+
+const nested: Around = { whole: false, kept: false };
+
+class Pruning {
+  readonly #problems: FieldProblem[];
+
+  constructor(problems: FieldProblem[]) {
+    this.#problems = problems;
   }
-  if (!isStruct(value)) return;
-  const own = whole || schema["x-kubernetes-embedded-resource"] === true;
-  const others = schema.additionalProperties;
-  for (const name of Object.keys(value)) {
-    const at = path === "" ? name : `${path}.${name}`;
-    const property = schema.properties && Object.hasOwn(schema.properties, name) ? schema.properties[name] : undefined;
-    if (own && objectFields.has(name)) continue;
-    if (property) pruneUnknown(value[name], property, problems, false, at);
-    else if (isStruct(others)) pruneUnknown(value[name], others as StructuralSchema, problems, false, at);
-    else if (
-      others !== true &&
-      schema["x-kubernetes-preserve-unknown-fields"] !== true &&
-      !schema["x-kubernetes-int-or-string"]
-    ) {
-      problems.push({ kind: "unknown", path: at, message: `unknown field "${at}"` });
-      delete value[name];
+
+  /** Without a schema nothing is known, unless it is within what keeps all. */
+  value(value: unknown, schema: StructuralSchema | undefined, path: string, { whole, kept }: Around): void {
+    const keeps = kept || schema?.["x-kubernetes-preserve-unknown-fields"] === true;
+    if (keeps && !schema) return;
+    // A list hands on that unknown fields are kept; a struct says so of its own only.
+    if (Array.isArray(value))
+      value.forEach((item, at) => this.value(item, schema?.items, `${path}[${at}]`, { whole: false, kept: keeps }));
+    else if (isStruct(value)) this.#struct(value, schema, path, { whole, kept: keeps });
+  }
+
+  #struct(value: Struct, schema: StructuralSchema | undefined, path: string, { whole, kept }: Around): void {
+    const embedded = schema?.["x-kubernetes-embedded-resource"] === true;
+    const { properties, additionalProperties: others } = schema ?? {};
+    for (const name of Object.keys(value)) {
+      const at = path === "" ? name : `${path}.${name}`;
+      if ((whole || embedded) && objectFields.has(name)) {
+        if (embedded && name === "metadata") this.#metadata(value[name], at);
+        continue;
+      }
+      const property = properties && Object.hasOwn(properties, name) ? properties[name] : undefined;
+      if (property) this.value(value[name], property, at, nested);
+      // "true" lets any name be, but knows nothing of what is below it.
+      else if (others) this.value(value[name], isStruct(others) ? others : undefined, at, nested);
+      else if (!kept) this.#drop(value, name, at);
     }
+  }
+
+  #metadata(value: unknown, path: string): void {
+    if (!isStruct(value)) return;
+    for (const name of Object.keys(value))
+      if (typeFact(META)?.fields.has(name) === false) this.#drop(value, name, `${path}.${name}`);
+  }
+
+  #drop(from: Struct, name: string, path: string): void {
+    this.#problems.push({ kind: "unknown", path, message: `unknown field "${path}"` });
+    delete from[name];
   }
 }
 
