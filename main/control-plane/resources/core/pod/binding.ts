@@ -37,10 +37,12 @@ export function bind(binding: KubeObject, old: KubeObject, context: RequestConte
   if (binding.metadata.annotations) {
     pod.metadata.annotations = { ...pod.metadata.annotations, ...binding.metadata.annotations };
   }
-  const conditions = (pod.status?.conditions ?? []).filter(({ type }) => type !== "PodScheduled");
+  // It is where it is: room is kept for it nowhere else (KEP-5278).
+  const { nominatedNodeName: _nominated, ...status } = pod.status ?? {};
+  const conditions = (status.conditions ?? []).filter(({ type }) => type !== "PodScheduled");
   const now = `${context.now().toISOString().slice(0, 19)}Z`;
   const scheduled = { type: "PodScheduled", status: "True", lastProbeTime: null, lastTransitionTime: now };
-  return { ...pod, status: { ...pod.status, conditions: [...conditions, scheduled] } } as KubeObject;
+  return { ...pod, status: { ...status, conditions: [...conditions, scheduled] } } as KubeObject;
 }
 
 export const bindingKind = { group: "", version: "v1", kind: "Binding" } as const;

@@ -197,7 +197,9 @@ describe("subresources", () => {
 
   test("binding names the node, once", () => {
     const { object } = judgeCreate(hello());
+    Object.assign(object["status"] as object, { nominatedNodeName: "w2" });
     const bound = sub("binding")?.prepareForUpdate?.(binding, object, context()) as Pod;
+    expect(bound.status?.nominatedNodeName).toBeUndefined();
     expect(bound.spec?.nodeName).toBe("w1");
     expect(bound.status?.conditions).toMatchObject([{ type: "PodScheduled", status: "True" }]);
     expect(() => sub("binding")?.prepareForUpdate?.(binding, bound, context())).toThrow(
