@@ -69,8 +69,9 @@ export class Cases {
     const deadline = Date.now() + REST;
     for (;;) {
       const pod = await this.#pod(each.name);
-      // A Pod that no kubelet has seen yet has no statuses to look at.
-      if (pod.status?.containerStatuses && settled(pod)) return pod;
+      // A Pod that no kubelet has seen yet has no statuses to look at; one that was refused never has.
+      const seen = pod.status?.containerStatuses !== undefined || pod.status?.phase === "Failed";
+      if (seen && settled(pod)) return pod;
       if (Date.now() > deadline) throw new Error(`${each.name} never came to rest: ${JSON.stringify(pod.status)}`);
       await sleep(250);
     }
