@@ -32,3 +32,18 @@ it.each(pages)("rewrites %j", async (page, shown) => {
   expect(await rewritten(page)).toBe(shown);
   for (const piece of [1, 2, 3, 7]) expect(await rewritten(page, piece)).toBe(shown);
 });
+
+it("passes on what never ends, and holds on to none of it", () => {
+  const page = new HtmlLinks((link) => `/p${link}`);
+  let bytes = 0;
+  page.on("data", (piece: Buffer) => (bytes += piece.length));
+  const write = (text: string): number => {
+    page.write(text);
+    return bytes;
+  };
+  // Each "<" of it looks like a tag, and none is.
+  const tags = '<a "'.repeat(100_000);
+  expect(write(tags)).toBeGreaterThan(tags.length - 65 * 1024);
+  const before = write(`${'"'.repeat(65 * 1024)}><!--`);
+  expect(write("x".repeat(1_000_000))).toBeGreaterThan(before + 999_000);
+});

@@ -37,7 +37,8 @@ const LINKS: Record<string, readonly string[]> = {
 
 /** Elements that hold text, whatever it looks like. */
 const TEXT_ONLY = new Set(["script", "style", "textarea", "title", "xmp", "iframe", "noembed", "noframes"]);
-/** A tag that is still not over after so much is none. */
+const COMMENT_END = "-->";
+/** A tag that is still not over after so much is passed on as it is, in one piece: else every "<" in it would be looked at so far. */
 const LONGEST_TAG = 64 * 1024;
 
 const TAG = /^<\/?([a-z][^\s/>]*)((?:[^"'>]|"[^"]*"|'[^']*')*)>/i;
@@ -47,8 +48,8 @@ const ATTRIBUTE = /([^\s"'<>/=]+)(\s*=\s*)("[^"]*"|'[^']*'|[^\s"'=<>`]+)/g;
 export class HtmlLinks extends Transform {
   readonly #rewrite: (link: string) => string;
   #rest = "";
-  /** Within the text of such an element. */
-  #within: string | undefined;
+  /** Within a comment or the text of such an element: what ends it. */
+  #until: string | undefined;
 
   constructor(rewrite: (link: string) => string) {
     super();
@@ -83,26 +84,27 @@ export class HtmlLinks extends Transform {
     const rest = this.#rest;
     const whole = (length: number): { taken: number; text: string } => ({ taken: length, text: rest.slice(0, length) });
     if (rest === "") return whole(0);
-    const start = this.#within === undefined ? rest.indexOf("<") : endOf(rest, this.#within);
+    const until = this.#until;
+    const start = until === undefined ? rest.indexOf("<") : rest.toLowerCase().indexOf(until);
     if (start < 0) {
-      // The beginning of an end tag may be at the end.
-      const safe =
-        this.#within === undefined || last ? rest.length : Math.max(0, rest.length - this.#within.length - 2);
+      // The beginning of the end may be at the end.
+      const safe = until === undefined || last ? rest.length : Math.max(0, rest.length - until.length + 1);
       return whole(safe);
     }
     if (start > 0) return whole(start);
-    this.#within = undefined;
-    const cut = (end: string): { taken: number; text: string } => {
-      const at = rest.indexOf(end);
-      return whole(at < 0 ? (last ? rest.length : 0) : at + end.length);
-    };
-    if (rest.startsWith("<!--")) return cut("-->");
+    this.#until = undefined;
+    if (until === COMMENT_END) return whole(COMMENT_END.length);
     if (!last && rest.length < 4) return whole(0);
-    const tag = TAG.exec(rest);
-    if (!tag) return last || rest.length > LONGEST_TAG || !/^<\/?[a-z]/i.test(rest) ? whole(1) : whole(0);
+    if (rest.startsWith("<!--")) {
+      this.#until = COMMENT_END;
+      return whole(4);
+    }
+    if (!/^<\/?[a-z]/i.test(rest)) return whole(1);
+    const tag = TAG.exec(rest.slice(0, LONGEST_TAG));
+    if (!tag) return last || rest.length > LONGEST_TAG ? whole(Math.min(rest.length, LONGEST_TAG)) : whole(0);
     const name = (tag[1] ?? "").toLowerCase();
     const isEnd = rest.startsWith("</");
-    if (!isEnd && TEXT_ONLY.has(name)) this.#within = name;
+    if (!isEnd && TEXT_ONLY.has(name)) this.#until = `</${name}`;
     const links = isEnd ? undefined : LINKS[name];
     return { taken: tag[0].length, text: links ? this.#rewritten(tag[0], name.length + 1, links) : tag[0] };
   }
@@ -116,9 +118,4 @@ export class HtmlLinks extends Transform {
     });
     return tag.slice(0, from) + attributes;
   }
-}
-
-/** Where the element's end tag begins; -1: it is not there yet. */
-function endOf(text: string, name: string): number {
-  return text.toLowerCase().indexOf(`</${name}`);
 }
